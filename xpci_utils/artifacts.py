@@ -1,0 +1,213 @@
+"""What a run leaves behind: folders that describe themselves, written whole or not at all.
+
+A stage (one notebook with one set of parameters) reads finished folders and writes one folder. It is finished
+when that folder holds a valid ``run.json``, which is written last, by rename. The same stage asked for again
+returns at once; asked for with other parameters or other code it stops with a sentence instead of overwriting.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import platform
+import resource
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+from xpci_utils import paths
+from xpci_utils.recipe import digest, recipe_hash
+
+RUN_FILE = "run.json"
+LIBRARIES = ("torch", "numpy", "diffusers", "monai", "timm", "segment-anything", "scipy", "pandas")
+
+
+class StageError(RuntimeError):
+    """A stage cannot start or finish; the message says what to do."""
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that takes its name on success and disappears on failure."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.close(handle)
+    try:
+        yield Path(name)
+        with open(name, "rb+") as file:
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def write_json(path: str | Path, content: dict) -> None:
+    """Write ``content`` as indented JSON, atomically; NaN is refused, since JSON has none."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: str | Path) -> dict:
+    """The content of a JSON file; ValueError names the file when it is damaged."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"{paths.display(path)} is not valid JSON ({error}); delete it and run its stage again"
+        ) from None
+
+
+def append_jsonl(path: str | Path, record: dict) -> None:
+    """Append one line; a line cut by a crash is dropped by ``read_jsonl``."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(json.dumps(record) + "\n")
+
+
+def read_jsonl(path: str | Path) -> list[dict]:
+    """All complete records of a JSON-lines file; an absent file is an empty list."""
+    if not Path(path).is_file():
+        return []
+    records = []
+    for line in Path(path).read_text(encoding="utf-8").splitlines():
+        with contextlib.suppress(json.JSONDecodeError):
+            records.append(json.loads(line))
+    return records
+
+
+@dataclass
+class Stage:
+    """One notebook's place on disk, from ``begin`` to ``finish``."""
+
+    parameters: object
+    folder: Path
+    work: Path
+    identity: str
+    recipe: str
+    inputs: dict[str, str]
+    to_do: bool
+    started: float = field(default_factory=time.monotonic)
+    lock: object = None
+
+    def finish(self, metrics: dict | None = None) -> None:
+        """Check the products, write ``metrics.json`` and, last of all, ``run.json``; nothing happens twice."""
+        if not self.to_do:
+            print(f"{paths.display(self.folder)} was finished before; nothing was written.")
+            return
+        if metrics is not None:
+            write_json(self.folder / "metrics.json", metrics)
+        write_json(self.folder / RUN_FILE, self._record())
+        self.to_do = False
+        self.lock.close()
+        print(f"{paths.display(self.folder)} is finished.")
+
+    def _record(self) -> dict:
+        products = {name: _describe(self.folder / name) for name in self.parameters.products}
+        missing = [name for name, state in products.items() if not state]
+        if missing:
+            raise StageError(f"{paths.display(self.folder)} lacks {', '.join(missing)}; not marked as finished")
+        return {
+            "notebook": self.parameters.notebook,
+            "parameters": self.parameters.model_dump(),
+            "identity": self.identity,
+            "recipe": self.recipe,
+            "inputs": self.inputs,
+            "products": products,
+            "versions": {"python": platform.python_version(), **_versions()},
+            "device": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+            "threads": self.parameters.threads,
+            "wall_seconds": round(time.monotonic() - self.started, 1),
+            "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+
+
+def begin(parameters) -> Stage:
+    """Open the folder of a stage: lock it, check what it reads, and see whether it is finished.
+
+    Raises StageError if an input is unfinished, another process works in the folder, or the folder holds a
+    result of other parameters, inputs or code (``force`` repeats it).
+    """
+    folder, inputs = parameters.folder, _input_identities(parameters)
+    recipe = recipe_hash(parameters.notebook, parameters.rooms, parameters.data_files)
+    identity = digest(parameters.hashed(), recipe, inputs)
+    stage = Stage(parameters, folder, parameters.work, identity, recipe, inputs, to_do=True)
+    record = read_run(folder)
+    if record and not parameters.force:
+        _refuse_other(record, stage)
+        stage.to_do = False
+        print(f"{paths.display(folder)} is finished; its products are shown, nothing is computed again.")
+        return stage
+    folder.mkdir(parents=True, exist_ok=True)
+    stage.lock = _lock(folder)
+    (folder / RUN_FILE).unlink(missing_ok=True)
+    return stage
+
+
+def read_run(folder: str | Path) -> dict | None:
+    """The ``run.json`` of a folder if it is valid and every product it lists is still there, else None."""
+    path = Path(folder) / RUN_FILE
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        products = record["products"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return record if all((Path(folder) / name).exists() for name in products) else None
+
+
+def _input_identities(parameters) -> dict[str, str]:
+    found = {}
+    for folder in parameters.inputs:
+        record = read_run(folder)
+        if record is None:
+            raise StageError(
+                f"{paths.display(folder)} is not finished, and {parameters.notebook} reads it; "
+                "run the stage that writes it first ('make reproduce' runs all in order)"
+            )
+        found[os.path.relpath(folder, parameters.root)] = record["identity"]
+    return found
+
+
+def _refuse_other(record: dict, stage: Stage) -> None:
+    if record["identity"] == stage.identity:
+        return
+    then, now = record["parameters"], stage.parameters.model_dump()
+    changed = [f"{k}: {then.get(k)!r} -> {now[k]!r}" for k in stage.parameters.hashed() if then.get(k) != now[k]]
+    if not changed:
+        changed = ["its inputs" if record["recipe"] == stage.recipe else "the code behind it"]
+    raise StageError(
+        f"{paths.display(stage.folder)} holds a result of another recipe (changed: {'; '.join(changed)}). "
+        "Nothing was overwritten: choose another run_root, delete the folder, or set force to true."
+    )
+
+
+def _lock(folder: Path):
+    file = open(folder / ".lock", "w")  # noqa: SIM115  held until the stage ends or the kernel dies
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise StageError(f"another process is working in {paths.display(folder)}; wait for it or stop it") from None
+    return file
+
+
+def _describe(path: Path) -> dict | None:
+    """Size of a product, or number of files of a folder; None if it is absent or empty."""
+    if path.is_dir():
+        files = sum(1 for item in path.iterdir() if not item.name.startswith("."))
+        return {"files": files} if files else None
+    return {"bytes": path.stat().st_size} if path.is_file() and path.stat().st_size else None
+
+
+def _versions() -> dict[str, str]:
+    versions = {}
+    for name in LIBRARIES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return versions

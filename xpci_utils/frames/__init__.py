@@ -1,0 +1,23 @@
+"""Annotated frames on disk, the padding rule, tiles, and readers for the user's own folders."""
+
+from xpci_utils.lazy import attach
+
+__getattr__, __dir__ = attach(
+    __name__,
+    {
+        "Frame": "frameset",
+        "FrameSet": "frameset",
+        "IGNORE": "frameset",
+        "PairExamples": "examples",
+        "binary_mask": "frameset",
+        "check_folder": "folder",
+        "crop": "padding",
+        "pad_image": "padding",
+        "pad_labels": "padding",
+        "padding": "padding",
+        "predict_frame": "tiles",
+        "read_folder": "folder",
+        "tile_origins": "tiles",
+        "write_frames": "frameset",
+    },
+)

@@ -1,0 +1,45 @@
+"""What a network trains on: sequences of (image, labels), both uint8 of one size, read on demand."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from xpci_utils import paths
+from xpci_utils.frames.frameset import FrameSet, read_png
+from xpci_utils.frames.tiles import tiles_of
+
+Example = tuple[np.ndarray, np.ndarray]
+
+
+class FrameExamples(Sequence):
+    """The frames of a set, or all their tiles, as (image, labels); decoded frames are kept in memory."""
+
+    def __init__(self, frames: FrameSet):
+        self.frames = frames
+        self.windows = tiles_of(frames.height, frames.width, frames.tile)
+        self._frame = lru_cache(maxsize=1024)(frames.__getitem__)
+
+    def __len__(self) -> int:
+        return len(self.frames) * len(self.windows)
+
+    def __getitem__(self, index: int) -> Example:
+        frame_index, window_index = divmod(range(len(self))[index], len(self.windows))
+        frame, window = self._frame(frame_index), self.windows[window_index]
+        return frame.image[window], frame.labels[window]
+
+
+class PairExamples(Sequence):
+    """Synthetic frames with the labels a labeller gave them, in the order of ``indices``."""
+
+    def __init__(self, pairs_folder: str | Path, labels_folder: str | Path, indices: Sequence[int]):
+        self.pairs, self.labels = paths.resolve(pairs_folder), paths.resolve(labels_folder)
+        self.indices = [int(index) for index in indices]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Example:
+        name = f"{self.indices[index]:06d}.png"
+        return read_png(self.pairs / "images" / name), read_png(self.labels / name)

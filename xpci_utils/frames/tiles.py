@@ -1,0 +1,47 @@
+"""Large frames in small networks: cut into tiles, predict, and stitch the scores back together.
+
+Frames are never resampled (the particles of the published frames, and of many micrographs, are a few pixels
+wide); a frame larger than a network's field of view is cut instead.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+
+def tile_origins(length: int, tile: int) -> list[int]:
+    """Offsets of the tiles along one axis: edge to edge, the last one moved inwards to end with the frame."""
+    if tile <= 0 or tile >= length:
+        return [0]
+    return [*range(0, length - tile, tile), length - tile]
+
+
+def tiles_of(height: int, width: int, tile: int) -> list[tuple[slice, slice]]:
+    """Row and column slices of every tile of a frame; a ``tile`` of 0 means the whole frame."""
+    rows, columns = (min(tile, side) if tile > 0 else side for side in (height, width))
+    return [
+        (slice(top, top + rows), slice(left, left + columns))
+        for top in tile_origins(height, tile)
+        for left in tile_origins(width, tile)
+    ]
+
+
+def predict_frame(
+    predict: Callable[[np.ndarray], np.ndarray], image: np.ndarray, tile: int, batch_size: int = 16
+) -> np.ndarray:
+    """Class of every pixel of one frame, from a network that sees one tile at a time.
+
+    ``image`` [H, W] uint8; ``predict`` maps uint8 tiles [N, h, w] to class scores [N, C, h, w]. Where tiles
+    overlap (the last row and column) the scores are averaged. Returns uint8 labels [H, W].
+    """
+    windows = tiles_of(*image.shape, tile)
+    total, count = None, np.zeros(image.shape, np.float32)
+    for start in range(0, len(windows), batch_size):
+        batch = windows[start : start + batch_size]
+        scores = np.asarray(predict(np.stack([image[window] for window in batch])))
+        if total is None:
+            total = np.zeros((scores.shape[1], *image.shape), np.float32)
+        for window, score in zip(batch, scores, strict=True):
+            total[(slice(None), *window)] += score
+            count[window] += 1
+    return (total / count).argmax(0).astype(np.uint8)

@@ -1,0 +1,55 @@
+"""Hashes that say whether a result still belongs to its code: they see programs, not prose.
+
+The recipe of a stage is the code of its notebook and of the subpackages it names, without comments, docstrings
+and formatting, so that editing a sentence retrains nothing and changing a computation does.
+"""
+
+import ast
+import hashlib
+import json
+from functools import lru_cache
+from pathlib import Path
+
+from xpci_utils import paths
+
+
+def digest(*parts: object) -> str:
+    """16 hex digits of the canonical JSON of ``parts``."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+@lru_cache(maxsize=64)
+def recipe_hash(notebook: str, rooms: tuple[str, ...], data_files: tuple[str, ...] = ()) -> str:
+    """Hash of a notebook's code cells, of the modules in ``xpci_utils/<room>/`` and of small data files."""
+    modules = sorted(path for room in rooms for path in _modules(room))
+    parts = [_notebook_code(paths.root() / "notebooks" / f"{notebook}.ipynb")]
+    parts += [[paths.display(path), _program(path.read_text(encoding="utf-8"))] for path in modules]
+    parts += [[name, hashlib.blake2b((paths.root() / name).read_bytes()).hexdigest()] for name in data_files]
+    return digest(*parts)
+
+
+def _modules(room: str) -> list[Path]:
+    here = paths.root() / "xpci_utils" / room
+    return list(here.rglob("*.py")) if here.is_dir() else [here.with_suffix(".py")]
+
+
+def _program(source: str) -> str:
+    """The syntax tree of Python source without docstrings: equal for equal programs."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef) and ast.get_docstring(
+            node, clean=False
+        ):
+            node.body = node.body[1:]
+    return ast.dump(tree)
+
+
+def _notebook_code(path: Path) -> list[str]:
+    """Code cells as programs; the parameter cell is left out, its values are hashed as parameters."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return [
+        _program("".join(cell["source"]))
+        for cell in cells
+        if cell["cell_type"] == "code" and "parameters" not in cell["metadata"].get("tags", [])
+    ]
