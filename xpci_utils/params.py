@@ -1,0 +1,352 @@
+"""One parameter model per notebook: the single source of defaults, checks, YAML files and parameter cells.
+
+The defaults are the ``quick`` profile. A parameter that is unknown, mistyped or out of range stops a run before
+it starts, in the runner as in a notebook opened by hand.
+"""
+
+import difflib
+import types
+from pathlib import Path
+from typing import ClassVar, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from xpci_utils import grid, paths
+
+
+class ParameterError(ValueError):
+    """A parameter is wrong; the message names it and says what would be right."""
+
+
+class Parameters(BaseModel):
+    """What every notebook and the sweep share: strict types, no unknown names, errors for people."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, validate_default=True)
+
+    @classmethod
+    def checked(cls, values: dict, source: str = "the parameters") -> Self:
+        """Build the model from ``values``; ParameterError lists every fault with its cure."""
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            faults = "\n".join(f"  {_explain(cls, fault)}" for fault in error.errors())
+            raise ParameterError(f"{source} cannot be used:\n{faults}") from None
+
+    @classmethod
+    def from_yaml(cls, path: str | Path, overrides: dict | None = None) -> Self:
+        """Read a flat YAML file that names every parameter, and apply ``overrides``."""
+        values = read_yaml(path)
+        missing = [name for name in cls.model_fields if name not in values]
+        if missing:
+            raise ParameterError(f"{path} lacks {', '.join(missing)}; 'make params' shows what a complete file holds")
+        return cls.checked({**values, **(overrides or {})}, str(path))
+
+
+class StageParameters(Parameters):
+    """Parameters of one notebook and the places it reads and writes."""
+
+    notebook: ClassVar[str]
+    rooms: ClassVar[tuple[str, ...]]
+    data_files: ClassVar[tuple[str, ...]] = ()
+    products: ClassVar[tuple[str, ...]]
+
+    run_root: str = Field("runs/quick", description="folder of the run; relative to the repository root")
+    force: bool = Field(False, description="repeat a finished stage and replace its products")
+    threads: int = Field(1, ge=1, le=256, description="CPU threads; part of the result's last bits")
+
+    @property
+    def root(self) -> Path:
+        return paths.resolve(self.run_root)
+
+    @property
+    def folder(self) -> Path:
+        """The one folder this stage writes."""
+        return self.root / self.place
+
+    @property
+    def work(self) -> Path:
+        """Where its checkpoints lie while it runs."""
+        return self.root / "work" / self.place
+
+    @property
+    def place(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def inputs(self) -> list[Path]:
+        """Finished folders that this stage reads."""
+        return []
+
+    def hashed(self) -> dict:
+        """The parameters that decide the result: all but where it lies and whether it is repeated."""
+        return self.model_dump(exclude={"run_root", "force"})
+
+    @classmethod
+    def from_notebook(cls, namespace: dict, known: set[str]) -> Self:
+        """Collect the parameters from a notebook's globals; ``known`` are the names from before the cell."""
+        kinds = (types.ModuleType, types.FunctionType, type)
+        new = {
+            name: value
+            for name, value in namespace.items()
+            if name not in known and not name.startswith("_") and not isinstance(value, kinds)
+        }
+        given = {name: namespace[name] for name in cls.model_fields if name in namespace}
+        return cls.checked({**new, **given}, "the parameters of this notebook")
+
+
+class SeededParameters(StageParameters):
+    """Parameters of a stage that draws random numbers."""
+
+    seed: int = Field(0, ge=0, description="seed of everything random in this stage")
+
+
+class PrepareFrames(SeededParameters):
+    """01: where the annotated frames come from."""
+
+    notebook = "01_prepare_frames"
+    rooms = ("frames", "simulation")
+    data_files = ("data/classes.yaml", "data/materials.csv")
+    products = ("frames.csv", "frames.json", "images", "labels")
+
+    source: Literal["simulator", "folder"] = Field("simulator", description="'simulator', or 'folder' for your own")
+    source_folder: str = Field("", description="your folder: images/, masks/, optional splits/; see data/README.md")
+    classes_file: str = Field("", description="YAML of classes; empty: classes.yaml of source_folder, or ours")
+    pixel_size_um: float = Field(2.0, gt=0, description="size of a pixel in the sample plane [um]")
+    tile: int = Field(0, ge=0, description="side of the square tiles that networks see [px]; 0: whole frames")
+    preset: str = Field("reduced", description="simulator preset: aps32id_u18, aps32id_shifted or reduced")
+    sampling: Literal["curated", "natural"] = Field("curated", description="frames an annotator picks, or any")
+    height: int = Field(64, ge=32, le=4096, description="height of a simulated frame [px]")
+    width: int = Field(64, ge=32, le=4096, description="width of a simulated frame [px]")
+    train_frames: int = Field(40, ge=1, description="simulated frames to train on")
+    val_frames: int = Field(12, ge=1, description="simulated frames for choices during training")
+    test_frames: int = Field(40, ge=1, description="simulated frames for the tables")
+
+    @property
+    def place(self) -> str:
+        return "frames"
+
+
+class TrainDdpm(SeededParameters):
+    """02: the denoiser of Section 2.1."""
+
+    notebook = "02_train_ddpm"
+    rooms = ("diffusion", "frames", "training")
+    products = ("denoiser_ema.safetensors", "history.jsonl", "metrics.json", "samples")
+
+    size: Literal["quick", "laptop", "paper"] = Field("quick", description="size of the denoiser")
+    prediction: Literal["eps", "v"] = Field("v", description="what the network predicts; the paper: eps")
+    diffusion_steps: int = Field(4000, ge=2, description="T, forward steps of the cosine schedule")
+    steps: int = Field(900, ge=1, description="optimiser steps")
+    batch_size: int = Field(16, ge=1, description="frames per optimiser step")
+    learning_rate: float = Field(8e-4, gt=0, description="AdamW learning rate")
+    ema_decay: float = Field(0.999, ge=0, lt=1, description="decay of the averaged weights, after warm-up")
+    augment: bool = Field(True, description="flips and quarter turns; the paper's pipeline has none")
+    bf16: bool = Field(True, description="bfloat16 autocast")
+    evaluations: int = Field(3, ge=1, description="equally spaced looks at validation frames; the best is kept")
+
+    @property
+    def place(self) -> str:
+        return "ddpm"
+
+    @property
+    def inputs(self) -> list[Path]:
+        return [self.root / "frames"]
+
+
+class AdaptSam(SeededParameters):
+    """03: the labeller of Section 2.2."""
+
+    notebook = "03_adapt_sam"
+    rooms = ("sam", "frames", "training", "evaluation")
+    products = ("adapters.safetensors", "history.jsonl", "metrics.json", "per_frame.csv", "predictions")
+
+    labeller: str = Field("vit_b", description="vit_b or vit_t, with '-noprompt' to leave the mask prompt out")
+    size: Literal["quick", "laptop", "paper"] = Field("quick", description="size of both SAM variants")
+    trainable: Literal["all", "adapters+head", "adapters"] = Field("all", description="what is trained")
+    prompt_scale: float = Field(10.0, gt=0, description="the mask prompt is +-this, as signed logits")
+    steps: int = Field(400, ge=1, description="optimiser steps; ignored when epochs > 0")
+    epochs: int = Field(0, ge=0, description="passes over the annotated frames; 0: use steps")
+    batch_size: int = Field(4, ge=1, description="frames per optimiser step")
+    learning_rate: float = Field(1e-3, gt=0, description="AdamW learning rate, decayed by (1 - t/n)^0.9")
+    bf16: bool = Field(False, description="bfloat16 autocast")
+    tolerance_px: float = Field(2.0, gt=0, description="tolerance of the normalised surface Dice [px]")
+
+    _labeller = field_validator("labeller")(lambda name: grid.parse_labeller(name) and name)
+
+    @property
+    def place(self) -> str:
+        return f"sam/{self.labeller}__s{self.seed}"
+
+    @property
+    def inputs(self) -> list[Path]:
+        return [self.root / "frames"]
+
+
+class GenerateSynthetic(SeededParameters):
+    """04: sample the pool once (no labeller), then let each labeller name its particles."""
+
+    notebook = "04_generate_synthetic"
+
+    labeller: str = Field("", description="empty: sample (frame, mask) pairs; else: name their particles with it")
+    labeller_seed: int = Field(0, ge=0, description="seed of the labeller's training")
+    pairs: int = Field(200, ge=1, description="synthetic pairs in the pool")
+    sampler: Literal["ddpm", "ddim", "dpmsolver++", "unipc"] = Field("ddpm", description="the paper: ddpm")
+    sampling_steps: int = Field(50, ge=2, description="denoiser evaluations per pair; the paper: 250")
+    block_size: int = Field(50, ge=1, description="pairs sampled together; part of the result's last bits")
+    bf16: bool = Field(True, description="bfloat16 autocast")
+
+    @field_validator("labeller")
+    @classmethod
+    def _labeller(cls, name: str) -> str:
+        return name and grid.parse_labeller(name) and name
+
+    @property
+    def rooms(self) -> tuple[str, ...]:
+        return ("sam" if self.labeller else "diffusion", "frames", "training")
+
+    @property
+    def products(self) -> tuple[str, ...]:
+        return ("labels.csv",) if self.labeller else ("images", "masks", "pairs.csv")
+
+    @property
+    def place(self) -> str:
+        return f"pools/ddpm/labels/{self.labeller}__s{self.labeller_seed}" if self.labeller else "pools/ddpm/pairs"
+
+    @property
+    def inputs(self) -> list[Path]:
+        if not self.labeller:
+            return [self.root / "frames", self.root / "ddpm"]
+        return [self.root / "pools/ddpm/pairs", self.root / f"sam/{self.labeller}__s{self.labeller_seed}"]
+
+
+class TrainSegmentation(StageParameters):
+    """05: one cell of the grid of Section 3.2."""
+
+    notebook = "05_train_segmentation"
+    rooms = ("segmentation", "frames", "training", "evaluation")
+    products = ("model.safetensors", "history.jsonl", "metrics.json", "per_frame.csv")
+
+    cell: str = Field("emcad__r0040__vit_b__n00200__mix__s0", description="which cell of the grid; its seed is its own")
+    size: Literal["quick", "laptop", "paper"] = Field("quick", description="size of the network")
+    pretrained: bool = Field(False, description="start from ImageNet weights where timm has them")
+    mixing: Literal["half", "concat"] = Field("half", description="batches half synthetic, or one shuffled set")
+    steps: int = Field(300, ge=1, description="optimiser steps; ignored when epochs > 0")
+    epochs: int = Field(0, ge=0, description="passes over the training set; 0: use steps")
+    batch_size: int = Field(8, ge=1, description="frames per optimiser step")
+    learning_rate: float = Field(1e-3, gt=0, description="AdamW learning rate, decayed by (1 - t/n)^0.9")
+    evaluations: int = Field(5, ge=1, description="equally spaced looks at validation frames")
+    bf16: bool = Field(False, description="bfloat16 autocast")
+    tolerance_px: float = Field(2.0, gt=0, description="tolerance of the normalised surface Dice [px]")
+
+    @field_validator("cell")
+    @classmethod
+    def _cell(cls, name: str) -> str:
+        return grid.Cell.parse(name).name
+
+    @property
+    def place(self) -> str:
+        return f"segmentation/{self.cell}"
+
+    @property
+    def inputs(self) -> list[Path]:
+        cell = grid.Cell.parse(self.cell)
+        pool = self.root / "pools/ddpm"
+        synthetic = [pool / "pairs", pool / f"labels/{cell.labeller}__s0"] if cell.synthetic else []
+        return [self.root / "frames", *synthetic]
+
+
+class TablesAndFigures(StageParameters):
+    """06: every table and figure of the paper, from whatever cells are finished."""
+
+    notebook = "06_tables_and_figures"
+    rooms = ("report", "evaluation", "frames")
+    data_files = tuple(f"data/paper/table{number}.csv" for number in range(1, 6))
+    products = ("tables", "figures", "index.html")
+
+    sweep: str = Field("params/quick/sweep.yaml", description="the grid that the tables show")
+
+    @property
+    def place(self) -> str:
+        return "report"
+
+    @property
+    def inputs(self) -> list[Path]:
+        from xpci_utils.artifacts import read_run
+
+        wanted = grid.stage_folders(Sweep.from_yaml(paths.resolve(self.sweep)))[:-1]
+        return [self.root / place for place in wanted if read_run(self.root / place)]
+
+
+class Sweep(Parameters):
+    """The grid of runs: what the tables and figures compare."""
+
+    annotated: int = Field(40, ge=1, description="annotated frames in every cell")
+    counts: list[int] = Field([0, 50, 100, 200], description="synthetic pairs added to them")
+    series: list[str] = Field(
+        ["transunet__vit_t", "swin_unetr__vit_b", "emcad__vit_b", "transunet__vit_b"],
+        description="backbone and labeller of Tables 1, 2, 3 and 4",
+    )
+    labellers: list[str] = Field(
+        ["vit_t-noprompt", "vit_t", "vit_b-noprompt", "vit_b"], description="rows of Table 5, adapted each"
+    )
+    seeds: list[int] = Field([0], description="seeds of the segmentation networks")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for name in self.labellers:
+            grid.parse_labeller(name)
+        missing = [name for name in grid.pool_labellers(self) if name not in self.labellers]
+        if missing:
+            raise ValueError(f"series use {', '.join(missing)}, which labellers does not list")
+        if 0 not in self.counts or min(self.counts) < 0 or len(set(self.counts)) < len(self.counts):
+            raise ValueError("counts must be distinct, not negative, and contain 0, the row without synthetic pairs")
+        return self
+
+
+STAGES: dict[str, type[StageParameters]] = {
+    model.notebook: model
+    for model in (PrepareFrames, TrainDdpm, AdaptSam, GenerateSynthetic, TrainSegmentation, TablesAndFigures)
+}
+
+
+def stage_model(notebook: str) -> type[StageParameters]:
+    """The model of a notebook by its name; ParameterError suggests the nearest one."""
+    if notebook not in STAGES:
+        raise ParameterError(f"there is no notebook {notebook!r}{_suggest(notebook, STAGES)}")
+    return STAGES[notebook]
+
+
+def read_yaml(path: str | Path) -> dict:
+    """A flat YAML mapping; ParameterError names the file and line when it is not one."""
+    path = paths.resolve(path)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParameterError(f"there is no parameter file {paths.display(path)}{_suggest_profile(path)}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParameterError(f"{paths.display(path)} is not valid YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise ParameterError(f"{paths.display(path)} must hold 'name: value' lines")
+    return values
+
+
+def _explain(model: type[BaseModel], fault: dict) -> str:
+    """One sentence for one pydantic fault."""
+    name = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        return f"{name} is not a parameter{_suggest(name, model.model_fields)}"
+    if fault["type"] == "float_type" and isinstance(fault["input"], str):
+        return f"{name} is the text {fault['input']!r}; YAML wants a point and a sign in numbers, as in 1.0e-4"
+    message = fault["msg"].removeprefix("Value error, ")
+    return f"{name + ': ' if name else ''}{message} (given: {fault['input']!r})" if name else message
+
+
+def _suggest(name: str, choices) -> str:
+    near = difflib.get_close_matches(str(name), list(choices), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(choices)}"
+
+
+def _suggest_profile(path: Path) -> str:
+    profiles = sorted(p.name for p in (paths.root() / "params").glob("*") if p.is_dir())
+    return f"; profiles are {', '.join(profiles)}" if path.parent.name not in profiles else ""

@@ -1,0 +1,112 @@
+"""The parameter profiles, as differences from the models' defaults, and the files made from them.
+
+``python -m xpci_utils.profiles`` writes ``params/<profile>/*.yaml`` and the parameter cell of every notebook;
+with ``--check`` it only says which of them differ from the models.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import yaml
+
+from xpci_utils import artifacts, paths
+from xpci_utils.params import STAGES, Parameters, Sweep
+
+MODELS: dict[str, type[Parameters]] = {**STAGES, "sweep": Sweep}
+
+PROFILES: dict[str, dict[str, dict]] = {
+    "quick": {},
+    "smoke": {
+        "01_prepare_frames": {"train_frames": 6, "val_frames": 3, "test_frames": 4},
+        "02_train_ddpm": {"steps": 6, "batch_size": 2, "evaluations": 2},
+        "03_adapt_sam": {"steps": 6, "batch_size": 2},
+        "04_generate_synthetic": {"pairs": 4, "sampling_steps": 3, "block_size": 2},
+        "05_train_segmentation": {"steps": 6, "batch_size": 2, "evaluations": 2},
+        "sweep": {
+            "annotated": 6,
+            "counts": [0, 4],
+            "series": ["swin_unetr__vit_b", "emcad__vit_b", "transunet__vit_b"],
+            "labellers": ["vit_b-noprompt", "vit_b"],
+        },
+    },
+}
+
+
+def profile_values(profile: str, name: str) -> dict:
+    """Every parameter of one file of a profile, checked."""
+    values = dict(PROFILES[profile].get(name, {}))
+    if name in STAGES:
+        values.setdefault("run_root", f"runs/{profile}")
+    if name == "06_tables_and_figures":
+        values.setdefault("sweep", f"params/{profile}/sweep.yaml")
+    return MODELS[name].checked(values, f"profile {profile}, {name}").model_dump()
+
+
+def yaml_text(profile: str, name: str) -> str:
+    """The YAML file: one commented line per parameter, numbers written so that YAML reads them as numbers."""
+    fields = MODELS[name].model_fields
+    lines = [f"{key}: {_yaml_value(value)}" for key, value in profile_values(profile, name).items()]
+    width = max(len(line) for line in lines if len(line) < 60)
+    comments = [field.description for field in fields.values()]
+    body = "\n".join(f"{line:<{width}}  # {comment}" for line, comment in zip(lines, comments, strict=True))
+    return f"# {name}, profile {profile}: made by 'make params' from xpci_utils/params.py and profiles.py\n{body}\n"
+
+
+def parameter_cell(name: str) -> str:
+    """The source of a notebook's parameter cell: the model's defaults with their descriptions."""
+    lines = [f"{key} = {_python_value(value)}" for key, value in profile_values("quick", name).items()]
+    comments = [field.description for field in STAGES[name].model_fields.values()]
+    return "\n".join(f"{line}  # {comment}" for line, comment in zip(lines, comments, strict=True))
+
+
+def expected_files() -> dict[Path, str]:
+    """Path -> content of everything that is made from the models."""
+    files = {
+        paths.root() / "params" / profile / f"{name}.yaml": yaml_text(profile, name)
+        for profile in PROFILES
+        for name in MODELS
+    }
+    for name in STAGES:
+        path = paths.root() / "notebooks" / f"{name}.ipynb"
+        if path.is_file():
+            files[path] = _with_parameter_cell(path, parameter_cell(name))
+    return files
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write (or with ``--check`` compare) the files; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="write nothing, fail if a file differs")
+    check = parser.parse_args(arguments).check
+    stale = [(p, text) for p, text in expected_files().items() if not p.is_file() or p.read_text() != text]
+    for path, text in stale:
+        print(f"{'differs' if check else 'written'}: {paths.display(path)}")
+        if not check:
+            with artifacts.atomic_path(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+    return int(check and bool(stale))
+
+
+def _with_parameter_cell(path: Path, source: str) -> str:
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    for cell in notebook["cells"]:
+        if "parameters" in cell["metadata"].get("tags", []):
+            cell["source"] = source.splitlines(keepends=True)
+    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+
+
+def _yaml_value(value: object) -> str:
+    if isinstance(value, float):
+        text = repr(value)
+        return text if "e" not in text or "." in text else text.replace("e", ".0e")
+    return yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("\n...\n").strip()
+
+
+def _python_value(value: object) -> str:
+    return json.dumps(value) if isinstance(value, str) else repr(value)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
