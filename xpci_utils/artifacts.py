@@ -129,11 +129,23 @@ class Stage:
 
 
 def begin(parameters) -> Stage:
-    """Open the folder of a stage: lock it, check what it reads, and see whether it is finished.
+    """Open the folder of a stage for writing, unless it is finished: the first call of every notebook.
 
     Raises StageError if an input is unfinished, another process works in the folder, or the folder holds a
     result of other parameters, inputs or code (``force`` repeats it).
     """
+    stage = inspect(parameters)
+    if not stage.to_do:
+        print(f"{paths.display(stage.folder)} is finished; its products are shown, nothing is computed again.")
+        return stage
+    stage.folder.mkdir(parents=True, exist_ok=True)
+    stage.lock = _lock(stage.folder)
+    (stage.folder / RUN_FILE).unlink(missing_ok=True)
+    return stage
+
+
+def inspect(parameters) -> Stage:
+    """See whether a stage can start and whether it is finished, without touching its folder."""
     folder, inputs = parameters.folder, _input_identities(parameters)
     recipe = recipe_hash(parameters.notebook, parameters.rooms, parameters.data_files)
     identity = digest(parameters.hashed(), recipe, inputs)
@@ -142,11 +154,6 @@ def begin(parameters) -> Stage:
     if record and not parameters.force:
         _refuse_other(record, stage)
         stage.to_do = False
-        print(f"{paths.display(folder)} is finished; its products are shown, nothing is computed again.")
-        return stage
-    folder.mkdir(parents=True, exist_ok=True)
-    stage.lock = _lock(folder)
-    (folder / RUN_FILE).unlink(missing_ok=True)
     return stage
 
 

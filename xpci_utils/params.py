@@ -52,6 +52,7 @@ class StageParameters(Parameters):
     products: ClassVar[tuple[str, ...]]
 
     run_root: str = Field("runs/quick", description="folder of the run; relative to the repository root")
+    output_folder: str = Field("", description="where the products go; empty: their place below run_root")
     force: bool = Field(False, description="repeat a finished stage and replace its products")
     threads: int = Field(1, ge=1, le=256, description="CPU threads; part of the result's last bits")
 
@@ -62,12 +63,12 @@ class StageParameters(Parameters):
     @property
     def folder(self) -> Path:
         """The one folder this stage writes."""
-        return self.root / self.place
+        return paths.resolve(self.output_folder) if self.output_folder else self.root / self.place
 
     @property
     def work(self) -> Path:
         """Where its checkpoints lie while it runs."""
-        return self.root / "work" / self.place
+        return self.folder / "work" if self.output_folder else self.root / "work" / self.place
 
     @property
     def place(self) -> str:
@@ -80,7 +81,7 @@ class StageParameters(Parameters):
 
     def hashed(self) -> dict:
         """The parameters that decide the result: all but where it lies and whether it is repeated."""
-        return self.model_dump(exclude={"run_root", "force"})
+        return self.model_dump(exclude={"run_root", "output_folder", "force"})
 
     @classmethod
     def from_notebook(cls, namespace: dict, known: set[str]) -> Self:

@@ -1,0 +1,41 @@
+"""The classes of a frame set, from a YAML file like ``data/classes.yaml``."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from xpci_utils import paths
+
+
+@dataclass(frozen=True)
+class FrameClass:
+    """One class: label index, name, colour "#rrggbb", and for the simulator its priority where objects overlap."""
+
+    index: int
+    name: str
+    colour: str
+    priority: int = 0
+    description: str = ""
+
+
+def read_classes(path: str | Path) -> list[FrameClass]:
+    """Background first, then the classes 1, 2, 3, ... of a YAML file; ValueError says what is wrong where."""
+    path = paths.resolve(path)
+    if not path.is_file():
+        raise ValueError(f"there is no classes file {paths.display(path)}; data/classes.yaml shows the form")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        background = {"name": "background", "colour": "#000000", **(content.get("background") or {})}
+        classes = [FrameClass(index=0, **background), *(FrameClass(**entry) for entry in content["classes"])]
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"{paths.display(path)} is not a list of classes like data/classes.yaml ({error})") from None
+    if [c.index for c in classes] != list(range(len(classes))):
+        raise ValueError(f"{paths.display(path)}: class indices must be 1, 2, 3, ... in this order; 0 is background")
+    if len({c.name for c in classes}) < len(classes):
+        raise ValueError(f"{paths.display(path)}: two classes have the same name")
+    for one in classes:
+        if not re.fullmatch("#[0-9a-fA-F]{6}", str(one.colour)):
+            raise ValueError(f"{paths.display(path)}: the colour of {one.name} is {one.colour!r}, not like '#cc3311'")
+    return classes

@@ -1,0 +1,194 @@
+"""A user's own annotated frames: a folder of images and index masks, checked as a whole before anything is written.
+
+    images/  frame_000.png ...     8 or 16 bit grey, PNG or TIFF
+    masks/   frame_000.png ...     class indices of classes.yaml; 0 background, 255 ignore
+    splits/  train.txt, val.txt, test.txt      frame names, one per line (optional)
+    sequences.csv                  name,sequence (optional): frames of one video stay in one split
+
+Without ``splits`` whole sequences are dealt out: about a fifth to test and a tenth to validation. Without
+``sequences.csv`` every frame counts as a sequence of its own.
+"""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from xpci_utils import paths
+from xpci_utils.frames.classes import FrameClass
+from xpci_utils.frames.frameset import SPLITS, Frame
+from xpci_utils.frames.padding import IGNORE
+from xpci_utils.randomness import numpy_rng
+
+SUFFIXES = (".png", ".tif", ".tiff")
+
+
+class FolderError(ValueError):
+    """The user's folder cannot be used; the message names the file and the remedy."""
+
+
+@dataclass(frozen=True)
+class AnnotatedFolder:
+    """What a check of the folder found: files, splits and sequences by frame name, and the intensity window."""
+
+    images: dict[str, Path]
+    masks: dict[str, Path]
+    splits: dict[str, str]
+    sequences: dict[str, str]
+    window: tuple[float, float]
+
+
+def check_folder(folder: str | Path, classes: list[FrameClass], seed: int = 0) -> AnnotatedFolder:
+    """Look at every file of ``folder`` and raise FolderError at the first that cannot be used; writes nothing."""
+    folder = paths.resolve(folder)
+    images, masks = (_files(folder / kind) for kind in ("images", "masks"))
+    _match(images, masks, folder)
+    shape = None
+    for name in images:
+        shape = _check_pair(images[name], masks[name], classes, shape)
+    sequences = _sequences(folder, images)
+    splits = _splits(folder, images, sequences, seed)
+    window = _window([images[name] for name, split in splits.items() if split == "train"])
+    return AnnotatedFolder(images, masks, splits, sequences, window)
+
+
+def read_folder(found: AnnotatedFolder) -> Iterator[Frame]:
+    """The frames of a checked folder, grey levels mapped to uint8 by the window of the training frames."""
+    low, high = found.window
+    for name in sorted(found.splits):
+        grey = (read_grey(found.images[name]).astype(np.float64) - low) / (high - low) * 255
+        image = np.clip(np.round(grey), 0, 255).astype(np.uint8)
+        labels = read_indices(found.masks[name]).astype(np.uint8)
+        yield Frame(name, found.sequences[name], found.splits[name], image, labels)
+
+
+def read_grey(path: Path) -> np.ndarray:
+    """A grey image [H, W] of 8 or 16 bit; colour is accepted when its three channels are equal."""
+    pixels = _open(path)
+    if pixels.ndim == 3 and all(np.array_equal(pixels[..., 0], pixels[..., c]) for c in (1, 2)):
+        pixels = pixels[..., 0]
+    if pixels.ndim != 2:
+        raise FolderError(f"{path} is a colour image; convert it to grey, frames have one channel")
+    return pixels
+
+
+def read_indices(path: Path) -> np.ndarray:
+    """A mask [H, W] of class indices, from a grey or palette PNG or TIFF."""
+    pixels = _open(path, keep_palette=True)
+    if pixels.ndim != 2:
+        raise FolderError(f"{path} is a colour image; masks hold one class index per pixel")
+    return pixels
+
+
+def _open(path: Path, keep_palette: bool = False) -> np.ndarray:
+    try:
+        with Image.open(path) as picture:
+            return np.array(picture.convert("L") if picture.mode in ("P", "1") and not keep_palette else picture)
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError, SyntaxError) as error:
+        raise FolderError(f"{path} cannot be read as an image ({error}); export it again") from None
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise FolderError(f"{paths.display(folder)} does not exist; data/README.md shows the layout of a frame folder")
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
+            if path.stem in found:
+                raise FolderError(f"{path} and {found[path.stem].name} are the same frame twice; remove one")
+            found[path.stem] = path
+    if not found:
+        raise FolderError(f"{paths.display(folder)} holds no PNG or TIFF files")
+    return found
+
+
+def _match(images: dict[str, Path], masks: dict[str, Path], folder: Path) -> None:
+    for name in images:
+        if name not in masks:
+            raise FolderError(f"{images[name]} has no mask; add {folder / 'masks' / name}.png or remove the image")
+    for name in masks:
+        if name not in images:
+            raise FolderError(f"{masks[name]} has no image; add {folder / 'images' / name}.png or remove the mask")
+
+
+def _check_pair(image: Path, mask: Path, classes: list[FrameClass], shape: tuple | None) -> tuple:
+    grey, labels = read_grey(image), read_indices(mask)
+    if labels.shape != grey.shape:
+        raise FolderError(f"{mask} is {_size(labels)}, its image {_size(grey)}; export the mask at the image's size")
+    if shape and grey.shape != shape:
+        raise FolderError(f"{image} is {_size(grey)}, the first image {shape[0]} x {shape[1]}; all must be alike")
+    unknown = sorted(set(np.unique(labels).tolist()) - set(range(len(classes))) - {IGNORE})
+    if unknown:
+        raise FolderError(
+            f"{mask} holds class index {unknown[0]}, but the classes file ends at {len(classes) - 1}; "
+            "add the class to it or correct the mask"
+        )
+    return grey.shape
+
+
+def _size(array: np.ndarray) -> str:
+    return f"{array.shape[0]} x {array.shape[1]}"
+
+
+def _sequences(folder: Path, images: dict[str, Path]) -> dict[str, str]:
+    path = folder / "sequences.csv"
+    if not path.is_file():
+        return {name: name for name in images}
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        rows = {row.get("name"): row.get("sequence") for row in csv.DictReader(file)}
+    missing = [name for name in images if not rows.get(name)]
+    if missing:
+        raise FolderError(f"{path} gives no sequence for {missing[0]}; it needs the columns name,sequence")
+    return {name: rows[name] for name in images}
+
+
+def _splits(folder: Path, images: dict[str, Path], sequences: dict[str, str], seed: int) -> dict[str, str]:
+    listed = _listed_splits(folder / "splits", images) if (folder / "splits").is_dir() else None
+    splits = listed if listed is not None else _deal(sequences, seed)
+    for split in SPLITS:
+        if split not in splits.values():
+            raise FolderError(f"the {split} split of {paths.display(folder)} is empty; it needs at least one sequence")
+    where: dict[str, str] = {}
+    for name, split in splits.items():
+        if where.setdefault(sequences[name], split) != split:
+            raise FolderError(f"sequence {sequences[name]} is in two splits; a sequence must stay in one")
+    return splits
+
+
+def _listed_splits(folder: Path, images: dict[str, Path]) -> dict[str, str]:
+    splits: dict[str, str] = {}
+    for split in SPLITS:
+        path = folder / f"{split}.txt"
+        if not path.is_file():
+            raise FolderError(f"{path} is missing; a splits folder holds train.txt, val.txt and test.txt")
+        for name in path.read_text(encoding="utf-8").split():
+            name = name.removesuffix(".png").removesuffix(".tif").removesuffix(".tiff")
+            if name not in images:
+                raise FolderError(f"{path} lists {name}, which is not among the images")
+            if name in splits:
+                raise FolderError(f"{path} lists {name}, which is in the {splits[name]} split already")
+            splits[name] = split
+    return splits
+
+
+def _deal(sequences: dict[str, str], seed: int) -> dict[str, str]:
+    """Whole sequences to test (a fifth), validation (a tenth) and training (the rest), at least one each."""
+    names = sorted(set(sequences.values()))
+    if len(names) < 3:
+        raise FolderError(f"there are {len(names)} sequences; three splits need at least three")
+    order = numpy_rng("splits", seed).permutation(len(names))
+    test, val = max(1, round(len(names) / 5)), max(1, round(len(names) / 10))
+    of = {names[i]: "test" if k < test else "val" if k < test + val else "train" for k, i in enumerate(order)}
+    return {name: of[sequence] for name, sequence in sequences.items()}
+
+
+def _window(training_images: list[Path]) -> tuple[float, float]:
+    """Grey levels mapped to 0 and 255: the full range for 8 bit, else 0.1 and 99.9 % of the training pixels."""
+    arrays = [read_grey(path) for path in training_images]
+    if all(array.dtype == np.uint8 for array in arrays):
+        return 0.0, 255.0
+    low, high = np.percentile(np.concatenate([array.ravel()[::7] for array in arrays]), [0.1, 99.9])
+    return float(low), float(max(high, low + 1))

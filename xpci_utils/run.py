@@ -1,0 +1,171 @@
+"""Run one notebook with one parameter file: ``python -m xpci_utils.run NOTEBOOK -f PARAMS [-p name value]``.
+
+Parameters are checked before a kernel starts, a finished stage is left alone, progress is printed from
+``history.jsonl``, and the exit code tells what happened: 0 done, 1 a cell failed, 2 bad parameters, 75 stopped
+for time and resumable, 138 the kernel died.
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import yaml
+
+from xpci_utils import artifacts, paths
+from xpci_utils.params import ParameterError, StageParameters, stage_model
+
+DONE, FAILED, BAD_PARAMETERS, STOPPED_FOR_TIME, INTERRUPTED, KERNEL_DIED = 0, 1, 2, 75, 130, 138
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse the command line, run the notebook, and return the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        overrides = {name: _value(text) for name, text in options.parameter}
+        if options.folder:
+            overrides["output_folder"] = options.folder
+        parameters = stage_model(Path(options.notebook).stem).from_yaml(options.file, overrides)
+    except ParameterError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_PARAMETERS
+    try:
+        stage = artifacts.inspect(parameters)
+    except artifacts.StageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return FAILED
+    if not stage.to_do:
+        print(f"{paths.display(stage.folder)} is finished; nothing to do")
+        return DONE
+    if options.minutes:
+        os.environ["XPCI_DEADLINE"] = str(time.time() + 60 * options.minutes)
+    return run_notebook(parameters)
+
+
+def run_notebook(parameters: StageParameters) -> int:
+    """Execute the notebook of ``parameters`` with papermill; keep its log on failure, file it on success."""
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    log = parameters.root / "logs" / f"{parameters.place.replace('/', '--')}.ipynb"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    label, began = parameters.place, time.monotonic()
+    print(f"[{label}] started", flush=True)
+    try:
+        with _Progress(label, parameters.folder / "history.jsonl"):
+            _execute(parameters, log)
+    except PapermillExecutionError as error:
+        return _report_failure(label, error, log)
+    except DeadKernelError:
+        print(f"[{label}] the kernel died (out of memory, or killed); the log is {paths.display(log)}", file=sys.stderr)
+        return KERNEL_DIED
+    except KeyboardInterrupt:
+        print(f"[{label}] interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        return INTERRUPTED
+    if artifacts.read_run(parameters.folder) is None:
+        print(f"[{label}] the notebook ended without finishing its stage; see {paths.display(log)}", file=sys.stderr)
+        return FAILED
+    os.replace(log, parameters.folder / "executed.ipynb")
+    shutil.rmtree(parameters.work, ignore_errors=True)
+    print(f"[{label}] done in {_duration(time.monotonic() - began)}", flush=True)
+    return DONE
+
+
+def _execute(parameters: StageParameters, log: Path) -> None:
+    import papermill
+
+    environment = {
+        "XPCI_HEADLESS": "1",
+        "XPCI_ROOT": str(paths.root()),
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": str(parameters.threads),
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    }
+    with tempfile.TemporaryDirectory() as ipython:
+        os.environ.update(environment, IPYTHONDIR=ipython)
+        signal.signal(signal.SIGTERM, _interrupt)
+        papermill.execute_notebook(
+            paths.root() / "notebooks" / f"{parameters.notebook}.ipynb",
+            log,
+            parameters=parameters.model_dump(),
+            kernel_name="python3",
+            cwd=paths.root(),
+            progress_bar=False,
+        )
+
+
+def _interrupt(*_) -> None:
+    raise KeyboardInterrupt
+
+
+def _report_failure(label: str, error, log: Path) -> int:
+    if error.ename == "StoppedForTime":
+        print(f"[{label}] {error.evalue}", file=sys.stderr)
+        return STOPPED_FOR_TIME
+    print(f"[{label}] failed: {error.ename}: {error.evalue}", file=sys.stderr)
+    print(f"[{label}] the whole story is in {paths.display(log)}", file=sys.stderr)
+    return BAD_PARAMETERS if error.ename == "ParameterError" else FAILED
+
+
+class _Progress(threading.Thread):
+    """Prints one line per interval from the last record of ``history.jsonl`` while the kernel works."""
+
+    def __init__(self, label: str, history: Path, interval: float = 20.0):
+        super().__init__(daemon=True)
+        self.label, self.history, self.interval = label, history, interval
+        self.ended, self.began = threading.Event(), time.time()
+
+    def __enter__(self):
+        self.start()
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.join()
+
+    def run(self) -> None:
+        last = None
+        while not self.ended.wait(self.interval):
+            fresh = self.history.is_file() and self.history.stat().st_mtime > self.began
+            records = artifacts.read_jsonl(self.history) if fresh else []
+            if records and records[-1] != last:
+                last = records[-1]
+                print(f"[{self.label}] {progress_line(last)}", flush=True)
+
+
+def progress_line(record: dict) -> str:
+    """One record of a history as a line: step, loss and the time left."""
+    step, steps, seconds = record["step"], record["steps"], record["seconds"]
+    left = seconds / step * (steps - step)
+    loss = f", loss {record['loss']:.4g}" if "loss" in record else ""
+    return f"{step} of {steps}{loss}, {_duration(left)} left"
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"
+
+
+def _value(text: str) -> object:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m xpci_utils.run", description=__doc__.splitlines()[0])
+    parser.add_argument("notebook", help="which notebook, by path or name")
+    parser.add_argument("-f", "--file", required=True, metavar="PARAMS", help="flat YAML with every parameter")
+    parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
+    parser.add_argument("--folder", help="write the products here instead of below run_root")
+    parser.add_argument("--minutes", type=float, help="stop resumably (exit 75) after this time")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
