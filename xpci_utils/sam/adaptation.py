@@ -1,0 +1,184 @@
+"""Training the adapters on annotated frames with their binary masks as prompts (sections 2.2 and 3.1)."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from xpci_utils.frames import FrameSet, binary_mask, pad_image, pad_labels
+from xpci_utils.frames.padding import IGNORE
+from xpci_utils.grid import parse_labeller
+from xpci_utils.randomness import numpy_rng, stream_indices
+from xpci_utils.sam.adapters import add_adapters, set_trainable
+from xpci_utils.sam.checkpoints import OFFICIAL_FOLDER, load_official_weights, save_labeller
+from xpci_utils.sam.losses import segmentation_loss
+from xpci_utils.sam.model import SemanticSam, build_sam, calibrate_batch_norm
+from xpci_utils.training import dihedral, poly_lr, run_steps
+from xpci_utils.training.loop import set_lr
+from xpci_utils.training.symmetries import symmetries_of
+
+BETAS, WEIGHT_DECAY = (0.99, 0.999), 0.1  # section 3.1, as printed
+LABELLER_FILE = "adapters.safetensors"
+CALIBRATION_FRAMES = 32
+
+Example = tuple[np.ndarray, np.ndarray]
+
+
+def adapt_sam(
+    frames: FrameSet,
+    folder: str | Path,
+    *,
+    work: Path,
+    identity: str,
+    labeller: str = "vit_b",
+    size: str = "quick",
+    trainable: str = "all",
+    steps: int = 400,
+    epochs: int = 0,
+    batch_size: int = 4,
+    learning_rate: float = 1e-3,
+    prompt_scale: float = 10.0,
+    dice: str = "dice",
+    zero_init: bool = False,
+    bf16: bool = False,
+    seed: int = 0,
+    weights_folder: str | Path = OFFICIAL_FOLDER,
+    evaluations: int = 4,
+) -> SemanticSam:
+    """Adapt SAM to the train split of ``frames`` and write it to ``folder``; resumes from ``work``.
+
+    ``labeller`` is a SAM variant, "vit_b" or "vit_t", with "-noprompt" for training (and later labelling) without the
+    mask prompt. AdamW with the paper's betas and weight decay, polynomial decay (power 0.9) per step, flips and
+    quarter turns. ``epochs`` > 0 overrides ``steps``. ``size="paper"`` starts from the official weights, other sizes
+    from random ones (use ``trainable="all"`` there). The validation split, if the set has one, is only watched.
+    Writes adapters.safetensors and history.jsonl; returns the adapted model in evaluation mode.
+    """
+    examples = frames.examples("train")
+    steps = epochs * -(-len(examples) // batch_size) or steps
+    variant, prompted = parse_labeller(labeller)
+    model = start_model(variant, size, frames.num_classes, examples, prompt_scale, zero_init, seed, weights_folder)
+    set_trainable(model, trainable)
+    model.config |= {"labeller": labeller, "mask_prompt": prompted, "steps": steps}
+    model.to("cuda" if torch.cuda.is_available() else "cpu").train()
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=learning_rate, betas=BETAS, weight_decay=WEIGHT_DECAY)
+
+    def update(step: int) -> dict[str, float]:
+        set_lr(optimizer, poly_lr(learning_rate, step, steps))
+        images, labels = draw_batch(examples, batch_size, seed, step)
+        loss, parts = loss_of(model, images, labels, dice, bf16)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        return parts
+
+    validation = frames.examples("val") if any(row["split"] == "val" for row in frames.rows) else []
+    run_steps(
+        steps=steps,
+        update=update,
+        state={"model": TrainableState(model), "optimizer": optimizer},
+        work=Path(work),
+        identity=identity,
+        history=Path(folder) / "history.jsonl",
+        log_every=max(1, min(25, steps // 10)),
+        evaluate=lambda step: watch(model, validation, dice, bf16),
+        evaluate_at=[steps * part // evaluations for part in range(1, evaluations + 1)] if validation else (),
+        description=f"adapting {labeller}",
+    )
+    save_labeller(Path(folder) / LABELLER_FILE, model)
+    return model.eval()
+
+
+def start_model(
+    variant: str,
+    size: str,
+    num_classes: int,
+    examples: Sequence[Example],
+    prompt_scale: float,
+    zero_init: bool,
+    seed: int,
+    weights_folder: str | Path,
+) -> SemanticSam:
+    """SAM before adaptation: official weights at ``paper`` size, else random ones with calibrated BatchNorm."""
+    model = build_sam(variant, size, num_classes, mask_scale=prompt_scale, seed=seed)
+    if size == "paper":
+        load_official_weights(model, weights_folder)
+    else:
+        images = [pad_image(examples[i][0]) for i in range(min(len(examples), CALIBRATION_FRAMES))]
+        calibrate_batch_norm(model, torch.from_numpy(np.stack(images)))
+    return add_adapters(model, zero_init=zero_init, seed=seed)
+
+
+class TrainableState:
+    """The trainable parameters of a model, as what a checkpoint has to hold; the rest is rebuilt at the start."""
+
+    def __init__(self, model: SemanticSam):
+        self.parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        return self.parameters
+
+    @torch.no_grad()
+    def load_state_dict(self, tensors: dict[str, torch.Tensor]) -> None:
+        for name, parameter in self.parameters.items():
+            parameter.copy_(tensors[name])
+
+
+def draw_batch(examples: Sequence[Example], batch_size: int, seed: int, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images and labels, both uint8 [batch, H, W], of one step: padded, each in one of its symmetries."""
+    images, labels = [], []
+    choices = numpy_rng("sam augmentation", seed, step)
+    for index in stream_indices(len(examples), batch_size, "sam batches", seed, step=step):
+        image, truth = examples[index]
+        image, truth = pad_image(image), pad_labels(truth)
+        k = int(choices.integers(symmetries_of(*image.shape)))
+        images.append(dihedral(image, k))
+        labels.append(dihedral(truth, k))
+    return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(labels))
+
+
+def loss_of(
+    model: SemanticSam, images: torch.Tensor, labels: torch.Tensor, dice: str, bf16: bool
+) -> tuple[torch.Tensor, dict[str, float]]:
+    """Cross-entropy + Dice of one batch, and what the history records of it."""
+    device = model.pixel_mean.device
+    images, labels = images.to(device), labels.to(device)
+    masks = torch.from_numpy(binary_mask(labels.cpu().numpy())).to(device) if model.config["mask_prompt"] else None
+    with precision(device, bf16):
+        logits = model(images, masks)
+    cross_entropy, dice_loss = segmentation_loss(logits.float(), labels, dice)
+    loss = cross_entropy + dice_loss
+    parts = {"loss": loss.item(), "cross_entropy": cross_entropy.item(), "dice_loss": dice_loss.item()}
+    return loss, parts | foreground(logits.detach(), labels)
+
+
+def foreground(logits: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
+    """Predicted over true particle pixels (a network that learns to say nothing goes to 0), and the share of true
+    particle pixels that got the right class."""
+    predicted, known = logits.argmax(1), labels != IGNORE
+    particle = known & (labels != 0)
+    count = particle.sum().clamp(min=1)
+    found = ((predicted != 0) & known).sum() / count
+    return {
+        "foreground_ratio": found.item(),
+        "right_class": ((predicted == labels) & particle).sum().item() / count.item(),
+    }
+
+
+@torch.no_grad()
+def watch(model: SemanticSam, examples: Sequence[Example], dice: str, bf16: bool) -> dict[str, float]:
+    """Means over the validation examples, for the history."""
+    model.eval()
+    records = []
+    for image, labels in examples:
+        batch = (torch.from_numpy(pad(array)[None]) for pad, array in ((pad_image, image), (pad_labels, labels)))
+        records.append(loss_of(model, *batch, dice, bf16)[1])
+    model.train()
+    return {f"val_{name}": float(np.mean([record[name] for record in records])) for name in records[0]}
+
+
+def precision(device: torch.device, bf16: bool) -> AbstractContextManager:
+    """bfloat16 autocast where it is asked for."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16)

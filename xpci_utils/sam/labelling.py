@@ -1,0 +1,196 @@
+"""A labeller at work: naming the particles of annotated test frames and of the synthetic pool (section 2.2)."""
+
+import csv
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from skimage.measure import label as connected_components
+
+from xpci_utils import artifacts, paths
+from xpci_utils.frames import FrameSet, binary_mask, crop, pad_image, predict_frame
+from xpci_utils.frames.frameset import read_png, write_png
+from xpci_utils.frames.padding import IGNORE, padding
+from xpci_utils.sam.adaptation import LABELLER_FILE
+from xpci_utils.sam.checkpoints import OFFICIAL_FOLDER, load_labeller
+from xpci_utils.sam.model import SemanticSam
+from xpci_utils.training import dihedral, set_threads
+from xpci_utils.training.symmetries import symmetries_of
+
+BLOCK = 16  # pairs predicted together; fixed blocks give every pair the same bits whenever the work is resumed
+COLUMNS = ("name", "confidence", "purity", "particles", "prompt_pixels", "named_background", "outside_prompt")
+
+
+@torch.no_grad()
+def predict_scores(
+    model: SemanticSam, images: np.ndarray, masks: np.ndarray | None, symmetries: bool = False
+) -> np.ndarray:
+    """Class probabilities float32 [N, C, h, w] of frames uint8 [N, h, w] and masks [N, h, w] (bool).
+
+    A labeller that was adapted without mask prompt ignores the masks. ``symmetries`` averages over the eight (or, for
+    frames that are not square, four) symmetries of the frame.
+    """
+    model.eval()
+    height, width = images.shape[-2:]
+    if model.config["mask_prompt"] and masks is None:
+        raise ValueError("this labeller was adapted with mask prompts and needs the masks")
+    images = torch.from_numpy(pad_image(images))
+    prompts = None
+    if model.config["mask_prompt"]:
+        prompts = torch.from_numpy(np.pad(masks, ((0, 0), *padding(height, width))))
+    total = 0
+    count = symmetries_of(*images.shape[-2:]) if symmetries else 1
+    for k in range(count):
+        logits = model(*(x if x is None else dihedral(x, k).to(model.pixel_mean.device) for x in (images, prompts)))
+        total = total + undo_dihedral(logits.float().softmax(1).cpu(), k)
+    return crop(total / count, height, width).numpy()
+
+
+def undo_dihedral(array, k: int):
+    """The inverse of ``dihedral(array, k)``: the swap of the axes comes last there, so it is undone first."""
+    return dihedral(dihedral(array, k & 4), k & 3)
+
+
+def predict_frames(model: SemanticSam, frames: FrameSet, symmetries: bool = False) -> dict[str, np.ndarray]:
+    """Labels uint8 [H, W] of every frame by name, prompted by its true binary mask; tiles are stitched.
+
+    This is the setting of Table 5: the location of the particles is given, their class is asked for.
+    """
+    predictions = {}
+    for frame in frames:
+        # One structured array takes image and mask through the same tiles.
+        both = np.empty(frame.image.shape, [("image", np.uint8), ("mask", bool)])
+        both["image"], both["mask"] = frame.image, binary_mask(frame.labels)
+        predictions[frame.name] = predict_frame(_scores(model, symmetries), both, frames.tile)
+    return predictions
+
+
+def _scores(model: SemanticSam, symmetries: bool) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda tiles: predict_scores(model, tiles["image"], tiles["mask"], symmetries)
+
+
+def most_frequent_class(frames: FrameSet) -> int:
+    """The class with most particle pixels in the train split."""
+    counts = sum(np.bincount(frame.labels.ravel(), minlength=IGNORE + 1) for frame in frames.split("train"))
+    counts[[0, IGNORE]] = 0
+    return int(counts.argmax())
+
+
+def trivial_labels(labels: np.ndarray, particle_class: int) -> np.ndarray:
+    """What the trivial labeller makes of a true mask: every particle of one class."""
+    return np.where(binary_mask(labels), particle_class, 0).astype(np.uint8)
+
+
+def particle_table(labels: np.ndarray, mask: np.ndarray, truth: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """Per particle (8-connected region of ``mask``): pixels, majority class and its share ("purity").
+
+    With true labels also their majority class, ``true_class``: a particle is named right where both agree.
+    """
+    regions = connected_components(mask, connectivity=2)
+    table = _majority(regions, labels)
+    if truth is not None:
+        table["true_class"] = _majority(regions, truth)["class"]
+    return table
+
+
+def _majority(regions: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
+    inside = regions > 0
+    votes = np.zeros((regions.max(), IGNORE + 1), int)
+    np.add.at(votes, (regions[inside] - 1, labels[inside]), 1)
+    pixels = votes.sum(1)
+    return {"pixels": pixels, "class": votes.argmax(1), "purity": votes.max(1, initial=0) / np.maximum(pixels, 1)}
+
+
+def label_pool(
+    pairs_folder: str | Path,
+    labeller_folder: str | Path,
+    folder: str | Path,
+    *,
+    threads: int = 1,
+    symmetries: bool = False,
+    restrict_to_mask: bool = False,
+    weights_folder: str | Path = OFFICIAL_FOLDER,
+) -> Path:
+    """Let a labeller name the particles of every synthetic pair; returns the path of labels.csv, written last.
+
+    Reads images/ and masks/ of ``pairs_folder`` (six-digit PNG names) and the labeller's adapters.safetensors, writes
+    one uint8 label map per pair under the same name. ``labels.csv`` has one row per pair: ``confidence`` (mean
+    probability of the chosen class over the pixels of the mask), mean ``purity`` and number of ``particles``,
+    ``named_background`` (share of mask pixels called background) and ``outside_prompt`` (share of particle pixels
+    that lie outside the mask). ``restrict_to_mask`` calls background what lies outside. Work that was interrupted
+    goes on after the last finished block of pairs, provided labeller and options are the same.
+    """
+    pairs, folder = paths.resolve(pairs_folder), paths.resolve(folder)
+    labeller = paths.resolve(labeller_folder) / LABELLER_FILE
+    set_threads(threads)
+    model = load_labeller(labeller, weights_folder)
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    names = sorted(path.name for path in (pairs / "images").glob("*.png"))
+    if not names:
+        raise FileNotFoundError(f"{paths.display(pairs)}/images holds no pairs; sample them with notebook 04 first")
+    folder.mkdir(parents=True, exist_ok=True)
+    progress = folder / "progress.jsonl"
+    done = _done(progress, _identity(labeller, symmetries, restrict_to_mask))
+    for start in range(0, len(names), BLOCK):
+        block = names[start : start + BLOCK]
+        if not all(name in done for name in block):
+            rows = _label_block(model, pairs, block, folder, symmetries, restrict_to_mask)
+            for row in rows:
+                artifacts.append_jsonl(progress, row)
+                done[row["name"]] = row
+    with artifacts.atomic_path(folder / "labels.csv") as temporary, open(temporary, "w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(done[name] for name in names)
+    progress.unlink()
+    return folder / "labels.csv"
+
+
+def _identity(labeller: Path, symmetries: bool, restrict_to_mask: bool) -> str:
+    with open(labeller, "rb") as file:
+        return f"{hashlib.file_digest(file, 'sha256').hexdigest()} {symmetries} {restrict_to_mask}"
+
+
+def _done(progress: Path, identity: str) -> dict[str, dict]:
+    """Rows of pairs that are labelled already, by name; none if another labeller wrote them."""
+    records = artifacts.read_jsonl(progress)
+    if records and records[0].get("labeller") == identity:
+        return {record["name"]: record for record in records[1:]}
+    progress.unlink(missing_ok=True)
+    artifacts.append_jsonl(progress, {"labeller": identity})
+    return {}
+
+
+def _label_block(
+    model: SemanticSam, pairs: Path, names: list[str], folder: Path, symmetries: bool, restrict_to_mask: bool
+) -> list[dict]:
+    images = np.stack([read_png(pairs / "images" / name) for name in names])
+    masks = np.stack([read_png(pairs / "masks" / name) > 127 for name in names])
+    scores = predict_scores(model, images, masks, symmetries)
+    labels = scores.argmax(1).astype(np.uint8)
+    if restrict_to_mask:
+        labels[~masks] = 0
+    for name, label_map in zip(names, labels, strict=True):
+        write_png(folder / name, label_map)
+    confidence = scores.max(1)
+    return [_row(*four) for four in zip(names, labels, masks, confidence, strict=True)]
+
+
+def _row(name: str, labels: np.ndarray, mask: np.ndarray, confidence: np.ndarray) -> dict:
+    """One line of labels.csv; shares are empty where there is nothing to take a share of."""
+    particles, named = particle_table(labels, mask), labels > 0
+    return {
+        "name": name,
+        "confidence": _mean(confidence[mask]),
+        "purity": _mean(particles["purity"]),
+        "particles": len(particles["pixels"]),
+        "prompt_pixels": int(mask.sum()),
+        "named_background": _mean(~named[mask]),
+        "outside_prompt": _mean(~mask[named]),
+    }
+
+
+def _mean(values: np.ndarray) -> float | None:
+    return round(float(values.mean()), 5) if values.size else None

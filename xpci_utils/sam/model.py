@@ -1,0 +1,216 @@
+"""SAM as a semantic segmenter: encoder, prompt encoder and mask decoder of SAM, one output mask per class.
+
+Kirillov et al. 2023; the token per class is finetune-SAM's (Gu et al. 2024). Frames of any size go in, class logits
+of the same size come out: SAM's logits (a quarter of its input) are interpolated *before* loss and argmax, since
+labels of small particles do not survive the opposite order.
+"""
+
+from functools import partial
+
+import torch
+from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, TwoWayTransformer
+from torch import nn
+from torch.nn import functional
+
+from xpci_utils.sam.prompts import MASK_SCALE, prompt_logits
+from xpci_utils.sam.tiny_vit import TinyViT
+
+VARIANTS = ("vit_b", "vit_t")
+PIXEL_MEAN, PIXEL_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # ImageNet, of 0..255
+
+# "paper" is the published network; the others keep its structure for frames of 64 x 64 pixels, which they see
+# at 128 x 128 with one logit per frame pixel (vit_b) or per four (vit_t).
+IMAGE_SIZE = {"paper": 1024, "laptop": 128, "quick": 128}
+VIT = {
+    "paper": {"patch_size": 16, "embed_dim": 768, "depth": 12, "num_heads": 12, "window_size": 14}
+    | {"global_attn_indexes": (2, 5, 8, 11)},
+    "laptop": {"patch_size": 8, "embed_dim": 192, "depth": 6, "num_heads": 6, "window_size": 8}
+    | {"global_attn_indexes": (2, 5)},
+    "quick": {"patch_size": 8, "embed_dim": 128, "depth": 4, "num_heads": 4, "window_size": 8}
+    | {"global_attn_indexes": (1, 3)},
+}
+TINY_VIT = {
+    "paper": {},
+    "laptop": {"widths": (24, 48, 64, 96), "depths": (1, 1, 2, 1), "heads": (2, 2, 4), "windows": (8, 8, 8)}
+    | {"merge_strides": (2, 1, 1), "classifier": 0},
+    "quick": {"widths": (16, 24, 32, 48), "depths": (1, 1, 2, 1), "heads": (1, 2, 3), "windows": (8, 8, 8)}
+    | {"merge_strides": (2, 1, 1), "classifier": 0},
+}
+DECODER = {
+    "paper": {"dim": 256, "mlp_dim": 2048, "heads": 8, "mask_channels": 16},
+    "laptop": {"dim": 96, "mlp_dim": 384, "heads": 4, "mask_channels": 16},
+    "quick": {"dim": 64, "mlp_dim": 256, "heads": 4, "mask_channels": 16},
+}
+
+
+class SemanticSam(nn.Module):
+    """SAM's three parts under their official names, with one mask token and hypernetwork per class.
+
+    ``config`` records how ``build_sam`` made it. BatchNorm (only TinyViT has it) stays in evaluation mode whatever
+    ``train`` says: with batches of one frame its statistics would drift away from the frozen weights.
+    """
+
+    def __init__(
+        self,
+        image_encoder: nn.Module,
+        prompt_encoder: nn.Module,
+        mask_decoder: nn.Module,
+        mask_scale: float,
+        config: dict,
+    ):
+        super().__init__()
+        self.image_encoder, self.prompt_encoder, self.mask_decoder = image_encoder, prompt_encoder, mask_decoder
+        self.mask_scale, self.config = mask_scale, config
+        self.register_buffer("pixel_mean", torch.tensor(PIXEL_MEAN).view(-1, 1, 1), persistent=False)
+        self.register_buffer("pixel_std", torch.tensor(PIXEL_STD).view(-1, 1, 1), persistent=False)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of output masks, the background's among them."""
+        return self.mask_decoder.num_multimask_outputs
+
+    def train(self, mode: bool = True) -> "SemanticSam":
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
+
+    def forward(self, images: torch.Tensor, masks: torch.Tensor | None = None) -> torch.Tensor:
+        """Class logits [N, C, h, w] of grey frames [N, h, w] (0..255), prompted by masks [N, h, w] (bool or 0/1).
+
+        Without masks SAM's learned "no mask" embedding takes their place.
+        """
+        size = self.image_encoder.img_size
+        height, width = images.shape[-2:]
+        shape = tuple(round(side * size / max(height, width)) for side in (height, width))
+        embedding = self.image_encoder(self.preprocess(images, shape))
+        sparse, dense = self.encode_prompt(masks, len(images), shape)
+        logits = self.decode(embedding + dense, sparse)
+        # SAM pads at the right and below; what was padded is cut off again.
+        rows, columns = (max(1, round(side * logits.shape[-1] / size)) for side in shape)
+        return functional.interpolate(logits[..., :rows, :columns], (height, width), mode="bilinear")
+
+    def preprocess(self, images: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
+        """Grey [N, h, w] to normalised RGB [N, 3, S, S]: longest side scaled to S, the rest zero (as in SAM)."""
+        images = images[:, None].float().expand(-1, 3, -1, -1)
+        images = functional.interpolate(images, shape, mode="bilinear")
+        return self._pad((images - self.pixel_mean) / self.pixel_std, self.image_encoder.img_size)
+
+    def encode_prompt(
+        self, masks: torch.Tensor | None, count: int, shape: tuple[int, int]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Sparse [N, 0, dim] and dense [N, dim, g, g] (or [1, dim, g, g]) prompt embeddings."""
+        logits = None
+        if masks is not None:
+            grid = self.prompt_encoder.mask_input_size[0]
+            scaled = tuple(max(1, round(side * grid / self.image_encoder.img_size)) for side in shape)
+            logits = self._pad(prompt_logits(masks, scaled, self.mask_scale), grid, -self.mask_scale)
+        sparse, dense = self.prompt_encoder(points=None, boxes=None, masks=logits)
+        return sparse.expand(count, -1, -1), dense
+
+    def decode(self, embedding: torch.Tensor, sparse: torch.Tensor) -> torch.Tensor:
+        """Class logits [N, C, 4g, 4g] of embeddings [N, dim, g, g].
+
+        The steps of ``MaskDecoder.predict_masks``, which takes one image and many prompts, for many images with one
+        prompt each; token 0 (SAM's single mask) and the mask-quality head take no part.
+        """
+        decoder = self.mask_decoder
+        count, dim, height, width = embedding.shape
+        tokens = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight]).expand(count, -1, -1)
+        positions = self.prompt_encoder.get_dense_pe().expand(count, -1, -1, -1)
+        queries, keys = decoder.transformer(embedding, positions, torch.cat([tokens, sparse], dim=1))
+        pixels = decoder.output_upscaling(keys.transpose(1, 2).reshape(count, dim, height, width))
+        networks = decoder.output_hypernetworks_mlps
+        weights = torch.stack([networks[i](queries[:, 1 + i]) for i in range(1, len(networks))], dim=1)
+        return torch.einsum("nkc,nchw->nkhw", weights, pixels)
+
+    @staticmethod
+    def _pad(x: torch.Tensor, size: int, value: float = 0.0) -> torch.Tensor:
+        return functional.pad(x, (0, size - x.shape[-1], 0, size - x.shape[-2]), value=value)
+
+
+def build_sam(
+    variant: str = "vit_b",
+    size: str = "paper",
+    num_classes: int = 3,
+    *,
+    mask_scale: float = MASK_SCALE,
+    seed: int = 0,
+) -> SemanticSam:
+    """A SAM with ``num_classes`` output masks (background included) and random weights that belong to ``seed``.
+
+    ``variant`` is "vit_b" (SAM ViT-B) or "vit_t" (MobileSAM). ``size`` is "paper" for the published networks
+    (93,735,472 and 10,130,092 parameters with three masks, 1024-pixel input) or "laptop" / "quick" for small ones
+    of the same structure. Weights come from ``load_official_weights``, adapters from ``add_adapters``.
+    """
+    if variant not in VARIANTS:
+        raise ValueError(f"there is no SAM variant {variant!r}; choose from {', '.join(VARIANTS)}")
+    if size not in IMAGE_SIZE:
+        raise ValueError(f"there is no SAM size {size!r}; choose from {', '.join(IMAGE_SIZE)}")
+    config = {"variant": variant, "size": size, "num_classes": num_classes, "mask_scale": mask_scale, "seed": seed}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        encoder, stride = build_encoder(variant, size)
+        grid, dim = encoder.img_size // stride, DECODER[size]["dim"]
+        prompt_encoder = PromptEncoder(
+            embed_dim=dim,
+            image_embedding_size=(grid, grid),
+            input_image_size=(encoder.img_size, encoder.img_size),
+            mask_in_chans=DECODER[size]["mask_channels"],
+        )
+        return SemanticSam(encoder, prompt_encoder, build_decoder(size, num_classes), mask_scale, config).eval()
+
+
+def build_encoder(variant: str, size: str) -> tuple[nn.Module, int]:
+    """The image encoder and its stride in input pixels."""
+    image_size, dim = IMAGE_SIZE[size], DECODER[size]["dim"]
+    if variant == "vit_t":
+        encoder = TinyViT(image_size, out_channels=dim, **TINY_VIT[size])
+        return encoder, encoder.stride
+    layer_norm = partial(nn.LayerNorm, eps=1e-6)
+    encoder = ImageEncoderViT(image_size, out_chans=dim, norm_layer=layer_norm, use_rel_pos=True, **VIT[size])
+    return encoder, VIT[size]["patch_size"]
+
+
+def build_decoder(size: str, num_classes: int) -> MaskDecoder:
+    """SAM's two-way transformer decoder with one mask token per class beside SAM's own token 0."""
+    settings = DECODER[size]
+    transformer = TwoWayTransformer(
+        depth=2, embedding_dim=settings["dim"], mlp_dim=settings["mlp_dim"], num_heads=settings["heads"]
+    )
+    return MaskDecoder(
+        transformer_dim=settings["dim"],
+        transformer=transformer,
+        num_multimask_outputs=num_classes,
+        iou_head_depth=3,
+        iou_head_hidden_dim=settings["dim"],
+    )
+
+
+@torch.no_grad()
+def calibrate_batch_norm(model: SemanticSam, images: torch.Tensor) -> None:
+    """Give BatchNorm layers of a randomly started TinyViT the statistics of ``images`` [N, h, w] (0..255).
+
+    Pre-trained networks bring their own; without either, pinned BatchNorm would be the identity and the signal
+    would fade from layer to layer.
+    """
+    layers = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    for layer in layers:
+        layer.momentum = None  # the plain average over the images
+        layer.reset_running_stats()
+        layer.train()
+    size = model.image_encoder.img_size
+    model.image_encoder(model.preprocess(images, (size, size)))
+    for layer in layers:
+        layer.momentum = 0.1
+        layer.eval()
+
+
+def describe(config: dict) -> str:
+    """How tables call a labeller, e.g. "SAM ViT-B" or "stand-in TinyViT, 0.3 M"."""
+    official = {"vit_b": "SAM ViT-B", "vit_t": "MobileSAM (TinyViT)"}[config["variant"]]
+    if config.get("weights") == "official":
+        return official
+    architecture = {"vit_b": "ViT", "vit_t": "TinyViT"}[config["variant"]]
+    return f"stand-in {architecture}, {config['parameters'] / 1e6:.2g} M"
