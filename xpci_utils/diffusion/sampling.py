@@ -1,0 +1,113 @@
+"""Sampling pairs from noise: the paper's strided ancestral sampler and fast deterministic solvers, same weights.
+
+Pair i is a function of (seed, i) alone, and batches are fixed aligned blocks (PyTorch does not promise equal bits for
+other batch shapes), so pairs can be made anywhere, in any order, and again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from diffusers import DDPMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler
+from torch import Tensor
+
+from xpci_utils.diffusion.denoiser import Denoiser
+from xpci_utils.diffusion.schedule import NoiseSchedule
+from xpci_utils.frames.padding import crop
+from xpci_utils.randomness import torch_generator
+
+# ddpm: 250 `linspace` steps with learned variance is the paper's setting (Sec. 3.1). The others are deterministic ODE
+# solvers on the mean alone; DDIM is DPM-Solver++ of order 1 (Lu et al. 2022, Sec. 4.1), which avoids diffusers'
+# DDIMScheduler, whose step to the previous time ignores the `linspace` spacing.
+SAMPLERS = ("ddpm", "ddim", "dpmsolver++", "unipc")
+
+
+def make_scheduler(sampler: str, schedule: NoiseSchedule, steps: int):
+    """A diffusers scheduler on our betas that takes x_0 predictions, with its time steps set.
+
+    Clipping is done by the denoiser (`predict_x_0`), because `clip_sample` knows no range per channel and
+    DPM-Solver's learned variance assumes three channels.
+    """
+    common = {
+        "num_train_timesteps": len(schedule),
+        "trained_betas": schedule.betas,
+        "prediction_type": "sample",
+        "timestep_spacing": "linspace",
+    }
+    if sampler == "ddpm":
+        scheduler = DDPMScheduler(**common, variance_type="learned_range", clip_sample=False)
+    elif sampler in ("ddim", "dpmsolver++"):
+        scheduler = DPMSolverMultistepScheduler(**common, solver_order=1 if sampler == "ddim" else 2)
+    elif sampler == "unipc":
+        scheduler = UniPCMultistepScheduler(**common, solver_order=2)
+    else:
+        raise ValueError(f"sampler = {sampler!r} is unknown; choose one of {', '.join(SAMPLERS)}.")
+    scheduler.set_timesteps(steps)
+    return scheduler
+
+
+def pair_noise(generators: Sequence[torch.Generator], shape: tuple[int, ...]) -> Tensor:
+    """One draw from every pair's own stream, [N, *shape]."""
+    return torch.stack([torch.randn(shape, generator=generator) for generator in generators])
+
+
+@torch.inference_mode()
+def sample_block(
+    denoiser: Denoiser, indices: Sequence[int], *, sampler: str, steps: int, seed: int, bf16: bool = False
+) -> Tensor:
+    """The pairs `indices` as one batch, float [N, 2, H, W] in [-1, 1], padding cropped."""
+    scheduler = make_scheduler(sampler, denoiser.schedule, steps)
+    generators = [torch_generator("pair", seed, int(i)) for i in indices]
+    x_t = pair_noise(generators, (denoiser.scale.shape[0], *denoiser.config.padded)).to(denoiser.device)
+    extra = {"generator": generators} if sampler == "ddpm" else {}
+    for time in scheduler.timesteps:
+        t = torch.full((len(indices),), int(time), device=denoiser.device)
+        with torch.autocast(denoiser.device.type, dtype=torch.bfloat16, enabled=bf16):
+            x_0, v = denoiser.predict_x_0(x_t, t)
+        output = torch.cat([x_0, v], 1) if sampler == "ddpm" else x_0
+        x_t = scheduler.step(output, time, x_t, **extra).prev_sample
+    return crop(denoiser.decode(x_t).clamp(-1, 1), denoiser.config.height, denoiser.config.width)
+
+
+def to_images_and_masks(pairs: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """uint8 images [N, H, W] and masks [N, H, W] of 0 / 255, split at 0, the middle of the mask's range."""
+    images = ((pairs[:, 0] + 1.0) * 127.5).round().to(torch.uint8).cpu().numpy()
+    return images, np.where(pairs[:, 1].cpu().numpy() > 0, 255, 0).astype(np.uint8)
+
+
+def blocks_of(indices: Sequence[int], block: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(all indices of an aligned block, positions in it that are wanted) for every block that `indices` touch."""
+    indices = np.asarray(indices, dtype=np.int64)
+    for number in np.unique(indices // block):
+        members = np.arange(number * block, (number + 1) * block)
+        yield members, np.flatnonzero(np.isin(members, indices))
+
+
+def sample_pairs(
+    denoiser: Denoiser,
+    indices: int | Sequence[int],
+    *,
+    sampler: str = "ddpm",
+    steps: int = 250,
+    seed: int = 0,
+    block: int = 16,
+    bf16: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Images and binary masks drawn from the denoiser, in ascending order of index.
+
+    indices   a count n (pairs 0 .. n - 1) or the numbers of the pairs; pair i depends on (seed, i) alone
+    sampler   "ddpm" (ancestral, learned variance: the paper's, 250 steps) or "ddim", "dpmsolver++", "unipc" (10 to 50)
+    block     pairs computed together; pairs come in whole aligned blocks, of which the unwanted are dropped
+    Returns uint8 images [N, H, W] and uint8 masks [N, H, W] of 0 / 255. Raises ValueError for an unknown sampler.
+    """
+    wanted = range(indices) if isinstance(indices, int) else indices
+    was_training, images, masks = denoiser.training, [], []
+    denoiser.eval()
+    for members, keep in blocks_of(wanted, block):
+        pairs = sample_block(denoiser, members, sampler=sampler, steps=steps, seed=seed, bf16=bf16)[keep]
+        for store, array in zip((images, masks), to_images_and_masks(pairs), strict=True):
+            store.append(array)
+    denoiser.train(was_training)
+    return np.concatenate(images), np.concatenate(masks)

@@ -1,0 +1,199 @@
+"""Training a denoiser: batches from (seed, step), hybrid loss, EMA with warm-up, choice on validation frames."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from diffusers.training_utils import EMAModel
+from torch import Tensor
+
+from xpci_utils.diffusion.denoiser import Denoiser, load_denoiser, save_denoiser
+from xpci_utils.diffusion.diagnostics import QUARTILES, by_quartile, foreground_share, objective, pair_grid, probe
+from xpci_utils.diffusion.pairs import AUGMENTATIONS, PairTensors
+from xpci_utils.diffusion.sampling import sample_pairs
+from xpci_utils.frames.frameset import write_png
+from xpci_utils.randomness import numpy_rng, seed_of, stream_indices, torch_generator
+from xpci_utils.training import run_steps
+from xpci_utils.training.loop import set_lr
+
+WEIGHTS = "denoiser_ema.safetensors"
+BEST = "best.safetensors"
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How to train; the defaults are the published ones (Sec. 3.1 and improved-diffusion's defaults)."""
+
+    steps: int = 50_000
+    batch_size: int = 1
+    learning_rate: float = 1e-4
+    decay: str = "constant"  # or "cosine": down to 0 at the last step
+    warmup_steps: int = 0  # linear rise of the learning rate
+    weight_decay: float = 0.0
+    gradient_clip: float = 0.0  # largest norm; 0 for none
+    ema_decay: float = 0.9999  # reached by the warm-up (1 + n) / (10 + n)
+    augmentation: str = "none"  # or "flips", "dihedral" (square frames)
+    bf16: bool = False
+    seed: int = 0
+    log_every: int = 50
+    evaluations: int = 10
+    preview_pairs: int = 16  # sampled at every evaluation; 0 for none
+    preview_sampler: str = "dpmsolver++"
+    preview_steps: int = 20
+    probe_draws: int = 8  # noise levels per validation frame
+
+    def evaluate_at(self) -> list[int]:
+        """Steps done at which the EMA weights are judged, the last one always among them."""
+        return sorted({round(self.steps * k / self.evaluations) for k in range(1, self.evaluations + 1)} - {0})
+
+    def lr(self, step: int) -> float:
+        """Learning rate of a 0-based step."""
+        rate = self.learning_rate * min(1.0, (step + 1) / (self.warmup_steps + 1))
+        if self.decay == "constant":
+            return rate
+        return rate * 0.5 * (1.0 + math.cos(math.pi * step / self.steps))
+
+
+def draw_batch(pairs: PairTensors, settings: TrainingSettings, step: int) -> Tensor:
+    """The pairs of a step, from (seed, step) alone."""
+    indices = stream_indices(len(pairs), settings.batch_size, "ddpm order", settings.seed, step=step)
+    kinds = AUGMENTATIONS[settings.augmentation]
+    return pairs.batch(indices, numpy_rng("ddpm symmetry", settings.seed, step).integers(kinds, size=len(indices)))
+
+
+def draw_noise(x_0: Tensor, timesteps: int, settings: TrainingSettings, step: int) -> tuple[Tensor, Tensor]:
+    """(t [N], noise like x_0) of a step. Each t is uniform on 0 .. T - 1; within a batch they share one offset and are
+    evenly spread (Kingma et al. 2021, App. I.1), which lowers the variance of the loss."""
+    generator = torch_generator("ddpm noise", settings.seed, step)
+    spread = (torch.rand(1, generator=generator) + torch.arange(len(x_0)) / len(x_0)) % 1.0
+    t = (spread * timesteps).long().clamp(max=timesteps - 1)
+    return t.to(x_0.device), torch.randn(x_0.shape, generator=generator).to(x_0.device)
+
+
+def make_update(
+    denoiser: Denoiser, optimizer: torch.optim.Optimizer, ema: EMAModel, pairs: PairTensors, settings: TrainingSettings
+) -> Callable[[int], dict[str, float]]:
+    """The optimiser step as a function of the step number."""
+
+    def update(step: int) -> dict[str, float]:
+        x_0 = denoiser.encode(draw_batch(pairs, settings, step).to(denoiser.device))
+        t, noise = draw_noise(x_0, len(denoiser.schedule), settings, step)
+        with torch.autocast(x_0.device.type, dtype=torch.bfloat16, enabled=settings.bf16):
+            torch.manual_seed(seed_of("ddpm dropout", settings.seed, step))
+            output = denoiser(denoiser.schedule.q_sample(x_0, t, noise), t)
+        loss = objective(denoiser, output, x_0, t, noise)
+        optimizer.zero_grad(set_to_none=True)
+        loss.total.mean().backward()
+        if settings.gradient_clip:
+            torch.nn.utils.clip_grad_norm_(denoiser.parameters(), settings.gradient_clip)
+        set_lr(optimizer, settings.lr(step))
+        optimizer.step()
+        ema.step(denoiser.parameters())
+        return {"loss": loss.total.mean().item(), "simple": loss.simple.mean().item(), "vlb": loss.vlb.mean().item()}
+
+    return update
+
+
+class Choice:
+    """The best evaluation so far; part of the checkpoint."""
+
+    def __init__(self):
+        self.loss, self.step = math.inf, 0
+
+    def state_dict(self) -> dict:
+        return {"loss": self.loss, "step": self.step}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.loss, self.step = state["loss"], state["step"]
+
+
+def make_evaluate(
+    averaged: Denoiser,
+    ema: EMAModel,
+    choice: Choice,
+    validation: Tensor,
+    settings: TrainingSettings,
+    folder: Path,
+    work: Path,
+) -> Callable[[int], dict]:
+    """Judge the EMA weights: hybrid loss and eps error on validation pairs, a sheet of samples, their foreground share.
+
+    The weights with the lowest validation loss so far are kept in `work`.
+    """
+
+    def evaluate(step: int) -> dict:
+        ema.copy_to(averaged.parameters())
+        t, loss, errors = probe(averaged, validation, draws=settings.probe_draws, bf16=settings.bf16)
+        record = {"val_loss": loss.total.mean().item(), "val_vlb": loss.vlb.mean().item()}
+        quartiles = by_quartile(errors, t, len(averaged.schedule))
+        record |= {f"val_eps_q{q + 1}": quartiles[q] for q in range(QUARTILES)}
+        if record["val_loss"] < choice.loss:
+            choice.loss, choice.step = record["val_loss"], step
+            save_denoiser(work / BEST, averaged, choice.state_dict())
+        if settings.preview_pairs:
+            record["foreground_share"] = preview(averaged, settings, folder / "samples" / f"step_{step:06d}.png")
+        return record
+
+    return evaluate
+
+
+def preview(denoiser: Denoiser, settings: TrainingSettings, path: Path) -> float:
+    """Write a sheet of samples and return their foreground share."""
+    images, masks = sample_pairs(
+        denoiser,
+        settings.preview_pairs,
+        sampler=settings.preview_sampler,
+        steps=settings.preview_steps,
+        seed=settings.seed,
+        block=settings.preview_pairs,
+        bf16=settings.bf16,
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_png(path, pair_grid(images, masks))
+    return foreground_share(masks)
+
+
+def train_denoiser(
+    denoiser: Denoiser,
+    train: PairTensors,
+    validation: PairTensors,
+    settings: TrainingSettings,
+    *,
+    folder: Path,
+    work: Path,
+    identity: str,
+) -> Denoiser:
+    """Train, resumable bit for bit, and return the chosen EMA denoiser in eval mode.
+
+    `folder` receives denoiser_ema.safetensors, history.jsonl and samples/step_*.png, `work` the checkpoint, which is
+    taken up again if it carries the same `identity`. The weights kept are those with the lowest hybrid loss on the
+    validation pairs among the evaluations.
+    """
+    folder, work = Path(folder), Path(work)
+    work.mkdir(parents=True, exist_ok=True)
+    denoiser.unet.to(memory_format=torch.channels_last)
+    if denoiser.measures_data:
+        denoiser.fit(train.batch(range(len(train))))
+    averaged = copy.deepcopy(denoiser).eval().requires_grad_(False)
+    optimizer = torch.optim.AdamW(denoiser.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+    ema, choice = EMAModel(denoiser.parameters(), decay=settings.ema_decay), Choice()
+    run_steps(
+        steps=settings.steps,
+        update=make_update(denoiser.train(), optimizer, ema, train, settings),
+        state={"denoiser": denoiser, "optimizer": optimizer, "ema": ema, "choice": choice},
+        work=work,
+        identity=identity,
+        history=folder / "history.jsonl",
+        log_every=settings.log_every,
+        evaluate=make_evaluate(averaged, ema, choice, validation.first(64), settings, folder, work),
+        evaluate_at=settings.evaluate_at(),
+        description="denoiser",
+    )
+    chosen = load_denoiser(work / BEST)
+    save_denoiser(folder / WEIGHTS, chosen, {**choice.state_dict(), "settings": asdict(settings)})
+    return chosen
