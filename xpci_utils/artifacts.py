@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import resource
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -103,6 +104,7 @@ class Stage:
         if metrics is not None:
             write_json(self.folder / "metrics.json", metrics)
         write_json(self.folder / RUN_FILE, self._record())
+        shutil.rmtree(self.work, ignore_errors=True)
         self.to_do = False
         self.lock.close()
         print(f"{paths.display(self.folder)} is finished.")

@@ -127,6 +127,20 @@ class PrepareFrames(SeededParameters):
     def place(self) -> str:
         return "frames"
 
+    @property
+    def classes_path(self) -> Path:
+        """The classes file in force: the one named, the folder's own, or ours."""
+        if self.classes_file:
+            return paths.resolve(self.classes_file)
+        own = paths.resolve(self.source_folder) / "classes.yaml"
+        return own if self.source == "folder" else paths.root() / "data/classes.yaml"
+
+    @model_validator(mode="after")
+    def _folder_named(self) -> Self:
+        if self.source == "folder" and not self.source_folder:
+            raise ValueError("source is 'folder', but source_folder names none")
+        return self
+
 
 class TrainDdpm(SeededParameters):
     """02: the denoiser of Section 2.1."""

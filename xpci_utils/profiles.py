@@ -33,6 +33,11 @@ PROFILES: dict[str, dict[str, dict]] = {
     },
 }
 
+NEEDS = {
+    "quick": "about 20 minutes on 2 cores, 4 GB of memory, 0.2 GB of disk; every stage is real, every size reduced",
+    "smoke": "about 5 minutes on 2 cores; it tests the mechanics, its scores mean nothing",
+}
+
 
 def profile_values(profile: str, name: str) -> dict:
     """Every parameter of one file of a profile, checked."""

@@ -7,7 +7,6 @@ for time and resumable, 138 the kernel died.
 
 import argparse
 import os
-import shutil
 import signal
 import sys
 import tempfile
@@ -71,7 +70,6 @@ def run_notebook(parameters: StageParameters) -> int:
         print(f"[{label}] the notebook ended without finishing its stage; see {paths.display(log)}", file=sys.stderr)
         return FAILED
     os.replace(log, parameters.folder / "executed.ipynb")
-    shutil.rmtree(parameters.work, ignore_errors=True)
     print(f"[{label}] done in {_duration(time.monotonic() - began)}", flush=True)
     return DONE
 

@@ -5,6 +5,7 @@ from xpci_utils.lazy import attach
 __getattr__, __dir__ = attach(
     __name__,
     {
+        "FolderError": "folder",
         "Frame": "frameset",
         "FrameSet": "frameset",
         "IGNORE": "frameset",
@@ -16,6 +17,7 @@ __getattr__, __dir__ = attach(
         "pad_labels": "padding",
         "padding": "padding",
         "predict_frame": "tiles",
+        "read_classes": "classes",
         "read_folder": "folder",
         "tile_origins": "tiles",
         "write_frames": "frameset",

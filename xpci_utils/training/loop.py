@@ -62,7 +62,9 @@ def run_steps(
     """
     start = _restore(state, work, identity, history)
     evaluate_at, sums, count = set(evaluate_at), defaultdict(float), 0
-    began = saved = time.monotonic()
+    records = artifacts.read_jsonl(history)
+    saved = time.monotonic()
+    began = saved - (records[-1]["seconds"] if records else 0)
     deadline = float(os.environ.get("XPCI_DEADLINE", "inf"))
     bar = tqdm(range(start, steps), initial=start, total=steps, desc=description, disable=not _watched())
     for step in bar:

@@ -1,0 +1,69 @@
+# make reproduce [PROFILE=quick]   install into .venv and run everything, from raw frames to tables and figures
+PROFILE ?= quick
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+BIN := .venv/bin
+SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES)
+CONFIG = profile=$(PROFILE) $(if $(FRAMES),frames=$(abspath $(FRAMES))) $(if $(CLASSES),classes=$(abspath $(CLASSES)))
+INSTALLED := .venv/.installed
+
+.PHONY: reproduce status test test-system lab report params benchmark lint clean help
+
+help:
+	@sed -n 's/^# make /make /p; s/^## /  /p' Makefile
+
+reproduce: $(INSTALLED) params/$(PROFILE)/sweep.yaml
+	@$(BIN)/python -m xpci_utils.workflow announce --profile $(PROFILE)
+	@$(SNAKEMAKE) --config $(CONFIG)
+	@$(BIN)/python -m xpci_utils.workflow results --profile $(PROFILE)
+
+## make status      done, running, failed and to come, with a guess of the time left
+status: $(INSTALLED)
+	@$(BIN)/python -m xpci_utils.workflow status --profile $(PROFILE)
+
+## make lab         JupyterLab on the notebooks
+lab: $(INSTALLED)
+	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+## make report      tables, figures and index.html again, from whatever is finished
+report: $(INSTALLED)
+	$(BIN)/python -m xpci_utils.run 06_tables_and_figures -f params/$(PROFILE)/06_tables_and_figures.yaml -p force true
+
+## make params      write params/*.yaml and the notebooks' parameter cells from the models
+params: $(INSTALLED)
+	$(BIN)/python -m xpci_utils.profiles
+
+## make lint        style and formatting of package, tests and notebooks
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m xpci_utils.profiles --check
+
+## make test        lint, unit tests, the quick grid, and every notebook against it
+test: lint
+	$(BIN)/pytest -q tests
+	$(MAKE) reproduce PROFILE=quick
+	$(BIN)/pytest -q --nbval --nbval-current-env -x notebooks
+	$(BIN)/pytest -q tests/quick
+
+## make test-system kills, failures and resumes on the smoke grid
+test-system: $(INSTALLED)
+	$(BIN)/pytest -q tests/system
+
+## make benchmark   timings, as ratios measured in one process
+benchmark: $(INSTALLED)
+	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+
+## make clean       remove the runs and caches (asks first); .venv stays
+clean:
+	@printf 'Remove runs/ and every result in it? [y/N] '; read answer; [ "$$answer" = y ] && rm -rf runs .snakemake || true
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@echo "Installing about 6.3 GB of packages into .venv (a few minutes)"
+	@test -d .venv || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+params/$(PROFILE)/sweep.yaml:
+	@echo "error: there is no profile '$(PROFILE)'; profiles are: $(notdir $(wildcard params/*))" >&2; exit 2

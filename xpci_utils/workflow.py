@@ -1,0 +1,119 @@
+"""What the Snakefile asks about a profile, and ``make status``: done, running, failed and to come."""
+
+import argparse
+import fcntl
+import sys
+from pathlib import Path
+
+from xpci_utils import artifacts, grid, paths
+from xpci_utils.params import ParameterError, StageParameters, Sweep, stage_model
+from xpci_utils.profiles import NEEDS
+from xpci_utils.recipe import digest, recipe_hash
+from xpci_utils.run import progress_line
+
+
+def notebook_recipe(profile: str, notebook: str, **overrides: object) -> str:
+    """Hash of a stage's code and parameters: a rule is repeated when it changes."""
+    parameters = _parameters(profile, notebook, overrides)
+    return digest(parameters.hashed(), recipe_hash(notebook, parameters.rooms, parameters.data_files))
+
+
+def run_threads(profile: str, notebook: str) -> int:
+    """CPU threads of a stage, from its parameter file."""
+    return _parameters(profile, notebook).threads
+
+
+def run_root(profile: str, chosen: str = "") -> str:
+    """Folder of a profile's runs: ``chosen``, else what its parameter files say (all must agree)."""
+    roots = {_parameters(profile, notebook).run_root for notebook in ("01_prepare_frames", "06_tables_and_figures")}
+    if len(roots) > 1:
+        raise ParameterError(f"the files of profile {profile} name different run_roots: {', '.join(sorted(roots))}")
+    return chosen or roots.pop()
+
+
+def stage_states(root: Path, sweep: Sweep) -> list[tuple[str, str, str]]:
+    """(folder, state, remark) of every stage of a sweep; states are done, running, failed and to do."""
+    return [(folder, *_state(root, folder)) for folder in grid.stage_folders(sweep)]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Tell what a profile needs (announce), how far it is (status), or where its results lie (results)."""
+    parser = argparse.ArgumentParser(prog="python -m xpci_utils.workflow", description=main.__doc__)
+    parser.add_argument("what", choices=["announce", "status", "results"])
+    parser.add_argument("--profile", default="quick")
+    options = parser.parse_args(arguments)
+    try:
+        root = paths.resolve(run_root(options.profile))
+        states = stage_states(root, Sweep.from_yaml(f"params/{options.profile}/sweep.yaml"))
+    except ParameterError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    {"announce": _announce, "status": _status, "results": _results}[options.what](options.profile, root, states)
+    return 0
+
+
+def _announce(profile: str, root: Path, states: list[tuple[str, str, str]]) -> None:
+    waiting = sum(state != "done" for _, state, _ in states)
+    if waiting:
+        print(f"profile {profile}: {waiting} of {len(states)} stages to do in {paths.display(root)}")
+        print(NEEDS.get(profile, ""))
+
+
+def _status(profile: str, root: Path, states: list[tuple[str, str, str]]) -> None:
+    for folder, state, remark in states:
+        print(f"{state:8} {folder:60} {remark}")
+    counts = {state: sum(s == state for _, s, _ in states) for state in ("done", "running", "failed", "to do")}
+    print("\n" + ", ".join(f"{number} {state}" for state, number in counts.items()) + f"  ({paths.display(root)})")
+    print(_time_left(root, states))
+
+
+def _results(profile: str, root: Path, states: list[tuple[str, str, str]]) -> None:
+    report = root / "report"
+    print(f"profile {profile}: all {len(states)} stages are done")
+    for what, place in (("tables", "tables"), ("figures", "figures"), ("everything on one page", "index.html")):
+        print(f"  {what}: {paths.display(report / place)}")
+
+
+def _parameters(profile: str, notebook: str, overrides: dict | None = None) -> StageParameters:
+    return stage_model(notebook).from_yaml(f"params/{profile}/{notebook}.yaml", overrides)
+
+
+def _state(root: Path, folder: str) -> tuple[str, str]:
+    record = artifacts.read_run(root / folder)
+    if record:
+        return "done", f"{record['wall_seconds']:.0f} s"
+    if _locked(root / folder / ".lock"):
+        history = artifacts.read_jsonl(root / folder / "history.jsonl")
+        return "running", progress_line(history[-1]) if history else ""
+    log = root / "logs" / f"{folder.replace('/', '--')}.ipynb"
+    return ("failed", f"see {paths.display(log)}") if log.is_file() else ("to do", "")
+
+
+def _locked(path: Path) -> bool:
+    try:
+        with open(path) as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
+
+
+def _time_left(root: Path, states: list[tuple[str, str, str]]) -> str:
+    """A guess from finished stages of the same kind: the first part of the folder's name."""
+    known: dict[str, list[float]] = {}
+    for folder, state, _ in states:
+        if state == "done":
+            known.setdefault(folder.split("/")[0], []).append(artifacts.read_run(root / folder)["wall_seconds"])
+    waiting = [folder.split("/")[0] for folder, state, _ in states if state != "done"]
+    if not waiting:
+        return "everything is done"
+    unknown = sorted({kind for kind in waiting if kind not in known})
+    seconds = sum(sum(known[kind]) / len(known[kind]) for kind in waiting if kind in known)
+    text = f"about {seconds / 60:.0f} minutes of one job's work left"
+    return text + (f", not counting {', '.join(unknown)} (no such stage has finished yet)" if unknown else "")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
