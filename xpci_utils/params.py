@@ -37,10 +37,11 @@ class Parameters(BaseModel):
     def from_yaml(cls, path: str | Path, overrides: dict | None = None) -> Self:
         """Read a flat YAML file that names every parameter, and apply ``overrides``."""
         values = read_yaml(path)
+        parameters = cls.checked({**values, **(overrides or {})}, str(path))
         missing = [name for name in cls.model_fields if name not in values]
         if missing:
             raise ParameterError(f"{path} lacks {', '.join(missing)}; 'make params' shows what a complete file holds")
-        return cls.checked({**values, **(overrides or {})}, str(path))
+        return parameters
 
 
 class StageParameters(Parameters):
@@ -90,7 +91,7 @@ class StageParameters(Parameters):
         new = {
             name: value
             for name, value in namespace.items()
-            if name not in known and not name.startswith("_") and not isinstance(value, kinds)
+            if name not in known and value is not known and not name.startswith("_") and not isinstance(value, kinds)
         }
         given = {name: namespace[name] for name in cls.model_fields if name in namespace}
         return cls.checked({**new, **given}, "the parameters of this notebook")

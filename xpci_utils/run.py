@@ -85,6 +85,10 @@ def _execute(parameters: StageParameters, log: Path) -> None:
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
     with tempfile.TemporaryDirectory() as ipython:
+        # Kernels started side by side share nothing, and keep their notes on transport to themselves.
+        profile = Path(ipython, "profile_default")
+        profile.mkdir()
+        (profile / "ipython_kernel_config.py").write_text("get_config().Application.log_level = 50\n")
         os.environ.update(environment, IPYTHONDIR=ipython)
         signal.signal(signal.SIGTERM, _interrupt)
         papermill.execute_notebook(

@@ -1,0 +1,75 @@
+"""A small repository of its own, with one notebook, for the mechanics of runner and artifacts."""
+
+import json
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from pydantic import Field
+
+from xpci_utils import params, recipe
+
+NOTEBOOK = "99_count"
+CELLS = {
+    "setup": "import os, signal, time\nfrom xpci_utils import artifacts\nfrom xpci_utils.params import stage_model\n"
+    "known = set(globals())",
+    "parameters": 'run_root = "runs/test"',
+    "begin": "parameters = stage_model('99_count').from_notebook(globals(), known)\n"
+    "stage = artifacts.begin(parameters)",
+    "work": "if parameters.behave == 'fail':\n    raise RuntimeError('the beam is off')\n"
+    "if parameters.behave == 'die':\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    "if parameters.behave == 'late':\n    from xpci_utils.training import StoppedForTime\n"
+    "    raise StoppedForTime('stopped for time at step 3 of 9')",
+    "write": "if stage.to_do and parameters.behave != 'forget':\n"
+    "    (stage.folder / 'count.txt').write_text(str(parameters.count))",
+    "finish": "stage.finish({'count': parameters.count})",
+}
+
+
+class Count(params.StageParameters):
+    """A stage that writes a number."""
+
+    notebook = NOTEBOOK
+    rooms: ClassVar[tuple[str, ...]] = ("house",)
+    products = ("count.txt",)
+
+    count: int = Field(3, ge=1, description="what is written")
+    behave: str = Field("well", description="what goes wrong")
+    reads: str = Field("", description="input folder")
+
+    @property
+    def place(self) -> str:
+        return "count"
+
+    @property
+    def inputs(self) -> list[Path]:
+        return [self.root / self.reads] if self.reads else []
+
+
+def write_notebook(path: Path, cells: dict[str, str]) -> None:
+    content = [
+        {"cell_type": "code", "id": name, "metadata": {"tags": ["parameters"]} if name == "parameters" else {},
+         "execution_count": None, "outputs": [], "source": source}
+        for name, source in cells.items()
+    ]  # fmt: skip
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"cells": content, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}))
+
+
+@pytest.fixture
+def small_house(tmp_path, monkeypatch):
+    """Root of a repository that holds only the counting notebook and one module."""
+    write_notebook(tmp_path / "notebooks" / f"{NOTEBOOK}.ipynb", CELLS)
+    (tmp_path / "xpci_utils/house").mkdir(parents=True)
+    (tmp_path / "xpci_utils/house/walls.py").write_text('"""Walls."""\n\nHEIGHT = 3  # storeys\n')
+    monkeypatch.setenv("XPCI_ROOT", str(tmp_path))
+    monkeypatch.setitem(params.STAGES, NOTEBOOK, Count)
+    recipe.recipe_hash.cache_clear()
+    yield tmp_path
+    recipe.recipe_hash.cache_clear()
+
+
+@pytest.fixture
+def count_stage():
+    return Count

@@ -1,0 +1,123 @@
+"""Folders that describe themselves: finished means run.json, and nothing is overwritten by mistake."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from xpci_utils import artifacts, recipe
+
+
+def finish(parameters, text="3"):
+    stage = artifacts.begin(parameters)
+    (stage.folder / "count.txt").write_text(text)
+    stage.finish({"count": 3})
+    return stage
+
+
+def test_a_finished_stage_is_not_done_again(small_house, count_stage, capsys):
+    finish(count_stage())
+    stage = artifacts.begin(count_stage())
+    assert not stage.to_do
+    assert "nothing is computed again" in capsys.readouterr().out
+    before = (stage.folder / "run.json").read_bytes()
+    stage.finish({"count": 99})
+    assert (stage.folder / "run.json").read_bytes() == before
+    assert artifacts.read_json(stage.folder / "metrics.json") == {"count": 3}
+
+
+def test_run_json_tells_what_was_done(small_house, count_stage):
+    record = artifacts.read_run(finish(count_stage(count=7)).folder)
+    assert record["parameters"]["count"] == 7
+    assert record["products"] == {"count.txt": {"bytes": 1}}
+    assert {"identity", "recipe", "versions", "device", "threads", "wall_seconds", "peak_memory_mib"} <= set(record)
+
+
+def test_other_parameters_stop_with_a_sentence_and_force_repeats(small_house, count_stage):
+    finish(count_stage())
+    with pytest.raises(artifacts.StageError, match=r"changed: count: 3 -> 4.*Nothing was overwritten"):
+        artifacts.begin(count_stage(count=4))
+    assert artifacts.begin(count_stage(count=4, force=True)).to_do
+
+
+def test_code_counts_and_prose_does_not(small_house, count_stage):
+    finish(count_stage())
+    walls = small_house / "xpci_utils/house/walls.py"
+    walls.write_text('"""Walls, better described."""\n\n# and explained\nHEIGHT = 3\n')
+    recipe.recipe_hash.cache_clear()
+    assert not artifacts.begin(count_stage()).to_do
+    walls.write_text('"""Walls."""\n\nHEIGHT = 4\n')
+    recipe.recipe_hash.cache_clear()
+    with pytest.raises(artifacts.StageError, match="the code behind it"):
+        artifacts.begin(count_stage())
+
+
+def test_a_stage_that_lacks_a_product_is_not_finished(small_house, count_stage):
+    stage = artifacts.begin(count_stage())
+    with pytest.raises(artifacts.StageError, match=r"lacks count\.txt"):
+        stage.finish()
+    assert artifacts.read_run(stage.folder) is None
+
+
+@pytest.mark.parametrize("damage", ["delete product", "cut run.json", "empty run.json"])
+def test_a_damaged_folder_counts_as_unfinished(small_house, count_stage, damage):
+    folder = finish(count_stage()).folder
+    if damage == "delete product":
+        (folder / "count.txt").unlink()
+    else:
+        text = (folder / "run.json").read_text()
+        (folder / "run.json").write_text(text[: len(text) // 2] if damage == "cut run.json" else "")
+    assert artifacts.read_run(folder) is None
+    assert artifacts.begin(count_stage()).to_do
+
+
+def test_an_unfinished_input_is_named(small_house, count_stage):
+    with pytest.raises(artifacts.StageError, match=r"runs/quick/frames is not finished, and 99_count reads it"):
+        artifacts.begin(count_stage(reads="frames"))
+
+
+def test_an_input_made_again_differently_makes_the_result_stale(small_house, count_stage):
+    source = count_stage(output_folder="runs/quick/source")
+    finish(source)
+    finish(count_stage(reads="source"))
+    finish(count_stage(output_folder="runs/quick/source", count=5, force=True))
+    with pytest.raises(artifacts.StageError, match="changed: its inputs"):
+        artifacts.begin(count_stage(reads="source"))
+
+
+def test_two_processes_do_not_share_a_folder(small_house, count_stage):
+    folder = count_stage().folder
+    folder.mkdir(parents=True)
+    code = (
+        f"import fcntl, time; f = open({str(folder / '.lock')!r}, 'w'); fcntl.flock(f, fcntl.LOCK_EX);"
+        "print('locked', flush=True); time.sleep(60)"
+    )
+    other = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    try:
+        other.stdout.readline()
+        with pytest.raises(artifacts.StageError, match="another process is working"):
+            artifacts.begin(count_stage())
+    finally:
+        other.kill()
+        other.wait()
+    time.sleep(0.1)
+    assert artifacts.begin(count_stage()).to_do, "the lock of a dead process must not stay"
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "a.json"
+    artifacts.write_json(path, {"a": 1})
+    with pytest.raises(ValueError, match="JSON"):
+        artifacts.write_json(path, {"a": float("nan")})
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert [item.name for item in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_line_cut_by_a_crash_is_dropped(tmp_path):
+    path = tmp_path / "history.jsonl"
+    artifacts.append_jsonl(path, {"step": 1})
+    with open(path, "a") as file:
+        file.write('{"step": 2, "lo')
+    assert artifacts.read_jsonl(path) == [{"step": 1}]

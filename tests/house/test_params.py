@@ -1,0 +1,116 @@
+"""Parameters: one source, refused before anything runs, with a cure in the message."""
+
+import itertools
+
+import pytest
+import yaml
+
+from xpci_utils import paths, profiles
+from xpci_utils.params import STAGES, AdaptSam, ParameterError, PrepareFrames, Sweep, TrainSegmentation, stage_model
+
+FILES = [(profile, name) for profile in profiles.PROFILES for name in profiles.MODELS]
+
+
+def test_files_and_parameter_cells_are_made_from_the_models():
+    stale = [
+        paths.display(path)
+        for path, text in profiles.expected_files().items()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text
+    ]
+    assert not stale, f"run 'make params': {stale}"
+
+
+@pytest.mark.parametrize(("profile", "name"), FILES)
+def test_every_file_survives_papermills_reader(profile, name):
+    """papermill reads YAML 1.1, where 1e-4 is a string; the files must arrive with their types intact."""
+    from papermill.iorw import read_yaml_file
+
+    path = paths.root() / "params" / profile / f"{name}.yaml"
+    assert profiles.MODELS[name].checked(read_yaml_file(str(path))).model_dump() == profiles.profile_values(
+        profile, name
+    )
+
+
+def test_defaults_are_the_quick_profile():
+    assert profiles.PROFILES["quick"] == {}
+    assert all(model.model_fields["run_root"].default == "runs/quick" for model in STAGES.values())
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"lerning_rate": 0.1}, "lerning_rate is not a parameter; did you mean 'learning_rate'?"),
+        ({"learning_rate": "1e-4"}, "learning_rate is the text '1e-4'; YAML wants a point"),
+        ({"steps": 500.0}, "steps: Input should be a valid integer"),
+        ({"steps": 0}, "steps: Input should be greater than or equal to 1"),
+        ({"labeller": "vit_h"}, "'vit_h' is not a labeller; choose vit_b or vit_t"),
+        ({"size": "huge"}, "size: Input should be 'quick', 'laptop' or 'paper'"),
+        ({"bf16": "yes"}, "bf16: Input should be a valid boolean"),
+    ],
+)
+def test_a_wrong_parameter_is_named_with_its_cure(values, sentence):
+    with pytest.raises(ParameterError) as error:
+        AdaptSam.checked(values)
+    assert sentence in str(error.value)
+
+
+def test_every_fault_is_listed_at_once():
+    with pytest.raises(ParameterError) as error:
+        AdaptSam.checked({"steps": 0, "bf16": 1, "colour": 3})
+    assert all(name in str(error.value) for name in ("steps", "bf16", "colour"))
+
+
+def test_a_file_must_name_every_parameter(tmp_path):
+    path = tmp_path / "03_adapt_sam.yaml"
+    values = profiles.profile_values("quick", "03_adapt_sam")
+    values.pop("steps")
+    path.write_text(yaml.safe_dump(values))
+    with pytest.raises(ParameterError, match="lacks steps"):
+        AdaptSam.from_yaml(path)
+
+
+@pytest.mark.parametrize("text", ["steps: [1", "- 1\n- 2\n", "a: !!python/object/apply:os.getcwd []"])
+def test_a_file_that_is_not_a_flat_mapping_is_refused(tmp_path, text):
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    with pytest.raises(ParameterError, match=r"x\.yaml"):
+        AdaptSam.from_yaml(path)
+
+
+def test_a_profile_that_does_not_exist_is_named_with_those_that_do():
+    with pytest.raises(ParameterError, match=r"params/qiuck/sweep\.yaml; profiles are .*quick"):
+        Sweep.from_yaml("params/qiuck/sweep.yaml")
+
+
+def test_an_unknown_notebook_is_suggested():
+    with pytest.raises(ParameterError, match="did you mean '03_adapt_sam'"):
+        stage_model("03_adapt_samm")
+
+
+def test_a_folder_source_needs_a_folder():
+    with pytest.raises(ParameterError, match="source_folder names none"):
+        PrepareFrames.checked({"source": "folder"})
+
+
+def test_names_in_a_notebook_that_are_no_parameters_are_refused():
+    namespace = {"np": itertools, "old": 1, "_hidden": 2, "cell": "emcad__r0040__none__n00000__mix__s0", "stepz": 3}
+    with pytest.raises(ParameterError, match="stepz is not a parameter; did you mean 'steps'"):
+        TrainSegmentation.from_notebook(namespace, known={"old"})
+    namespace.pop("stepz")
+    assert TrainSegmentation.from_notebook(namespace, known={"old"}).cell == namespace["cell"]
+
+
+def test_sweep_faults():
+    for values, sentence in [
+        ({"counts": [50, 100]}, "contain 0"),
+        ({"series": ["resnet__vit_b"]}, "not a series"),
+        ({"labellers": ["vit_b"]}, "series use vit_t"),
+    ]:
+        with pytest.raises(ParameterError, match=sentence):
+            Sweep.checked(values)
+
+
+def test_where_a_run_lies_is_not_part_of_its_identity():
+    here, there = AdaptSam(), AdaptSam(run_root="elsewhere", force=True, output_folder="x")
+    assert here.hashed() == there.hashed()
+    assert here.hashed() != AdaptSam(threads=2).hashed()

@@ -1,0 +1,103 @@
+"""The runner: one notebook, one parameter file, one folder, and an exit code that tells what happened."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from xpci_utils import artifacts, paths, run
+
+SIX = paths.root() / "params/quick"
+
+
+def parameter_file(root, stage, **values):
+    path = root / "count.yaml"
+    path.write_text(yaml.safe_dump(stage(**values).model_dump()))
+    return str(path)
+
+
+# The kernel is another process: it has to know the counting stage too.
+@pytest.fixture
+def house(small_house, count_stage, monkeypatch):
+    site = small_house / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(
+        "import sys\n"
+        f"sys.path.insert(0, {os.path.dirname(__file__)!r})\n"
+        "from xpci_utils import params\n"
+        "from conftest import Count\n"
+        "params.STAGES['99_count'] = Count\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    return small_house
+
+
+@pytest.mark.parametrize(
+    ("behave", "code", "words"),
+    [
+        ("fail", run.FAILED, "RuntimeError: the beam is off"),
+        ("die", run.KERNEL_DIED, "the kernel died"),
+        ("late", run.STOPPED_FOR_TIME, "stopped for time at step 3 of 9"),
+        ("forget", run.FAILED, "lacks count.txt"),
+    ],
+)
+def test_what_goes_wrong_has_its_own_exit_code(house, count_stage, capsys, behave, code, words):
+    file = parameter_file(house, count_stage, behave=behave)
+    assert run.main(["99_count", "-f", file]) == code
+    assert words in capsys.readouterr().err
+    assert (house / "runs/quick/logs/count.ipynb").is_file(), "the log of a failure is kept"
+    assert artifacts.read_run(house / "runs/quick/count") is None
+
+
+def test_a_notebook_runs_once_and_is_filed(house, count_stage, capsys):
+    file = parameter_file(house, count_stage)
+    assert run.main(["99_count", "-f", file, "-p", "count", "5"]) == run.DONE
+    folder = house / "runs/quick/count"
+    assert (folder / "count.txt").read_text() == "5"
+    assert (folder / "executed.ipynb").is_file()
+    assert not (house / "runs/quick/logs/count.ipynb").exists()
+    assert run.main(["99_count", "-f", file, "-p", "count", "5"]) == run.DONE
+    assert "nothing to do" in capsys.readouterr().out
+    assert run.main(["99_count", "-f", file]) == run.FAILED
+    assert "Nothing was overwritten" in capsys.readouterr().err
+
+
+def test_another_folder(house, count_stage):
+    file = parameter_file(house, count_stage)
+    assert run.main(["99_count", "-f", file, "--folder", "elsewhere"]) == run.DONE
+    assert (house / "elsewhere/count.txt").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["02_train_ddpm", "-f", str(SIX / "02_train_ddpm.yaml"), "-p", "stepz", "3"], "did you mean 'steps'"),
+        (["02_train_ddpm", "-f", str(SIX / "03_adapt_sam.yaml")], "is not a parameter"),
+        (["02_train_ddpm", "-f", "params/quikc/02_train_ddpm.yaml"], "there is no parameter file"),
+        (["07_dance", "-f", str(SIX / "02_train_ddpm.yaml")], "there is no notebook '07_dance'"),
+    ],
+)
+def test_bad_parameters_end_before_a_kernel_starts(capsys, arguments, words):
+    assert run.main(arguments) == run.BAD_PARAMETERS
+    assert words in capsys.readouterr().err
+
+
+def test_progress_is_a_line():
+    line = run.progress_line({"step": 100, "steps": 400, "seconds": 50.0, "loss": 0.12345})
+    assert line == "100 of 400, loss 0.1235, 2 min 30 s left"
+
+
+def test_the_frame_of_the_house_does_not_load_torch():
+    """A grid starts a hundred runners; each would lose seconds."""
+    heavy = ["torch", "monai", "diffusers", "timm", "matplotlib", "papermill"]
+    rooms = ["run", "workflow", "profiles", "frames", "training", "diffusion", "sam", "segmentation", "simulation"]
+    code = (
+        "import json, sys, importlib; "
+        f"[importlib.import_module('xpci_utils.' + room) for room in {rooms}]; "
+        f"print(json.dumps([name for name in {heavy} if name in sys.modules]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == []
