@@ -20,7 +20,7 @@ from PIL import Image, UnidentifiedImageError
 from xpci_utils import paths
 from xpci_utils.frames.classes import FrameClass
 from xpci_utils.frames.frameset import SPLITS, Frame
-from xpci_utils.frames.padding import IGNORE
+from xpci_utils.frames.pad import IGNORE
 from xpci_utils.randomness import numpy_rng
 
 SUFFIXES = (".png", ".tif", ".tiff")

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from xpci_utils import artifacts, paths
-from xpci_utils.frames.padding import IGNORE
+from xpci_utils.frames.pad import IGNORE
 
 SPLITS = ("train", "val", "test")
 

@@ -1,0 +1,165 @@
+"""A user's folder: read faithfully, or refused with one sentence before anything is written."""
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from xpci_utils.frames import FolderError, check_folder, read_classes, read_folder
+
+CLASSES = """
+classes:
+  - {index: 1, name: drop, colour: "#cc3311"}
+  - {index: 2, name: shell, colour: "#4477aa"}
+"""
+
+
+@pytest.fixture
+def classes(tmp_path):
+    (tmp_path / "classes.yaml").write_text(CLASSES)
+    return read_classes(tmp_path / "classes.yaml")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Ten frames of 12 x 16 with two classes and an ignored pixel."""
+    rng = np.random.default_rng(0)
+    place = tmp_path / "mine"
+    for kind in ("images", "masks"):
+        (place / kind).mkdir(parents=True)
+    for i in range(10):
+        Image.fromarray(rng.integers(0, 256, (12, 16), dtype=np.uint8)).save(place / f"images/f{i}.png")
+        mask = rng.integers(0, 3, (12, 16), dtype=np.uint8)
+        mask[0, 0] = 255
+        Image.fromarray(mask).save(place / f"masks/f{i}.png")
+    return place
+
+
+def save(path, array):
+    Image.fromarray(array).save(path)
+
+
+def test_pixels_arrive_unchanged(folder, classes):
+    frames = list(read_folder(check_folder(folder, classes)))
+    assert {frame.split for frame in frames} == {"train", "val", "test"}
+    for frame in frames:
+        assert np.array_equal(frame.image, np.array(Image.open(folder / f"images/{frame.name}.png")))
+        assert np.array_equal(frame.labels, np.array(Image.open(folder / f"masks/{frame.name}.png")))
+
+
+def test_given_splits_are_kept(folder, classes):
+    (folder / "splits").mkdir()
+    for split, names in {"train": "f0 f1 f2.png", "val": "f3", "test": "f4"}.items():
+        (folder / f"splits/{split}.txt").write_text(names.replace(" ", "\n"))
+    found = check_folder(folder, classes)
+    assert found.splits == {"f0": "train", "f1": "train", "f2": "train", "f3": "val", "f4": "test"}
+
+
+def test_frames_of_a_sequence_stay_together(folder, classes):
+    rows = "\n".join(f"f{i},video{i // 2}" for i in range(10))
+    (folder / "sequences.csv").write_text(f"name,sequence\n{rows}\n")
+    found = check_folder(folder, classes)
+    assert all(found.splits[f"f{i}"] == found.splits[f"f{i + 1}"] for i in range(0, 10, 2))
+
+
+def test_sixteen_bits_use_the_window_of_the_training_frames(folder, classes):
+    for i in range(10):
+        grey = np.linspace(400, 3600, 192).reshape(12, 16).astype(np.uint16)
+        tifffile.imwrite(folder / f"images/f{i}.tif", grey)
+        (folder / f"images/f{i}.png").unlink()
+    found = check_folder(folder, classes)
+    frame = next(read_folder(found))
+    assert 395 <= found.window[0] < 500
+    assert 3500 < found.window[1] <= 3600
+    assert (frame.image.min(), frame.image.max()) == (0, 255)
+    assert abs(int(frame.image[6, 0]) - 128) < 4
+
+
+FAULTS = {
+    "mask of another size": (
+        lambda f: save(f / "masks/f3.png", np.zeros((12, 15), np.uint8)),
+        r"f3\.png is 12 x 15, its image 12 x 16; export the mask",
+    ),
+    "unknown class": (
+        lambda f: save(f / "masks/f3.png", np.full((12, 16), 7, np.uint8)),
+        r"f3\.png holds class index 7, but the classes file ends at 2",
+    ),
+    "image without mask": (lambda f: (f / "masks/f3.png").unlink(), r"f3\.png has no mask; add .*masks/f3\.png"),
+    "mask without image": (lambda f: (f / "images/f3.png").unlink(), r"masks/f3\.png has no image"),
+    "frames of two sizes": (
+        lambda f: [save(f / f"{k}/f9.png", np.zeros((9, 9), np.uint8)) for k in ("images", "masks")],
+        r"f9\.png is 9 x 9, the first image 12 x 16",
+    ),
+    "colour image": (
+        lambda f: save(f / "images/f3.png", np.random.default_rng(0).integers(0, 255, (12, 16, 3), dtype=np.uint8)),
+        r"f3\.png is a colour image; convert it to grey",
+    ),
+    "colour mask": (
+        lambda f: save(f / "masks/f3.png", np.zeros((12, 16, 3), np.uint8)),
+        r"masks/f3\.png is a colour image; masks hold one class index",
+    ),
+    "not an image": (lambda f: (f / "images/f3.png").write_bytes(b"hello"), r"f3\.png cannot be read as an image"),
+    "cut file": (
+        lambda f: (f / "images/f3.png").write_bytes((f / "images/f3.png").read_bytes()[:90]),
+        r"f3\.png cannot be read as an image",
+    ),
+    "the same frame twice": (
+        lambda f: tifffile.imwrite(f / "images/f3.tif", np.zeros((12, 16), np.uint8)),
+        r"are the same frame twice",
+    ),
+    "no masks folder": (lambda f: (f / "masks").rename(f / "labels"), r"masks does not exist; data/README\.md"),
+    "split lists a stranger": (
+        lambda f: [(f / "splits").mkdir(), (f / "splits/train.txt").write_text("f0\nzebra\n")],
+        r"train\.txt lists zebra, which is not among the images",
+    ),
+    "split file missing": (
+        lambda f: [(f / "splits").mkdir(), (f / "splits/train.txt").write_text("f0\n")],
+        r"val\.txt is missing",
+    ),
+    "empty split": (
+        lambda f: [(f / "splits").mkdir()]
+        + [(f / f"splits/{s}.txt").write_text(t) for s, t in {"train": "f0", "val": "f1", "test": ""}.items()],
+        r"the test split of .* is empty",
+    ),
+    "frame in two splits": (
+        lambda f: [(f / "splits").mkdir()]
+        + [(f / f"splits/{s}.txt").write_text(t) for s, t in {"train": "f0", "val": "f1", "test": "f0"}.items()],
+        r"lists f0, which is in the train split already",
+    ),
+    "sequence in two splits": (
+        lambda f: [(f / "splits").mkdir(), (f / "sequences.csv").write_text(
+            "name,sequence\n" + "\n".join(f"f{i},one" for i in range(10)))]
+        + [(f / f"splits/{s}.txt").write_text(t) for s, t in {"train": "f0", "val": "f1", "test": "f2"}.items()],
+        r"sequence one is in two splits",
+    ),
+    "sequence missing": (
+        lambda f: (f / "sequences.csv").write_text("name,sequence\nf0,a\n"),
+        r"sequences\.csv gives no sequence for f1",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_one_sentence(folder, classes, fault):
+    damage, sentence = FAULTS[fault]
+    damage(folder)
+    with pytest.raises(FolderError, match=sentence) as error:
+        check_folder(folder, classes)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("classes: [{index: 2, name: a, colour: '#000000'}]", "indices must be 1, 2, 3"),
+        ("classes: [{index: 1, name: a, colour: red}]", "colour of a is 'red'"),
+        ("classes: [{index: 1, name: background, colour: '#ffffff'}]", "same name"),
+        ("classes: [{index: 1, nom: a}]", "not a list of classes"),
+        ("- 1", "not a list of classes"),
+        ("a: !!python/object/apply:os.getcwd []", "not a list of classes"),
+    ],
+)
+def test_a_wrong_classes_file(tmp_path, text, sentence):
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(ValueError, match=sentence):
+        read_classes(tmp_path / "c.yaml")
