@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from xpci_utils.diffusion.loss import PREDICTIONS
 from xpci_utils.diffusion.schedule import NoiseSchedule
 from xpci_utils.diffusion.wiener import Wiener
-from xpci_utils.frames.padding import padding
+from xpci_utils.frames.pad import padding
 from xpci_utils.randomness import seed_of
 from xpci_utils.training import load_tensors, save_model
 

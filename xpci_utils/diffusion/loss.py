@@ -28,15 +28,10 @@ def mean_over_pixels(x: Tensor) -> Tensor:
     return x.flatten(1).mean(1)
 
 
-def normal_kl(mean_1: Tensor, log_variance_1: Tensor, mean_2: Tensor, log_variance_2: Tensor) -> Tensor:
-    """KL(N_1 || N_2) in nats, elementwise."""
-    return 0.5 * (
-        -1.0
-        + log_variance_2
-        - log_variance_1
-        + torch.exp(log_variance_1 - log_variance_2)
-        + (mean_1 - mean_2) ** 2 * torch.exp(-log_variance_2)
-    )
+def normal_kl(mean_difference: Tensor, log_variance_1: Tensor, log_variance_2: Tensor) -> Tensor:
+    """KL(N_1 || N_2) in nats, elementwise, written so that nearly equal Gaussians keep their digits in float32."""
+    log_ratio = log_variance_1 - log_variance_2
+    return 0.5 * (torch.expm1(log_ratio) - log_ratio + mean_difference**2 * torch.exp(-log_variance_2))
 
 
 def discretised_gaussian_log_likelihood(
@@ -47,15 +42,15 @@ def discretised_gaussian_log_likelihood(
     `lower` and `upper` are the values of grey level 0 and 255, `half_bin` half a grey level, all [C, 1, 1].
     """
     inverse_sd = torch.exp(-0.5 * log_variance)
-    mass_below = torch.special.ndtr((x - mean + half_bin) * inverse_sd)
-    mass_above = torch.special.ndtr((mean - x + half_bin) * inverse_sd)
-    # a difference of two values near 0 keeps its digits, one of two values near 1 does not: mirror to the lower tail
+    below = torch.special.log_ndtr((x - mean + half_bin) * inverse_sd)
+    above = torch.special.log_ndtr((mean - x + half_bin) * inverse_sd)
+    # a difference of two masses near 0 keeps its digits, one of two masses near 1 does not: mirror to the lower tail
     distance = (x - mean).abs()
-    within = torch.special.ndtr((half_bin - distance) * inverse_sd) - torch.special.ndtr(
-        (-half_bin - distance) * inverse_sd
-    )
-    mass = torch.where(x < lower + half_bin, mass_below, torch.where(x > upper - half_bin, mass_above, within))
-    return torch.log(mass.clamp(min=1e-12))
+    near = torch.special.log_ndtr((half_bin - distance) * inverse_sd)
+    far = torch.special.log_ndtr((-half_bin - distance) * inverse_sd)
+    within = near + torch.log1p(-torch.exp((far - near).clamp(max=-1e-7)))
+    log_mass = torch.where(x < lower + half_bin, below, torch.where(x > upper - half_bin, above, within))
+    return log_mass.clamp(min=math.log(1e-12))
 
 
 def grey_levels(scale: Tensor, offset: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -78,11 +73,12 @@ def l_vlb(
     No gradient reaches the mean: `predicted_x_0` is detached, so that only the variance learns here (Sec. 3.1).
     x_0 is not clipped.
     """
-    mean = schedule.posterior_mean(predicted_x_0.detach(), x_t, t)
+    predicted_x_0 = predicted_x_0.detach()
     log_variance = schedule.log_variance(v, t)
-    true_mean = schedule.posterior_mean(x_0, x_t, t)
     true_log_variance = schedule.at(schedule.posterior_log_variance, t, x_t)
-    kl = mean_over_pixels(normal_kl(true_mean, true_log_variance, mean, log_variance))
+    mean_difference = schedule.posterior_mean(x_0 - predicted_x_0, torch.zeros_like(x_t), t)
+    kl = mean_over_pixels(normal_kl(mean_difference, true_log_variance, log_variance))
+    mean = schedule.posterior_mean(predicted_x_0, x_t, t)
     nll = -discretised_gaussian_log_likelihood(x_0, mean, log_variance, *grey_levels(scale, offset))
     return torch.where(t == 0, mean_over_pixels(nll), kl) / math.log(2.0)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from xpci_utils.frames import binary_mask
-from xpci_utils.frames.padding import pad_image
+from xpci_utils.frames.pad import pad_image
 from xpci_utils.training.symmetries import dihedral
 
 AUGMENTATIONS = {"none": 1, "flips": 4, "dihedral": 8}

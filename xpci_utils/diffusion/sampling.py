@@ -15,7 +15,7 @@ from torch import Tensor
 
 from xpci_utils.diffusion.denoiser import Denoiser
 from xpci_utils.diffusion.schedule import NoiseSchedule
-from xpci_utils.frames.padding import crop
+from xpci_utils.frames.pad import crop
 from xpci_utils.randomness import torch_generator
 
 # ddpm: 250 `linspace` steps with learned variance is the paper's setting (Sec. 3.1). The others are deterministic ODE

@@ -1,0 +1,96 @@
+"""Pools: the same bytes in shards, in any order, after a kill; nothing mixed."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from xpci_utils.diffusion import PoolSettings, build_denoiser, sample_pairs, write_pool
+from xpci_utils.diffusion import pool as pool_module
+from xpci_utils.diffusion.pool import remove_specks
+
+torch.set_num_threads(1)
+CONFIG = {
+    "height": 30, "width": 32, "widths": [16, 16], "blocks": 1, "attention_strides": [], "head_dim": 8,
+    "norm_groups": 8, "stem": 4, "checkpointing": False, "prediction": "v", "wiener_skip": True,
+}  # fmt: skip
+SETTINGS = PoolSettings(sampler="ddpm", steps=3, seed=7, block=4)
+
+
+@pytest.fixture(scope="module")
+def denoiser():
+    denoiser = build_denoiser(CONFIG).fit(torch.randn(16, 2, 32, 32, generator=torch.Generator().manual_seed(0)) * 0.4)
+    torch.nn.init.normal_(denoiser.unet.conv_out.weight, std=0.1, generator=torch.Generator().manual_seed(0))
+    return denoiser.eval()
+
+
+def contents(folder):
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_shards_out_of_order_equal_one_run(denoiser, tmp_path):
+    whole = write_pool(denoiser, tmp_path / "whole", 18, SETTINGS)
+    for shard in (2, 0, 1):
+        assert not (tmp_path / "shards" / "pairs.csv").exists()
+        write_pool(denoiser, tmp_path / "shards", 18, SETTINGS, shard=shard, shards=3)
+    assert contents(whole) == contents(tmp_path / "shards")
+    table = pd.read_csv(whole / "pairs.csv")
+    assert table["index"].tolist() == list(range(18))
+    with Image.open(whole / "masks" / "000017.png") as mask, Image.open(whole / "images" / "000017.png") as image:
+        assert set(np.unique(mask)) <= {0, 255}
+        assert np.asarray(image).shape == np.asarray(mask).shape == (30, 32)
+
+
+def test_killed_and_longer_pools_go_on(denoiser, tmp_path, monkeypatch):
+    whole = contents(write_pool(denoiser, tmp_path / "whole", 14, SETTINGS))
+    real, calls = pool_module.write_png, []
+
+    def killed(path, array):
+        calls.append(path)
+        if len(calls) == 11:
+            raise KeyboardInterrupt
+        real(path, array)
+
+    monkeypatch.setattr(pool_module, "write_png", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write_pool(denoiser, tmp_path / "killed", 10, SETTINGS)
+    assert len(list((tmp_path / "killed" / "blocks").iterdir())) == 1
+    monkeypatch.setattr(pool_module, "write_png", real)
+    write_pool(denoiser, tmp_path / "killed", 10, SETTINGS)
+    write_pool(denoiser, tmp_path / "killed", 14, SETTINGS)
+    assert contents(tmp_path / "killed") == whole
+
+
+def test_finished_blocks_are_not_sampled_again(denoiser, tmp_path, monkeypatch):
+    write_pool(denoiser, tmp_path, 8, SETTINGS)
+    monkeypatch.setattr(pool_module, "sample_pairs", lambda *a, **k: pytest.fail("sampled again"))
+    write_pool(denoiser, tmp_path, 8, SETTINGS)
+
+
+def test_other_pairs_are_refused(denoiser, tmp_path):
+    write_pool(denoiser, tmp_path, 4, SETTINGS)
+    with pytest.raises(ValueError, match="seed: 7 -> 8"):
+        write_pool(denoiser, tmp_path, 4, PoolSettings(sampler="ddpm", steps=3, seed=8, block=4))
+    with pytest.raises(ValueError, match="numbered 0 to 1"):
+        write_pool(denoiser, tmp_path, 4, SETTINGS, shard=2, shards=2)
+
+
+@pytest.mark.parametrize("sampler", ["ddpm", "ddim", "dpmsolver++", "unipc"])
+def test_a_pair_depends_on_seed_and_index_alone(denoiser, sampler):
+    images, masks = sample_pairs(denoiser, 8, sampler=sampler, steps=4, seed=1, block=4)
+    assert images.shape == masks.shape == (8, 30, 32)
+    again = sample_pairs(denoiser, [6], sampler=sampler, steps=4, seed=1, block=4)
+    assert np.array_equal(again[0][0], images[6])
+    assert np.array_equal(again[1][0], masks[6])
+    other, _ = sample_pairs(denoiser, 4, sampler=sampler, steps=4, seed=2, block=4)
+    assert not np.array_equal(other, images[:4])
+
+
+def test_specks_are_removed_and_counted():
+    mask = np.zeros((10, 10), np.uint8)
+    mask[0, 0], mask[2, 2], mask[3, 3], mask[6:9, 6:9] = 255, 255, 255, 255
+    cleaned, components, removed = remove_specks(mask, 2)
+    assert (components, removed) == (2, 1)
+    assert cleaned[0, 0] == 0
+    assert cleaned[3, 3] == 255

@@ -1,0 +1,113 @@
+"""Respacing, one ancestral step by hand, and samplers on data whose denoiser is known exactly."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from diffusers import DDPMScheduler
+
+from xpci_utils.diffusion import NoiseSchedule, respaced_timesteps
+from xpci_utils.diffusion.sampling import SAMPLERS, make_scheduler, sample_block
+
+torch.set_num_threads(1)
+
+
+def improved_diffusion_steps(timesteps, count):
+    """The fractional stride of improved-diffusion's `space_timesteps`, written out."""
+    stride, position, steps = (timesteps - 1) / (count - 1), 0.0, []
+    for _ in range(count):
+        steps.append(round(position))
+        position += stride
+    return steps[::-1]
+
+
+@pytest.mark.parametrize(
+    ("timesteps", "count"), [(4000, 25), (4000, 50), (4000, 100), (4000, 250), (4000, 500), (1000, 250)]
+)
+def test_timesteps_equal_improved_diffusion(timesteps, count):
+    expected = improved_diffusion_steps(timesteps, count)
+    assert respaced_timesteps(timesteps, count).tolist() == expected
+    scheduler = make_scheduler("ddpm", NoiseSchedule.cosine(timesteps), count)
+    assert scheduler.timesteps.tolist() == expected
+    assert (expected[0], expected[-1]) == (timesteps - 1, 0)
+
+
+def test_cosine_schedule_equals_diffusers():
+    ours = NoiseSchedule.cosine(4000)
+    theirs = DDPMScheduler(num_train_timesteps=4000, beta_schedule="squaredcos_cap_v2")
+    np.testing.assert_allclose(ours.betas, theirs.betas.numpy(), rtol=2e-2)  # theirs are float32 differences near 1e-5
+    np.testing.assert_allclose(ours.betas[100:], theirs.betas.numpy()[100:], rtol=1e-4)
+    assert (ours.betas == 0.999).sum() == 1
+    assert ours.alphas_bar[-1] == pytest.approx(1.5e-10, rel=0.05)
+
+
+def test_a_shift_multiplies_the_signal_to_noise_ratio():
+    plain, shifted = NoiseSchedule.cosine(1000), NoiseSchedule.cosine(1000, shift=0.5)
+    snr = [s.alphas_bar[:999] / (1 - s.alphas_bar[:999]) for s in (plain, shifted)]
+    np.testing.assert_allclose(snr[1], 0.25 * snr[0], rtol=1e-9)
+
+
+@pytest.mark.parametrize("position", [1, 100, 248])
+def test_one_ancestral_step_equals_the_posterior(position):
+    schedule, generator = NoiseSchedule.cosine(4000), torch.Generator().manual_seed(1)
+    scheduler = make_scheduler("ddpm", schedule, 250)
+    steps = respaced_timesteps(4000, 250)
+    t, previous = steps[position], steps[position + 1]
+    x_t, x_0, v = (torch.randn(1, 2, 4, 4, generator=generator) for _ in range(3))
+    new = scheduler.step(torch.cat([x_0, v], 1), int(t), x_t, generator=torch.Generator().manual_seed(2)).prev_sample
+    noise = torch.randn(x_0.shape, generator=torch.Generator().manual_seed(2))
+    ab, ab_previous = schedule.alphas_bar[t], schedule.alphas_bar[previous]
+    beta = 1 - ab / ab_previous
+    mean = (np.sqrt(ab_previous) * beta * x_0 + np.sqrt(1 - beta) * (1 - ab_previous) * x_t) / (1 - ab)
+    tilde = (1 - ab_previous) / (1 - ab) * beta
+    sd = torch.exp(0.25 * ((v + 1) * np.log(beta) + (1 - v) * np.log(tilde)))
+    torch.testing.assert_close(new, (mean + sd * noise).float(), rtol=2e-3, atol=2e-4)
+
+
+class ExactGaussian:
+    """The exact denoiser of data whose rows are independent pairs of pixels, every row N(mean, covariance)."""
+
+    training, device = False, torch.device("cpu")
+    config = SimpleNamespace(height=50, width=2, padded=(50, 2))
+    scale = torch.ones(2, 1, 1)
+    mean = torch.tensor([0.2, -0.3])
+    covariance = torch.tensor([[0.09, 0.06], [0.06, 0.16]])
+
+    def __init__(self):
+        self.schedule = NoiseSchedule.cosine(4000)
+
+    def predict_x_0(self, x_t, t):
+        a, s = self.schedule.signal(t, x_t)[0].item(), self.schedule.noise(t, x_t)[0].item()
+        gain = a * self.covariance @ torch.linalg.inv(a**2 * self.covariance + s**2 * torch.eye(2))
+        return self.mean + (x_t - a * self.mean) @ gain.T, torch.zeros_like(x_t)
+
+    def decode(self, x_0):
+        return x_0
+
+
+@pytest.mark.parametrize(
+    ("sampler", "steps", "tolerance"),
+    [
+        ("ddpm", 250, 0.1),
+        ("ddpm", 100, 0.12),
+        ("ddpm", 50, 0.15),
+        ("ddim", 50, 0.15),
+        ("dpmsolver++", 20, 0.12),
+        ("unipc", 20, 0.12),
+    ],
+)
+def test_two_pixel_gaussian_is_recovered(sampler, steps, tolerance):
+    exact = ExactGaussian()
+    pairs = sample_block(exact, range(80), sampler=sampler, steps=steps, seed=3).reshape(-1, 2)
+    covariance = torch.cov(pairs.T)
+    torch.testing.assert_close(pairs.mean(0), exact.mean, rtol=0, atol=0.02)
+    torch.testing.assert_close(covariance, exact.covariance, rtol=tolerance, atol=0.002)
+
+
+def test_unknown_sampler_and_too_many_steps_are_explained():
+    with pytest.raises(ValueError, match=r"ddpm, ddim, dpmsolver\+\+, unipc"):
+        make_scheduler("euler", NoiseSchedule.cosine(100), 10)
+    with pytest.raises(ValueError, match="between 1 and the 100 steps"):
+        respaced_timesteps(100, 101)
+    assert SAMPLERS[0] == "ddpm"
