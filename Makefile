@@ -12,7 +12,7 @@ INSTALLED := .venv/.installed
 help:
 	@sed -n 's/^# make /make /p; s/^## /  /p' Makefile
 
-reproduce: $(INSTALLED) params/$(PROFILE)/sweep.yaml
+reproduce: params/$(PROFILE)/sweep.yaml $(INSTALLED)
 	@$(BIN)/python -m xpci_utils.workflow announce --profile $(PROFILE)
 	@$(SNAKEMAKE) --config $(CONFIG)
 	@$(BIN)/python -m xpci_utils.workflow results --profile $(PROFILE)

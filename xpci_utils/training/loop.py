@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from xpci_utils import artifacts
 from xpci_utils.training.storage import load_tensors, save_tensors

@@ -1,0 +1,61 @@
+"""The Snakefile declares exactly the runs of a sweep; status reads them from the folders."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from xpci_utils import artifacts, grid, paths, workflow
+from xpci_utils.params import Sweep
+
+SNAKEMAKE = Path(sys.executable).with_name("snakemake")
+
+
+def dry_run(*arguments):
+    environment = {**os.environ, "PATH": f"{SNAKEMAKE.parent}:{os.environ['PATH']}"}
+    command = [SNAKEMAKE, "--dry-run", "--cores", "2", *arguments]
+    return subprocess.run(command, cwd=paths.root(), env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("profile", ["quick", "smoke"])
+def test_an_empty_run_root_schedules_every_stage_of_the_sweep(tmp_path, profile):
+    done = dry_run("--config", f"profile={profile}", f"run_root={tmp_path}", "--quiet", "progress")
+    text = done.stdout + done.stderr
+    assert done.returncode == 0, text
+    folders = grid.stage_folders(Sweep.from_yaml(f"params/{profile}/sweep.yaml"))
+    scheduled = {line.split(f"{tmp_path}/")[1].strip() for line in text.splitlines() if "output: " in line}
+    assert scheduled == {f"{folder}/run.json" for folder in folders}
+
+
+def test_a_profile_that_does_not_exist_is_named():
+    done = dry_run("--config", "profile=qiuck")
+    assert done.returncode != 0
+    assert "there is no parameter file params/qiuck" in done.stdout + done.stderr
+    make = subprocess.run(
+        ["make", "reproduce", "PROFILE=qiuck"], cwd=paths.root(), capture_output=True, text=True, check=False
+    )
+    assert make.returncode == 2
+    assert "there is no profile 'qiuck'; profiles are:" in make.stderr
+
+
+def test_a_recipe_changes_with_parameters_and_not_with_the_place():
+    recipe = workflow.notebook_recipe("quick", "03_adapt_sam")
+    assert recipe == workflow.notebook_recipe("quick", "03_adapt_sam", run_root="elsewhere")
+    assert recipe != workflow.notebook_recipe("quick", "03_adapt_sam", steps=7)
+
+
+def test_status_tells_done_failed_and_to_do(small_house, count_stage):
+    (small_house / "runs/quick/logs").mkdir(parents=True)
+    (small_house / "runs/quick/logs/ddpm.ipynb").write_text("{}")
+    parameters = count_stage(output_folder="runs/quick/frames")
+    stage = artifacts.begin(parameters)
+    (stage.folder / "count.txt").write_text("3")
+    states = workflow.stage_states(small_house / "runs/quick", Sweep())
+    assert states[0][:2] == ("frames", "running")
+    stage.finish()
+    states = {folder: state for folder, state, _ in workflow.stage_states(small_house / "runs/quick", Sweep())}
+    assert states["frames"] == "done"
+    assert states["ddpm"] == "failed"
+    assert states["report"] == "to do"
