@@ -5,11 +5,19 @@ from xpci_utils.lazy import attach
 __getattr__, __dir__ = attach(
     __name__,
     {
+        "Results": "results",
+        "Table": "tables",
+        "build_figures": "figures",
+        "build_tables": "tables",
         "class_legend": "style",
+        "compare_claims": "claims",
         "overlay": "style",
+        "read_published": "tables",
+        "read_results": "results",
         "save_figure": "style",
         "show_image": "style",
         "show_labels": "style",
         "use_style": "style",
+        "write_page": "html",
     },
 )

@@ -14,9 +14,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
+from scipy import ndimage
 
 from xpci_utils.artifacts import atomic_path
-from xpci_utils.frames.padding import IGNORE
+from xpci_utils.frames.pad import IGNORE
 
 DOTS_PER_INCH = 200
 TEXT_WIDTH = 7.0  # inches across a two-column page
@@ -92,12 +94,17 @@ def show_image(ax: Axes, image: np.ndarray) -> None:
     _frame_only(ax)
 
 
-def show_labels(ax: Axes, labels: np.ndarray, colours: Sequence[str]) -> None:
-    """Show a label map, uint8 [H, W], in the colours of its classes; ignored pixels (255) are white and hatched."""
+def show_labels(ax: Axes, labels: np.ndarray, colours: Sequence[str], *, numbers: bool = False) -> None:
+    """Show a label map, uint8 [H, W], in the colours of its classes; ignored pixels (255) are white and hatched.
+
+    ``numbers`` writes the class index on every particle that is larger than the digit, for readers without colour.
+    """
     ax.imshow(colour_labels(labels, colours), interpolation="nearest")
     ignored = labels == IGNORE
     if ignored.any():
         ax.contourf(ignored.astype(float), levels=[0.5, 1.5], colors="none", hatches=["//////"])
+    if numbers:
+        _number_particles(ax, labels)
     _frame_only(ax)
 
 
@@ -125,6 +132,11 @@ def overlay(image: np.ndarray, labels: np.ndarray, colours: Sequence[str], opaci
     return np.round(np.where(particle[..., None], tinted, grey)).astype(np.uint8)
 
 
+def legend_rows(names: Sequence[str], columns: int = 5) -> int:
+    """Lines that ``class_legend`` takes, the patch of ignored pixels included."""
+    return -(-len(names) // columns)
+
+
 def class_legend(
     target: Figure | Axes,
     names: Sequence[str],
@@ -132,14 +144,18 @@ def class_legend(
     *,
     columns: int = 5,
     ignored: bool = False,
+    numbers: bool = False,
     **options,
 ):
     """A legend of classes below a figure (or in an Axes), the background left out; returns the legend.
 
-    ``ignored`` adds the hatched patch of pixels that count in no loss and no metric. ``options`` go to ``legend``.
+    ``ignored`` adds the hatched patch of pixels that count in no loss and no metric, ``numbers`` the class index to
+    every name. ``options`` go to ``legend``.
     """
-    entries = list(zip(names, colours, strict=True))[1:]
-    patches = [Patch(facecolor=c, edgecolor="black", linewidth=0.4, label=n.replace("_", " ")) for n, c in entries]
+    patches = [
+        Patch(facecolor=colour, edgecolor="black", linewidth=0.4, label=f"{index} {name}" if numbers else name)
+        for index, (name, colour) in enumerate(zip((name.replace("_", " ") for name in names), colours, strict=True))
+    ][1:]
     if ignored:
         patches.append(Patch(facecolor="white", edgecolor="black", linewidth=0.4, hatch="//////", label="ignored"))
     place = {"loc": "lower center"} | options
@@ -160,6 +176,19 @@ def save_figure(figure: Figure, path_without_suffix: str | Path) -> list[Path]:
             figure.savefig(temporary, format=kind, metadata=metadata, facecolor="white")
         written.append(path)
     return written
+
+
+def _number_particles(ax: Axes, labels: np.ndarray, points: float = 4.5) -> None:
+    """Write the class index, ``points`` high, into the middle of each connected particle that has room for it."""
+    pixel = ax.get_window_extent().width / ax.figure.dpi * 72 / labels.shape[1]
+    outline = [withStroke(linewidth=0.9, foreground="black")]
+    for index in np.setdiff1d(labels, [0, IGNORE]):
+        particles, count = ndimage.label(labels == index)
+        areas = ndimage.sum_labels(particles > 0, particles, range(1, count + 1))
+        for number in 1 + np.flatnonzero(areas * pixel**2 > 1.3 * points**2):
+            row, column = ndimage.center_of_mass(particles == number)
+            place = {"ha": "center", "va": "center_baseline", "color": "white", "fontsize": points}
+            ax.text(column, row, str(index), path_effects=outline, **place)
 
 
 def _frame_only(ax: Axes) -> None:

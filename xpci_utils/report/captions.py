@@ -1,0 +1,111 @@
+"""Captions that say what was measured: on which frames, with networks of which size, started from which weights."""
+
+import pandas as pd
+
+from xpci_utils import grid
+from xpci_utils.report.results import Results
+from xpci_utils.report.wording import BACKBONE_NAMES, DASH, labeller_name, listed, millions, plural
+
+PUBLISHED = "Columns 'paper': published values, measured on the authors' frames, which are not public"
+
+
+def training_set(count: int | None, results: Results) -> str:
+    """ "40 simulated + 50 synthetic" for a row; a dash for a row that this sweep does not have."""
+    if count is None:
+        return DASH
+    annotated = f"{results.sweep.annotated:,} {results.source_word}"
+    return f"{annotated} + {count:,} synthetic" if count else annotated
+
+
+def segmentation(number: int, series: str, data: pd.DataFrame, results: Results) -> str:
+    """Caption of Tables 1-4; ``data`` are the rows of the table."""
+    backbone, labeller = grid.parse_series(series)
+    sentences = [
+        f"Semantic segmentation performance of {BACKBONE_NAMES[backbone]} with different numbers of synthetic images "
+        f"annotated by {labeller_name(labeller)}, on {test_frames(results)}.",
+        networks(data, series, results),
+        "Dice and NSD: mean over the classes present in the reference, background included "
+        f"(NSD tolerance {tolerance(results)}); micro F1: particle pixels, pooled over the frames.",
+        seeds(results),
+        not_comparable(results),
+    ]
+    return " ".join(filter(None, sentences))
+
+
+def labellers(results: Results) -> str:
+    """Caption of Table 5."""
+    small = "reduced networks" if results.reduced else "networks of the published size"
+    sentences = [
+        f"Semantic segmentation performance of adapted SAM in different configurations ({small}), "
+        f"on {test_frames(results)}, prompted by the binary mask of the reference.",
+        "SAM-t and SAM-b name the positions of the paper's two variants; what stands there is in the second column."
+        if results.reduced
+        else "",
+        not_comparable(results),
+    ]
+    return " ".join(filter(None, sentences))
+
+
+def test_frames(results: Results) -> str:
+    """ "40 simulated test frames of 64 × 64 px"."""
+    frames = results.frames
+    if frames is None:
+        return "test frames that are not prepared yet"
+    count = sum(row["split"] == "test" for row in frames.rows)
+    return f"{plural(count, f'{results.source_word} test frame')} of {frames.height} × {frames.width} px"
+
+
+def networks(data: pd.DataFrame, series: str, results: Results) -> str:
+    """One sentence on the size and the start of the networks behind a table."""
+    done = data[data["seeds"] > 0]
+    if done.empty:
+        return "No run of this table is finished."
+    size, parameters, weights = (done[name].iloc[0] for name in ("size", "parameters", "weights"))
+    kind = "Network of the published size" if size == "paper" else f"Reduced network (size '{size}')"
+    labeller = results.metrics(f"sam/{grid.parse_series(series)[1]}__s0").get("description")
+    by = f" The labeller is a {labeller}." if labeller and (data["synthetic"] > 0).any() else ""
+    return f"{kind}: {millions(parameters)} parameters, start: {weights} weights.{by}"
+
+
+def seeds(results: Results) -> str:
+    """How many trainings a number stands for."""
+    if len(results.sweep.seeds) == 1:
+        return "One training per row, as in the paper: small differences may be chance."
+    return f"Mean ± standard deviation over {plural(len(results.sweep.seeds), 'training seed')}."
+
+
+def not_comparable(results: Results) -> str:
+    """Why our numbers and the published ones must not be compared in level."""
+    ours = "These frames are simulated" if results.source_word == "simulated" else "These frames are others"
+    return f"{PUBLISHED}. {ours}: compare directions, not levels."
+
+
+def tolerance(results: Results) -> str:
+    """ "2 px", from the finished cells."""
+    if "tolerance_px" not in results.cells:
+        return DASH
+    found = sorted(results.cells["tolerance_px"].dropna().unique())
+    return listed([f"{value:g} px" for value in found]) or DASH
+
+
+def figures(results: Results) -> dict[str, str]:
+    """Captions of Figures 1 to 6 and of the predictions, by the name of the figure's file."""
+    word, labeller = results.source_word, labeller_name(results.labeller)
+    prompted = "without a mask prompt" if results.labeller.endswith("noprompt") else "prompted by the reference's mask"
+    first, indices = "the first ones by index, not the best", "Numbers are class indices"
+    spread = "mean and standard deviation over seeds" if len(results.sweep.seeds) > 1 else "one training per point"
+    return {
+        "figure1": "The pipeline with this run's own pictures: a diffusion model turns noise into an image and its "
+        "binary mask, and adapted SAM, prompted by the mask, names the class of every particle. Dashed: what the "
+        f"{word} frames train.",
+        "figure2": f"Adaptation of {labeller}: which blocks were trained (flame), which stayed frozen (snowflake), "
+        "and how many parameters each has in this run.",
+        "figure3": f"Annotation of {word} test frames by adapted {labeller}, {prompted}, above the reference "
+        f"({first}). {indices}.",
+        "figure4": f"Synthetic images and the binary masks drawn together with them ({first}).",
+        "figure5": f"{word.capitalize()} training frames (first row) and synthetic images (second row); {first}.",
+        "figure6": f"Scores on the test frames against the number of synthetic images. Above: this run, {spread}. "
+        "Below, grey and dashed: the published tables, on the authors' frames (same markers, other axes).",
+        "predictions": f"What the three networks make of {word} test frames, each trained with the largest finished "
+        f"number of synthetic images ({first}). {indices}.",
+    }

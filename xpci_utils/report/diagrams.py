@@ -1,0 +1,219 @@
+"""Figures 1 and 2 of the paper as diagrams, drawn from a run's own pictures, parameter counts and settings.
+
+All positions are inches from the lower left corner.
+"""
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch, PathPatch
+from matplotlib.path import Path as Outline
+
+from xpci_utils.frames import binary_mask
+from xpci_utils.frames.frameset import read_png
+from xpci_utils.grid import parse_labeller, parse_series
+from xpci_utils.randomness import numpy_rng
+from xpci_utils.report.results import Results
+from xpci_utils.report.style import DOTS_PER_INCH, TEXT_WIDTH, colour_labels
+from xpci_utils.report.wording import BACKBONE_NAMES, labeller_name, millions
+
+Point = tuple[float, float]
+
+PLAIN = {"facecolor": "#f4f4f4", "edgecolor": "#444444"}
+TRAINED = {"facecolor": "#fdebd8", "edgecolor": "#b3500b"}
+FROZEN = {"facecolor": "#dfebf6", "edgecolor": "#2a5f93", "linestyle": "--"}
+SIDE = 0.96  # of a picture
+
+# A cubic Bezier outline, one unit wide: from the foot over the left, the middle and the right tongue.
+FLAME = [(0.5, 0), (0.15, 0), (0, 0.25), (0.05, 0.5), (0.08, 0.7), (0.2, 0.8), (0.2, 0.98)]
+FLAME += [(0.3, 0.9), (0.36, 0.8), (0.36, 0.7), (0.45, 0.9), (0.5, 1.1), (0.42, 1.35)]
+FLAME += [(0.75, 1.15), (0.85, 0.85), (0.82, 0.65), (0.9, 0.7), (0.92, 0.78), (0.93, 0.85)]
+FLAME += [(1.08, 0.5), (1, 0), (0.5, 0)]
+
+
+def pipeline(results: Results) -> Figure:
+    """Figure 1: noise to (image, mask) to annotated synthetic image, and what the annotated frames train on the way."""
+    image, mask, labels = _example(results)
+    pool, named = results.root / "pools/ddpm/pairs", results.pool_labeller
+    synthetic = {kind: read_png(pool / kind / "000000.png") for kind in ("images", "masks")}
+    annotation = read_png(results.root / f"pools/ddpm/labels/{named}__s0/000000.png")
+    noise = numpy_rng("noise picture").normal(128, 50, image.shape).clip(0, 255).astype(np.uint8)
+    colours, word = results.frames.class_colours, results.source_word
+    figure, ax = canvas(TEXT_WIDTH, 3.8, SIDE, image.shape)
+
+    picture(ax, noise, (0.05, 2.2), SIDE, "noise")
+    box(ax, (1.15, 2.18), (1.2, 1.0), "Improved DDPM", _ddpm_lines(results))
+    picture(ax, synthetic["images"], (2.6, 2.8), SIDE, "synthetic image")
+    picture(ax, synthetic["masks"], (2.6, 1.65), SIDE, "binary mask: the prompt")
+    sam = results.metrics(f"sam/{named}__s0")["description"]
+    box(ax, (3.85, 1.9), (1.05, 1.5), f"Adapted {labeller_name(named)}", [sam.replace(", ", ",\n")])
+    picture(ax, colour_labels(annotation, colours), (5.05, 2.2), SIDE, "pseudo-annotation")
+    box(ax, (6.2, 1.9), (0.78, 1.5), "Segmen-\ntation", _backbones(results))
+    steps = [((1.0, 2.68), (1.15, 2.68)), ((2.35, 2.8), (2.6, 3.1)), ((2.35, 2.55), (2.6, 2.25))]
+    steps += [((3.55, 3.2), (3.85, 3.0)), ((3.55, 2.1), (3.85, 2.3))]
+    steps += [((4.9, 2.65), (5.05, 2.65)), ((6.0, 2.65), (6.2, 2.65))]
+    for start, end in steps:
+        arrow(ax, start, end)
+
+    _rounded(ax, (0.95, 0.05), (4.4, 1.3), PLAIN | {"linestyle": ":"})
+    annotated = "frames" if word == "annotated" else "annotated\nframes"
+    ax.text(1.65, 0.7, f"{results.sweep.annotated:,} {word}\n{annotated}", ha="center", va="center")
+    for x, shown, name in (
+        (2.3, image, f"{word} frame"),
+        (3.3, mask, "binary mask"),
+        (4.3, colour_labels(labels, colours), "annotation"),
+    ):
+        picture(ax, shown, (x, 0.28), SIDE, name)
+    trains(ax, [(1.75, 1.35), (1.75, 2.18)], "image\n+ mask", (1.68, 1.75), "right")
+    trains(ax, [(4.38, 1.35), (4.38, 1.9)], "image + mask\n+ annotation", (4.45, 1.6), "left")
+    trains(ax, [(5.35, 0.6), (6.59, 0.6), (6.59, 1.9)], "image\n+ annotation", (5.95, 0.78), "center")
+    return figure
+
+
+def sam_adaptation(results: Results) -> Figure:
+    """Figure 2: the blocks of SAM, which of them were trained, which stayed frozen, and how large each is."""
+    place = f"sam/{results.labeller}__s0"
+    variant, prompted = parse_labeller(results.labeller)
+    metrics, trainable = results.metrics(place), results.parameters(place)["trainable"]
+    counts = metrics["parameters"]
+    frame = results.frames.split("test")[0]
+    predicted = read_png(results.root / place / "predictions" / f"{frame.name}.png")
+    colours = results.frames.class_colours
+    base, head = trainable == "all", trainable != "adapters"
+    figure, ax = canvas(TEXT_WIDTH, 3.3, SIDE, frame.image.shape)
+
+    title = f"{labeller_name(results.labeller)}: {metrics['description']}; trained {millions(counts['trainable'])} of "
+    ax.text(TEXT_WIDTH / 2, 3.2, f"{title}{millions(counts['total'])} parameters", ha="center", va="top")
+    picture(ax, frame.image, (0.05, 1.85), SIDE, f"{results.source_word} frame")
+    picture(ax, binary_mask(frame.labels).astype(np.uint8) * 255, (0.05, 0.4), SIDE, "its binary mask")
+    encoder = "image encoder (ViT)" if variant == "vit_b" else "image encoder (TinyViT)"
+    box(ax, (1.35, 1.55), (1.9, 1.4), encoder, [], PLAIN, anchor="top")
+    block(ax, (1.45, 2.15), (1.7, 0.5), "attention + MLP blocks", counts.get("encoder"), base)
+    block(ax, (1.45, 1.62), (1.7, 0.45), "adapters", counts.get("encoder_adapters"), True)
+    prompt = "prompt encoder" if prompted else "prompt encoder\n(no mask is given)"
+    block(ax, (1.35, 0.6), (1.9, 0.5), prompt, None, base)
+    box(ax, (3.75, 0.45), (1.9, 2.5), "mask decoder", [], PLAIN, anchor="top")
+    parts = ("encoder", "adapters", "head")
+    rest = counts["total"] - sum(counts[name] for name in parts) if all(name in counts for name in parts) else None
+    block(ax, (3.85, 1.95), (1.7, 0.7), "two-way transformer,\nupscaling*", rest, base)
+    block(ax, (3.85, 1.3), (1.7, 0.5), "adapters", counts.get("decoder_adapters"), True)
+    block(ax, (3.85, 0.6), (1.7, 0.55), f"class head, {results.frames.num_classes} masks", counts.get("head"), head)
+    picture(ax, colour_labels(predicted, colours), (5.98, 1.25), SIDE, "semantic mask")
+    arrow(ax, (1.0, 2.32), (1.35, 2.32))
+    if prompted:
+        arrow(ax, (1.0, 0.85), (1.35, 0.85))
+    arrow(ax, (3.25, 2.25), (3.75, 2.25))
+    arrow(ax, (3.25, 0.85), (3.75, 0.85))
+    arrow(ax, (5.65, 1.72), (5.98, 1.72))
+    ax.text(3.85, 0.4, "* counted together with the prompt encoder", fontsize=6, va="top")
+    _key(ax, (1.35, 0.2))
+    return figure
+
+
+def canvas(width: float, height: float, side: float, shape: tuple[int, int]) -> tuple[Figure, Axes]:
+    """An empty figure whose axes are measured in inches.
+
+    Its resolution gives pictures of ``shape`` pixels, ``side`` inches long, a whole number of dots per pixel, unless
+    they are so large that the diagram shows them reduced.
+    """
+    dots = round(side * DOTS_PER_INCH / max(shape))
+    dpi = dots * max(shape) / side if dots else DOTS_PER_INCH
+    figure = plt.figure(figsize=(width, height), dpi=dpi)
+    ax = figure.add_axes((0, 0, 1, 1))
+    ax.set(xlim=(0, width), ylim=(0, height))
+    ax.set_axis_off()
+    return figure, ax
+
+
+def picture(ax: Axes, image: np.ndarray, corner: Point, side: float, name: str) -> None:
+    """An image (grey or RGB, uint8) in the square of ``side`` inches at ``corner``, its name below it."""
+    height, width = (side * length / max(image.shape[:2]) for length in image.shape[:2])
+    x, y = corner[0] + (side - width) / 2, corner[1] + (side - height) / 2
+    smooth = "auto" if max(image.shape) > side * ax.figure.dpi + 1 else "nearest"
+    extent = (x, x + width, y, y + height)
+    ax.imshow(image, cmap="gray", vmin=0, vmax=255, extent=extent, interpolation=smooth, zorder=2)
+    ax.add_patch(plt.Rectangle((x, y), width, height, fill=False, edgecolor="#666666", linewidth=0.6, zorder=3))
+    ax.text(corner[0] + side / 2, y - 0.04, name, ha="center", va="top", fontsize=6.5)
+    ax.set(xlim=(0, ax.figure.get_figwidth()), ylim=(0, ax.figure.get_figheight()), aspect="auto")
+
+
+def box(
+    ax: Axes, corner: Point, size: Point, title: str, lines: list[str], look: dict = PLAIN, anchor="center"
+) -> None:
+    """A rounded box with a bold title and smaller lines under it, in the middle or at the top of the box."""
+    _rounded(ax, corner, size, look)
+    x, y = corner[0] + size[0] / 2, corner[1] + size[1] / 2
+    if anchor == "top":
+        y = corner[1] + size[1] - 0.14
+    height = 0.125 * (title.count("\n") + 1 + len(lines))
+    top = y + height / 2 if lines else y
+    ax.text(x, top, title, ha="center", va="top" if lines else "center", fontweight="bold", fontsize=7.5)
+    if lines:
+        below = top - 0.15 * (title.count("\n") + 1)
+        ax.text(x, below, "\n".join(lines), ha="center", va="top", fontsize=6.3, linespacing=1.35)
+
+
+def block(ax: Axes, corner: Point, size: Point, name: str, parameters: int | None, trained: bool) -> None:
+    """A part of a network: its name, its parameters, and whether it was trained (flame) or frozen (snowflake)."""
+    _rounded(ax, corner, size, TRAINED if trained else FROZEN)
+    (x, y), (width, height) = corner, size
+    text = name if parameters is None else f"{name}\n{millions(parameters)}"
+    ax.text(x + (width - 0.25) / 2 + 0.03, y + height / 2, text, ha="center", va="center", fontsize=6.8)
+    mark(ax, (x + width - 0.17, y + height / 2), trained)
+
+
+def mark(ax: Axes, centre: Point, trained: bool) -> None:
+    """A flame for what is trained, a snowflake for what is frozen."""
+    x, y = centre
+    if not trained:
+        ax.text(x, y, "\N{SNOWFLAKE}", ha="center", va="center", fontsize=11, color=FROZEN["edgecolor"])
+        return
+    codes = [Outline.MOVETO] + [Outline.CURVE4] * (len(FLAME) - 1)
+    for size, low, colour in ((0.2, 0.0, "#d9480f"), (0.1, 0.02, "#ffd166")):
+        points = (np.array(FLAME) - (0.5, 0)) * size + (x, y - 0.13 + low)
+        ax.add_patch(PathPatch(Outline(points, codes), facecolor=colour, edgecolor="none", zorder=4))
+
+
+def arrow(ax: Axes, start: Point, end: Point, **look) -> None:
+    """A straight arrow between two points."""
+    style = {"arrowstyle": "-|>", "color": "#333333", "linewidth": 0.9, "shrinkA": 1, "shrinkB": 1} | look
+    ax.annotate("", end, start, arrowprops=style)
+
+
+def trains(ax: Axes, corners: list[Point], text: str, place: Point, align: str) -> None:
+    """A dashed arrow through ``corners`` for what trains what, and a word at ``place`` on what is learnt from."""
+    style = {"linestyle": "--", "linewidth": 0.8, "color": "#666666"}
+    ax.plot(*zip(*corners[:-1], strict=True), marker="", **style)
+    arrow(ax, corners[-2], corners[-1], **style)
+    ax.text(*place, text, fontsize=6, ha=align, va="center", color="#444444")
+
+
+def _rounded(ax: Axes, corner: Point, size: Point, look: dict) -> None:
+    patch = FancyBboxPatch(corner, *size, boxstyle="round,pad=0,rounding_size=0.05", linewidth=0.9, zorder=1, **look)
+    ax.add_patch(patch)
+
+
+def _key(ax: Axes, corner: Point) -> None:
+    """What flame and snowflake mean."""
+    x, y = corner
+    for offset, trained, word in ((0, True, "trained"), (0.8, False, "frozen")):
+        mark(ax, (x + offset + 0.1, y), trained)
+        ax.text(x + offset + 0.25, y, word, va="center", fontsize=7)
+
+
+def _example(results: Results) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Image, binary mask (0 / 255) and labels of the first training example."""
+    image, labels = results.frames.examples("train")[0]
+    return image, binary_mask(labels).astype(np.uint8) * 255, labels
+
+
+def _ddpm_lines(results: Results) -> list[str]:
+    steps, pool = results.parameters("ddpm")["diffusion_steps"], results.parameters("pools/ddpm/pairs")
+    size = millions(results.metrics("ddpm").get("parameters"))
+    return [f"{size} parameters", f"{pool['sampling_steps']:,} of {steps:,} steps", f"{pool['pairs']:,} pairs drawn"]
+
+
+def _backbones(results: Results) -> list[str]:
+    names = dict.fromkeys(BACKBONE_NAMES[parse_series(series)[0]] for series in results.sweep.series)
+    return [*names, "", "trained on", "both sets"]

@@ -1,0 +1,177 @@
+"""Tables 1-5 of the paper: our scores, the published ones beside them, as CSV, Markdown and LaTeX.
+
+Rows are matched with the paper's by position (no synthetic images, the smallest count, the next one, ...), and the
+published counts are printed. Nothing missing is filled in: it is a dash, and the CSV's column ``missing`` names the
+runs that would fill it.
+"""
+
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+
+import pandas as pd
+
+from xpci_utils import grid, paths
+from xpci_utils.artifacts import atomic_path
+from xpci_utils.report import captions
+from xpci_utils.report.results import Results, aggregate
+from xpci_utils.report.wording import DASH, METRIC_NAMES, score
+
+SERIES_OF_TABLE = {1: "transunet__vit_t", 2: "swin_unetr__vit_b", 3: "emcad__vit_b", 4: "transunet__vit_b"}
+HEADLINE = tuple(METRIC_NAMES)
+VARIANTS = ("dice_foreground", "dice_union", "dice_union_foreground")
+VARIANTS += ("nsd_foreground", "nsd_union", "nsd_union_foreground", "accuracy")
+WHOLE_NUMBERS = ("annotated", "synthetic", "published_real", "published_synthetic", "seeds", "parameters", "steps")
+LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}"}
+LATEX |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "×": r"$\times$", "±": r"$\pm$", "µ": r"$\mu$"}
+LATEX |= {DASH: "---", "–": "--", "−": "$-$"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: ``data`` holds numbers at full precision (NaN where missing), ``printed`` what a reader sees."""
+
+    name: str
+    caption: str
+    data: pd.DataFrame
+    printed: pd.DataFrame
+
+    def markdown(self) -> str:
+        """The caption and the table in Markdown."""
+        header, *rows = ([str(value) for value in row] for row in [self.printed.columns, *self.printed.to_numpy()])
+        rule = [":--", *["--:"] * (len(header) - 1)]
+        lines = ["| " + " | ".join(row) + " |" for row in (header, rule, *rows)]
+        return f"**{self.name.title()}.** {self.caption}\n\n" + "\n".join(lines) + "\n"
+
+    def latex(self) -> str:
+        """A ``table`` environment; needs the booktabs package."""
+        header, *rows = (
+            [latex(str(value)) for value in row] for row in [self.printed.columns, *self.printed.to_numpy()]
+        )
+        body = [" & ".join(row) + r" \\" for row in rows]
+        lines = [
+            r"\begin{table}[t]",
+            r"\centering\small",
+            rf"\caption{{{latex(self.caption)}}}",
+            rf"\label{{tab:{self.name.replace(' ', '')}}}",
+            rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
+            r"\toprule",
+            " & ".join(header) + r" \\",
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+        ]
+        return "\n".join(lines) + "\n"
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Write <name>.csv, .md and .tex into ``folder``; returns the paths."""
+        stem = self.name.replace(" ", "")
+        files = {"csv": self.data.to_csv(index=False, lineterminator="\n"), "md": self.markdown(), "tex": self.latex()}
+        written = [Path(folder) / f"{stem}.{kind}" for kind in files]
+        for path, text in zip(written, files.values(), strict=True):
+            with atomic_path(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+        return written
+
+
+def read_published(number: int) -> pd.DataFrame:
+    """Table ``number`` (1-5) as the paper prints it: one row per row, scores as floats."""
+    return pd.read_csv(paths.root() / f"data/paper/table{number}.csv")
+
+
+def build_tables(results: Results) -> list[Table]:
+    """Tables 1 to 5 from whatever is finished."""
+    return [*(segmentation_table(number, results) for number in SERIES_OF_TABLE), labeller_table(results)]
+
+
+def segmentation_table(number: int, results: Results) -> Table:
+    """Table 1, 2, 3 or 4: one backbone against the number of synthetic images that one labeller annotated."""
+    series = SERIES_OF_TABLE[number]
+    published = read_published(number).to_dict("records")
+    matched = zip_longest(sorted(results.sweep.counts), published)
+    data = pd.DataFrame([_segmentation_row(series, count, row or {}, results) for count, row in matched])
+    data = data.astype(dict.fromkeys(WHOLE_NUMBERS, "Int64"))
+    printed = pd.DataFrame({"Training set": data["training_set"]})
+    for metric in HEADLINE:
+        printed[METRIC_NAMES[metric]] = _scores(data, metric)
+        printed[f"{METRIC_NAMES[metric]}, paper"] = data[f"{metric}_published"].map(score)
+        if metric == "dice":
+            printed["Dice, no background"] = _scores(data, "dice_foreground")
+    printed["Paper's training set"] = [_published_set(row) for row in data.to_dict("records")]
+    return Table(f"table {number}", captions.segmentation(number, series, data, results), data, printed)
+
+
+def labeller_table(results: Results) -> Table:
+    """Table 5: the adapted SAMs, with and without the mask prompt."""
+    rows = results.labellers.set_index("labeller")
+    data = pd.DataFrame([_labeller_row(row, rows, results) for row in read_published(5).to_dict("records")])
+    columns = {
+        "Model & configuration": data["configuration"],
+        "Network of this run": data["description"].fillna(DASH),
+        "Dice": _scores(data, "dice"),
+        "Dice, paper": data["dice_published"].map(score),
+        "Dice, no background": _scores(data, "dice_foreground"),
+        "Micro F1": _scores(data, "micro_f1"),
+    }
+    return Table("table 5", captions.labellers(results), data, pd.DataFrame(columns))
+
+
+def latex(text: str) -> str:
+    """``text`` with everything that LaTeX would read as a command escaped."""
+    return "".join(LATEX.get(character, character) for character in text)
+
+
+def _segmentation_row(series: str, count: int | None, published: dict, results: Results) -> dict:
+    backbone, labeller = grid.parse_series(series)
+    row = {"training_set": captions.training_set(count, results), "backbone": backbone, "labeller": labeller}
+    row |= {"annotated": None if count is None else results.sweep.annotated, "synthetic": count}
+    cells = results.cells.iloc[:0] if count is None else results.of_series(series, count)
+    for metric in (*HEADLINE, *VARIANTS):
+        row[metric], row[f"{metric}_sd"], _ = aggregate(cells, metric)
+        if metric in HEADLINE:
+            row[f"{metric}_published"] = published.get(metric)
+    row |= {"published_real": published.get("real_images"), "published_synthetic": published.get("synthetic_images")}
+    row |= {"seeds": len(cells), "missing": _missing_cells(series, count, cells, results)}
+    return row | {name: _common(cells, name) for name in ("size", "parameters", "weights", "steps")}
+
+
+def _labeller_row(published: dict, rows: pd.DataFrame, results: Results) -> dict:
+    name = published["labeller"]
+    found = rows.loc[name].to_dict() if name in rows.index and rows.loc[name, "finished"] else {}
+    row = {key: published[key] for key in ("configuration", "labeller", "mask_prompt")}
+    row |= {"description": found.get("description"), "dice": found.get("dice"), "dice_published": published["dice"]}
+    others = ("binary_dice", *VARIANTS, "nsd", "micro_f1", "trivial_dice_foreground", "head")
+    counts = sorted(name for name in rows.columns if name.startswith("parameters_"))
+    row |= {key: found.get(key) for key in (*others, *counts)}
+    return row | {"missing": "" if found else f"sam/{name}__s0"}
+
+
+def _missing_cells(series: str, count: int | None, cells: pd.DataFrame, results: Results) -> str:
+    """The cells of a row that are not finished, or a word on why no cell exists."""
+    if count is None:
+        return "no count of this sweep has this position"
+    if count and series not in results.sweep.series:
+        return "the sweep leaves this series out"
+    wanted = [grid.series_cell(series, results.sweep.annotated, count, seed).name for seed in results.sweep.seeds]
+    return " ".join(name for name in wanted if name not in set(cells["cell"]))
+
+
+def _common(cells: pd.DataFrame, name: str):
+    """The value that all seeds of a row share; None without cells."""
+    return cells[name].iloc[0] if name in cells and len(cells) else None
+
+
+def _scores(data: pd.DataFrame, metric: str) -> list[str]:
+    spread = data[f"{metric}_sd"] if f"{metric}_sd" in data else [None] * len(data)
+    means = pd.to_numeric(data[metric])
+    return [score(mean, sd) for mean, sd in zip(means, spread, strict=True)]
+
+
+def _published_set(row: dict) -> str:
+    """ "200 real + 500 synthetic": what the published numbers of a row were trained on."""
+    if pd.isna(row["published_synthetic"]):
+        return DASH
+    real, synthetic = int(row["published_real"]), int(row["published_synthetic"])
+    return f"{real} real" + (f" + {synthetic:,} synthetic" if synthetic else "")

@@ -1,0 +1,57 @@
+"""What tables, figures and captions call things, and how they write numbers."""
+
+import math
+
+from xpci_utils.grid import parse_labeller, parse_series
+
+DASH = "—"
+BACKBONE_NAMES = {"transunet": "TransUNet", "swin_unetr": "Swin UNETR", "emcad": "EMCAD"}
+SAM_NAMES = {"vit_t": "SAM-t", "vit_b": "SAM-b"}
+METRIC_NAMES = {"dice": "Dice", "nsd": "NSD", "micro_f1": "Micro F1"}
+
+
+def labeller_name(labeller: str) -> str:
+    """ "SAM-b" for "vit_b" and for "vit_b-noprompt"."""
+    return SAM_NAMES[parse_labeller(labeller)[0]]
+
+
+def series_name(series: str) -> str:
+    """ "TransUNet + SAM-b" for "transunet__vit_b"."""
+    backbone, labeller = parse_series(series)
+    return f"{BACKBONE_NAMES[backbone]} + {labeller_name(labeller)}"
+
+
+def is_missing(value) -> bool:
+    """Whether a value is None or NaN."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def score(mean: float | None, sd: float | None = None) -> str:
+    """A score with four decimals as in the paper, "0.7791" or "0.7791 ± 0.0012"; a dash where there is none."""
+    if is_missing(mean):
+        return DASH
+    return f"{mean:.4f}" if is_missing(sd) else f"{mean:.4f} ± {sd:.4f}"
+
+
+def change(difference: float | None) -> str:
+    """A signed difference, "+0.0254"; a dash where there is none."""
+    return DASH if is_missing(difference) else f"{difference:+.4f}".replace("-", "−")
+
+
+def millions(parameters: float | None) -> str:
+    """A parameter count, "93.7 M" or "0.34 M" or "41 k"; a dash where there is none."""
+    if is_missing(parameters):
+        return DASH
+    if parameters < 1e5:
+        return f"{parameters / 1e3:.3g} k"
+    return f"{parameters / 1e6:.3g} M"
+
+
+def plural(count: int, noun: str) -> str:
+    """ "1 seed", "2,000 frames"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def listed(items: list[str]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    return " and ".join(filter(None, [", ".join(items[:-1]), items[-1] if items else ""]))
