@@ -41,14 +41,14 @@ lint: $(INSTALLED)
 
 ## make test        lint, unit tests, the quick grid, and every notebook against it
 test: lint
-	$(BIN)/pytest -q tests
+	$(BIN)/pytest -q tests --ignore tests/system --ignore tests/quick
 	$(MAKE) reproduce PROFILE=quick
 	$(BIN)/pytest -q --nbval --nbval-current-env -x notebooks
-	$(BIN)/pytest -q tests/quick
+	$(BIN)/pytest -q -s tests/quick
 
 ## make test-system kills, failures and resumes on the smoke grid
 test-system: $(INSTALLED)
-	$(BIN)/pytest -q tests/system
+	$(BIN)/pytest -q -s tests/system
 
 ## make benchmark   timings, as ratios measured in one process
 benchmark: $(INSTALLED)

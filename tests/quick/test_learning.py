@@ -1,0 +1,69 @@
+"""What the quick grid must have learnt, read from the results of ``make reproduce PROFILE=quick``.
+
+Scores of so short a run are no evidence about the paper; these tests say that every stage learns at all, against
+the trivial answer to its own question. What quick cannot be held to is printed.
+"""
+
+import pytest
+
+from xpci_utils import artifacts, grid, paths
+from xpci_utils.params import Sweep
+
+ROOT = paths.root() / "runs/quick"
+SWEEP = Sweep.from_yaml("params/quick/sweep.yaml")
+CELLS = [cell.name for cell in grid.cells(SWEEP)]
+
+
+def metrics(folder):
+    if artifacts.read_run(ROOT / folder) is None:
+        pytest.fail(f"runs/quick/{folder} is not finished; run 'make reproduce' first")
+    return artifacts.read_json(ROOT / folder / "metrics.json")
+
+
+def losses(folder):
+    records = artifacts.read_jsonl(ROOT / folder / "history.jsonl")
+    return [record["loss"] for record in records if "loss" in record]
+
+
+@pytest.mark.parametrize(
+    "folder", ["ddpm", *(f"sam/{name}__s0" for name in SWEEP.labellers), *(f"segmentation/{c}" for c in CELLS)]
+)
+def test_the_loss_falls(folder):
+    values = losses(folder)
+    tenth = max(1, len(values) // 10)
+    assert sum(values[-tenth:]) / tenth < 0.8 * values[0], f"from {values[0]:.3g} to {values[-1]:.3g}"
+
+
+def test_the_denoiser_beats_the_wiener_filter_on_held_out_frames():
+    """The best linear guess of the noise knows the training frames' mean and power spectrum, and nothing else."""
+    found = metrics("ddpm")
+    error = found["eps_error"]
+    print(f"\neps error, held-out frames: {error}")
+    share = found["foreground_share"]
+    print(f"foreground share: samples {share['samples']:.3f}, annotated frames {share['frames']:.3f}")
+    assert error["held_out"] < error["wiener"]
+
+
+@pytest.mark.parametrize("labeller", SWEEP.labellers)
+def test_the_labeller_beats_naming_everything_after_the_most_frequent_class(labeller):
+    found = metrics(f"sam/{labeller}__s0")
+    print(f"\n{labeller}: Dice of particles {found['test']['dice_foreground']:.3f}, ", end="")
+    print(f"most frequent class {found['trivial']['dice_foreground']:.3f}")
+    if not labeller.endswith("noprompt"):
+        assert found["test"]["dice_foreground"] > found["trivial"]["dice_foreground"]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_network_beats_a_grey_level_table(cell):
+    found = metrics(f"segmentation/{cell}")
+    print(f"\n{cell}: {found['test']['dice_foreground']:.3f}, table {found['trivial']['dice_foreground']:.3f}")
+    assert found["test"]["dice_foreground"] > found["trivial"]["dice_foreground"]
+
+
+def test_all_tables_and_figures_are_there():
+    for number in range(1, 6):
+        for suffix in ("csv", "md", "tex"):
+            assert (ROOT / f"report/tables/table{number}.{suffix}").stat().st_size > 100
+    for number in range(1, 7):
+        for suffix in ("png", "pdf"):
+            assert (ROOT / f"report/figures/figure{number}.{suffix}").stat().st_size > 5000

@@ -1,0 +1,69 @@
+"""The smoke grid, run once undisturbed through Snakemake into a folder of its own."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from xpci_utils import paths
+
+BIN = Path(sys.executable).parent
+
+
+class Grid:
+    """The smoke grid in a folder of its own, run by Snakemake."""
+
+    def __init__(self, root: Path):
+        self.root, self.log = root, root.with_suffix(".log")
+
+    def start(self) -> subprocess.Popen:
+        """Snakemake in a session of its own; its output goes to a log."""
+        environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
+        command = [BIN / "snakemake", "--cores", "2", "--config", "profile=smoke", f"run_root={self.root}"]
+        with open(self.log, "a") as log:
+            return subprocess.Popen(
+                command, cwd=paths.root(), env=environment, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def finish(self) -> str:
+        """Run to the end and return what this run printed; fails with the end of the log."""
+        before = len(self.log.read_text()) if self.log.is_file() else 0
+        code = self.start().wait(timeout=1200)
+        printed = self.log.read_text()[before:]
+        assert code == 0, printed[-4000:]
+        return printed
+
+    @staticmethod
+    def kill(process: subprocess.Popen) -> None:
+        """SIGKILL to Snakemake, its runners and their kernels, as a power cut would."""
+        listing = subprocess.run(["ps", "-eo", "pid,ppid"], capture_output=True, text=True, check=True).stdout
+        rows = [tuple(map(int, line.split())) for line in listing.splitlines()[1:]]
+        doomed, found = {process.pid}, {process.pid}
+        while found:
+            found = {pid for pid, parent in rows if parent in doomed} - doomed
+            doomed |= found
+        for pid in doomed:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.fixture(scope="session")
+def smoke_grid(tmp_path_factory) -> Grid:
+    """A smoke grid that ran undisturbed."""
+    grid = Grid(tmp_path_factory.mktemp("undisturbed") / "smoke")
+    began = time.monotonic()
+    grid.finish()
+    print(f"\nthe smoke grid took {time.monotonic() - began:.0f} s")
+    return grid
+
+
+@pytest.fixture
+def fresh_grid(tmp_path) -> Grid:
+    """A smoke grid that has not been started."""
+    return Grid(tmp_path / "fresh")
