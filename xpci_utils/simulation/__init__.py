@@ -1,0 +1,32 @@
+"""Physics-based simulator of X-ray phase-contrast frames of burning metal particles (always *simulated*)."""
+
+from xpci_utils.lazy import attach
+
+__getattr__, __dir__ = attach(
+    __name__,
+    {
+        "Body": "particles",
+        "Instance": "labels",
+        "PRESETS": "presets",
+        "ParticleClass": "classes",
+        "Preset": "presets",
+        "SimulatedFrame": "simulate",
+        "build_particle": "particles",
+        "export_hdf5": "export",
+        "export_tiff": "export",
+        "flat_field_correct": "detector",
+        "fresnel_propagate": "optics",
+        "get_preset": "presets",
+        "intensity_window": "window",
+        "load_classes": "classes",
+        "load_materials": "materials",
+        "optical_constants": "materials",
+        "plan_splits": "simulate",
+        "record_sequence": "export",
+        "relative_to_uint8": "window",
+        "render_particle": "simulate",
+        "simulate_frames": "simulate",
+        "simulate_sequence": "simulate",
+        "transmission": "optics",
+    },
+)
