@@ -151,15 +151,19 @@ class TrainDdpm(SeededParameters):
     products = ("denoiser_ema.safetensors", "history.jsonl", "metrics.json", "samples")
 
     size: Literal["quick", "laptop", "paper"] = Field("quick", description="size of the denoiser")
-    prediction: Literal["eps", "v"] = Field("v", description="what the network predicts; the paper: eps")
+    prediction: Literal["eps", "v"] = Field("v", description="target; paper: eps; v in reduced sizes: Wiener skip")
     diffusion_steps: int = Field(4000, ge=2, description="T, forward steps of the cosine schedule")
     steps: int = Field(900, ge=1, description="optimiser steps")
     batch_size: int = Field(16, ge=1, description="frames per optimiser step")
-    learning_rate: float = Field(8e-4, gt=0, description="AdamW learning rate")
-    ema_decay: float = Field(0.999, ge=0, lt=1, description="decay of the averaged weights, after warm-up")
+    learning_rate: float = Field(1e-3, gt=0, description="AdamW learning rate")
+    lr_decay: Literal["constant", "cosine"] = Field("cosine", description="constant as published, or down to 0")
+    warmup_steps: int = Field(50, ge=0, description="steps in which the learning rate rises")
+    gradient_clip: float = Field(1.0, ge=0, description="largest gradient norm; 0: no limit, as published")
+    ema_decay: float = Field(0.9999, ge=0, lt=1, description="decay of the averaged weights, after warm-up")
     augment: bool = Field(True, description="flips and quarter turns; the paper's pipeline has none")
     bf16: bool = Field(True, description="bfloat16 autocast")
-    evaluations: int = Field(3, ge=1, description="equally spaced looks at validation frames; the best is kept")
+    evaluations: int = Field(4, ge=1, description="equally spaced looks at validation frames; the best is kept")
+    preview_pairs: int = Field(16, ge=1, description="pairs sampled at each of those looks")
 
     @property
     def place(self) -> str:
@@ -207,9 +211,10 @@ class GenerateSynthetic(SeededParameters):
     labeller: str = Field("", description="empty: sample (frame, mask) pairs; else: name their particles with it")
     labeller_seed: int = Field(0, ge=0, description="seed of the labeller's training")
     pairs: int = Field(200, ge=1, description="synthetic pairs in the pool")
-    sampler: Literal["ddpm", "ddim", "dpmsolver++", "unipc"] = Field("ddpm", description="the paper: ddpm")
-    sampling_steps: int = Field(50, ge=2, description="denoiser evaluations per pair; the paper: 250")
-    block_size: int = Field(50, ge=1, description="pairs sampled together; part of the result's last bits")
+    sampler: Literal["ddpm", "ddim", "dpmsolver++", "unipc"] = Field("dpmsolver++", description="the paper: ddpm")
+    sampling_steps: int = Field(20, ge=2, description="denoiser evaluations per pair; the paper: 250")
+    min_component_px: int = Field(4, ge=1, description="smaller components are removed from the masks [px]")
+    block_size: int = Field(25, ge=1, description="pairs sampled together; part of the result's last bits")
     bf16: bool = Field(True, description="bfloat16 autocast")
 
     @field_validator("labeller")
@@ -226,6 +231,16 @@ class GenerateSynthetic(SeededParameters):
         return ("labels.csv",) if self.labeller else ("images", "masks", "pairs.csv")
 
     @property
+    def pairs_folder(self) -> Path:
+        """The pool of (frame, mask) pairs: what sampling writes and labelling reads."""
+        return self.root / "pools/ddpm/pairs" if self.labeller else self.folder
+
+    @property
+    def labeller_folder(self) -> Path:
+        """Where the labeller was adapted."""
+        return self.root / f"sam/{self.labeller}__s{self.labeller_seed}"
+
+    @property
     def place(self) -> str:
         return f"pools/ddpm/labels/{self.labeller}__s{self.labeller_seed}" if self.labeller else "pools/ddpm/pairs"
 
@@ -233,7 +248,7 @@ class GenerateSynthetic(SeededParameters):
     def inputs(self) -> list[Path]:
         if not self.labeller:
             return [self.root / "frames", self.root / "ddpm"]
-        return [self.root / "pools/ddpm/pairs", self.root / f"sam/{self.labeller}__s{self.labeller_seed}"]
+        return [self.pairs_folder, self.labeller_folder]
 
 
 class TrainSegmentation(StageParameters):
@@ -297,7 +312,7 @@ class TablesAndFigures(StageParameters):
 class Sweep(Parameters):
     """The grid of runs: what the tables and figures compare."""
 
-    annotated: int = Field(40, ge=1, description="annotated frames in every cell")
+    annotated: int = Field(40, ge=0, description="annotated frames in every cell; 0: the whole training split")
     counts: list[int] = Field([0, 50, 100, 200], description="synthetic pairs added to them")
     series: list[str] = Field(
         ["transunet__vit_t", "swin_unetr__vit_b", "emcad__vit_b", "transunet__vit_b"],

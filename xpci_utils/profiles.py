@@ -23,7 +23,12 @@ PROFILES: dict[str, dict[str, dict]] = {
         "02_train_ddpm": {"steps": 6, "batch_size": 2, "evaluations": 2},
         "03_adapt_sam": {"steps": 6, "batch_size": 2},
         "04_generate_synthetic": {"pairs": 4, "sampling_steps": 3, "block_size": 2},
-        "05_train_segmentation": {"steps": 6, "batch_size": 2, "evaluations": 2},
+        "05_train_segmentation": {
+            "cell": "emcad__r0006__vit_b__n00004__mix__s0",
+            "steps": 6,
+            "batch_size": 2,
+            "evaluations": 2,
+        },
         "sweep": {
             "annotated": 6,
             "counts": [0, 4],
@@ -31,10 +36,17 @@ PROFILES: dict[str, dict[str, dict]] = {
             "labellers": ["vit_b-noprompt", "vit_b"],
         },
     },
+    "own_frames": {
+        "01_prepare_frames": {"source": "folder", "source_folder": "data/my_frames", "pixel_size_um": 1.0, "tile": 64},
+        "04_generate_synthetic": {"pairs": 400},
+        "05_train_segmentation": {"cell": "emcad__r0000__vit_b__n00400__mix__s0"},
+        "sweep": {"annotated": 0, "counts": [0, 100, 200, 400]},
+    },
 }
 
 NEEDS = {
     "quick": "about 20 minutes on 2 cores, 4 GB of memory, 0.2 GB of disk; every stage is real, every size reduced",
+    "own_frames": "about an hour on 2 cores for 24 frames of 484 x 645 pixels",
     "smoke": "about 5 minutes on 2 cores; it tests the mechanics, its scores mean nothing",
 }
 

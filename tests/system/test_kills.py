@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+
 from xpci_utils import artifacts, paths
 
 PAPERMILL = Path(sys.executable).with_name("papermill")
