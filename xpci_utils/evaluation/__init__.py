@@ -12,6 +12,7 @@ __getattr__, __dir__ = attach(
         "evaluate_frames": "per_frame",
         "evaluate_particles": "particles",
         "fit_grey_lookup": "baselines",
+        "foreground_dice": "per_frame",
         "micro_f1": "overlap",
         "pooled_confusion": "per_frame",
         "summarise": "per_frame",

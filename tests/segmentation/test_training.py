@@ -1,0 +1,138 @@
+"""Batches, resume bit for bit, best weights, and what each network can learn."""
+
+import numpy as np
+import pytest
+import torch
+
+from xpci_utils import artifacts
+from xpci_utils.evaluation import foreground_dice
+from xpci_utils.segmentation import BACKBONES, build_network, predict, train_network, training_steps
+from xpci_utils.segmentation.training import Batches, BestWeights
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def options(folder, **changes):
+    return {
+        "steps": 6,
+        "batch_size": 2,
+        "learning_rate": 1e-3,
+        "work": folder / "work",
+        "identity": "test",
+        "history": folder / "history.jsonl",
+    } | changes
+
+
+def test_published_training_length():
+    assert training_steps(200, 0, 4, 100) == 5_000
+    assert training_steps(200, 5_000, 4, 100) == 130_000
+
+
+def test_half_of_every_batch_is_synthetic(examples):
+    batches = Batches(examples[:4], examples[4:], "half", 4, seed=0)
+    seen = {step: batches(step)[1] for step in range(2)}
+    annotated = {e[1].tobytes() for e in examples[:4]}
+    for labels in seen.values():
+        assert [is_symmetry_of(label, annotated) for label in labels.numpy()] == [True, True, False, False]
+
+
+def is_symmetry_of(labels, known):
+    turns = [np.rot90(side, k) for side in (labels, labels.T) for k in range(4)]
+    return any(np.ascontiguousarray(turn).tobytes() in known for turn in turns)
+
+
+def test_annotated_frames_come_in_the_same_order_with_and_without_synthetic_ones(examples):
+    alone = Batches(examples[:4], (), "half", 2, seed=3)
+    mixed = Batches(examples[:4], examples[4:], "half", 4, seed=3)
+    for step in range(5):
+        for mine, other in zip(alone(step)[1].numpy(), mixed(step)[1][:2].numpy(), strict=True):
+            assert is_symmetry_of(mine, {other.tobytes()})
+
+
+def test_concat_visits_every_example_once_per_epoch(examples):
+    batches = Batches(examples[:4], examples[4:], "concat", 4, seed=0)
+    epoch = [label for step in range(3) for label in batches(step)[1].numpy()]
+    for _, labels in examples:
+        assert sum(is_symmetry_of(label, {labels.tobytes()}) for label in epoch) == 1
+
+
+def test_without_synthetic_pairs_both_mixings_are_one_stream(examples):
+    for half, concat in zip(*(Batches(examples, (), m, 4, seed=1)(2) for m in ("half", "concat")), strict=True):
+        assert torch.equal(half, concat)
+
+
+def test_batches_are_padded_with_ignored_pixels(examples):
+    images, labels = Batches([(i[:60], t[:60]) for i, t in examples], (), "half", 3, seed=0)(0)
+    assert images.shape == (3, 1, 64, 64)
+    assert ((labels == 255).sum((1, 2)) == 4 * 64).all()
+    assert -1 <= images.min() < images.max() <= 1
+
+
+def test_an_unknown_mixing_is_refused(examples):
+    with pytest.raises(ValueError, match="half or concat"):
+        Batches(examples, (), "third", 4, seed=0)
+
+
+@pytest.mark.parametrize("name", ["transunet", "emcad"])
+def test_resumed_training_equals_uninterrupted_training_bit_for_bit(name, frames, examples, tmp_path, monkeypatch):
+    def trained(folder):
+        network = build_network(name, 10, size="quick", image_size=64)
+        watch = {"validation": frames.split("val"), "score": foreground_dice, "evaluations": 3}
+        best = train_network(network, examples[:4], synthetic=examples[4:], **options(folder, **watch))
+        return network.state_dict(), best
+
+    straight, best = trained(tmp_path / "straight")
+    from xpci_utils.training import StoppedForTime
+
+    monkeypatch.setenv("XPCI_DEADLINE", "0")  # stop at every chance to
+    for _ in range(4):
+        with pytest.raises(StoppedForTime):
+            trained(tmp_path / "resumed")
+    monkeypatch.delenv("XPCI_DEADLINE")
+    resumed, best_resumed = trained(tmp_path / "resumed")
+    for key, tensor in straight.items():
+        assert torch.equal(tensor, resumed[key]), key
+    assert (best.step, best.score) == (best_resumed.step, best_resumed.score)
+    for key, tensor in best.weights.items():
+        assert torch.equal(tensor, best_resumed.weights[key]), key
+
+
+def test_evaluations_are_equally_spaced_and_the_best_is_kept(frames, examples, tmp_path):
+    network = build_network("transunet", 10, size="quick", image_size=64)
+    scores = iter([0.2, 0.5, float("nan"), 0.4])
+    best = train_network(
+        network,
+        examples,
+        validation=frames.split("val"),
+        score=lambda *_: next(scores),
+        evaluations=4,
+        **options(tmp_path, steps=8),
+    )
+    assert (best.step, best.score) == (4, 0.5)
+    records = artifacts.read_jsonl(tmp_path / "history.jsonl")
+    assert [r["step"] for r in records if "validation_score" in r] == [2, 4, 6, 8]
+    last = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    best.load_into(network)
+    assert any(not torch.equal(tensor, last[name]) for name, tensor in network.state_dict().items())
+    BestWeights().load_into(network)  # no score at all: the network stays as it is
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_each_network_overfits_four_frames(name, frames, tmp_path):
+    train = frames.split("train")
+    network = build_network(name, 10, size="quick", image_size=64)
+    train_network(network, train.examples("train"), **options(tmp_path, **OVERFIT[name]))
+    assert foreground_dice(train, predict(network, train)) > 0.95
+
+
+OVERFIT = {
+    "transunet": {"steps": 250, "batch_size": 4, "learning_rate": 3e-3},
+    "swin_unetr": {"steps": 250, "batch_size": 4, "learning_rate": 3e-3},
+    "emcad": {"steps": 350, "batch_size": 4, "learning_rate": 3e-3},
+}

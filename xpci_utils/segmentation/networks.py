@@ -1,0 +1,64 @@
+"""One door to the three segmentation networks of the paper (Section 2.3)."""
+
+import torch
+from torch import nn
+
+from xpci_utils.randomness import seed_of
+from xpci_utils.segmentation.sizes import padded_size
+
+BACKBONES = ("transunet", "swin_unetr", "emcad")
+SIZES = ("paper", "laptop", "quick")
+
+
+def build_network(
+    name: str,
+    num_classes: int,
+    in_channels: int = 1,
+    size: str = "paper",
+    pretrained: bool = False,
+    image_size: int | tuple[int, int] = 640,
+    seed: int = 0,
+) -> nn.Module:
+    """Build a segmentation network: images [N, in_channels, H, W] in [-1, 1] to logits [N, num_classes, H, W].
+
+    ``name`` is "transunet", "swin_unetr" or "emcad"; ``num_classes`` counts the background; ``size`` is "paper" (as
+    published) or a narrower "laptop" or "quick" of the same structure. All take frames padded to multiples of 32 by
+    `xpci_utils.frames.pad_image`; TransUNet is tied to one ``image_size``, given before or after padding. The random
+    initial weights belong to ``seed`` alone and the global random state is left as it was.
+
+    The network has ``loss(images, labels)``, its published training loss, and ``weights``, which says what it
+    started from ("random" or a timm name). With ``pretrained``, the encoders that timm has weights for take them
+    (TransUNet at "paper", EMCAD at "paper" and "laptop") and `WeightsUnavailable` is raised offline.
+    """
+    if name not in BACKBONES:
+        raise ValueError(f"There is no backbone {name!r}; choose one of {', '.join(BACKBONES)}.")
+    if size not in SIZES:
+        raise ValueError(f"There is no size {size!r}; choose one of {', '.join(SIZES)}.")
+    image_size = padded_size(image_size)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of("initial weights", name, seed))
+        if name == "transunet":
+            from xpci_utils.segmentation.transunet import TransUNet
+
+            network = TransUNet(num_classes, in_channels, size, pretrained, image_size)
+        elif name == "swin_unetr":
+            from xpci_utils.segmentation.swin_unetr import SwinUNETR
+
+            network = SwinUNETR(num_classes, in_channels, size)
+        else:
+            from xpci_utils.segmentation.emcad import EMCAD
+
+            network = EMCAD(num_classes, in_channels, size, pretrained)
+    network.config = {
+        "name": name,
+        "num_classes": num_classes,
+        "in_channels": in_channels,
+        "size": size,
+        "image_size": list(image_size),
+    }
+    return network
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Number of trainable parameters."""
+    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
