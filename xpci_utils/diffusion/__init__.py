@@ -6,6 +6,9 @@ __getattr__, __dir__ = attach(
     __name__,
     {
         "Denoiser": "denoiser",
+        "SIZES": "sizes",
+        "denoiser_config": "sizes",
+        "describe_denoiser": "training",
         "DenoiserConfig": "denoiser",
         "HybridLoss": "loss",
         "NoiseSchedule": "schedule",

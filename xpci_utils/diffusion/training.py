@@ -13,12 +13,20 @@ from diffusers.training_utils import EMAModel
 from torch import Tensor
 
 from xpci_utils.diffusion.denoiser import Denoiser, load_denoiser, save_denoiser
-from xpci_utils.diffusion.diagnostics import QUARTILES, by_quartile, foreground_share, objective, pair_grid, probe
+from xpci_utils.diffusion.diagnostics import (
+    QUARTILES,
+    by_quartile,
+    eps_error_by_quartile,
+    foreground_share,
+    objective,
+    pair_grid,
+    probe,
+)
 from xpci_utils.diffusion.pairs import AUGMENTATIONS, PairTensors
 from xpci_utils.diffusion.sampling import sample_pairs
 from xpci_utils.frames.frameset import write_png
 from xpci_utils.randomness import numpy_rng, seed_of, stream_indices, torch_generator
-from xpci_utils.training import run_steps
+from xpci_utils.training import load_tensors, run_steps
 from xpci_utils.training.loop import set_lr
 
 WEIGHTS = "denoiser_ema.safetensors"
@@ -197,3 +205,25 @@ def train_denoiser(
     chosen = load_denoiser(work / BEST)
     save_denoiser(folder / WEIGHTS, chosen, {**choice.state_dict(), "settings": asdict(settings)})
     return chosen
+
+
+def describe_denoiser(
+    folder: Path, train: Tensor, held_out: Tensor, *, samples: int = 64, seed: int = 0, bf16: bool = False
+) -> dict:
+    """Measure the denoiser that `train_denoiser` left in `folder`; the content of metrics.json.
+
+    `train` and `held_out` are pairs [N, 2, H, W] in [-1, 1]: the Wiener baseline learns from the first, the eps errors
+    are those on the second. The foreground share is that of `samples` pairs drawn with 20 solver steps, beside the
+    training frames'.
+    """
+    denoiser = load_denoiser(folder / WEIGHTS)
+    _, facts = load_tensors(folder / WEIGHTS)
+    _, masks = sample_pairs(denoiser, samples, sampler="dpmsolver++", steps=20, seed=seed, bf16=bf16)
+    return {
+        "parameters": sum(p.numel() for p in denoiser.parameters()),
+        "steps": facts["settings"]["steps"],
+        "chosen_step": facts["step"],
+        "validation_loss": facts["loss"],
+        "eps_error": eps_error_by_quartile(denoiser, train, held_out, bf16=bf16),
+        "foreground_share": {"samples": foreground_share(masks), "frames": foreground_share(train[:, 1])},
+    }
