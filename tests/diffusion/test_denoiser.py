@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from xpci_utils.diffusion import Wiener, build_denoiser, load_denoiser, sample_pairs, save_denoiser
+from xpci_utils.diffusion import Wiener, build_denoiser, denoiser_config, load_denoiser, sample_pairs, save_denoiser
 from xpci_utils.diffusion.diagnostics import wiener_eps_error
 
 torch.set_num_threads(1)
@@ -32,6 +32,18 @@ def test_published_network_has_124_million_parameters():
     assert denoiser.unet.is_gradient_checkpointing
     attention = denoiser.unet.mid_block.attentions[0]
     assert (attention.heads, attention.group_norm.num_groups) == (4, 32)
+
+
+@pytest.mark.parametrize("size", ["quick", "laptop", "paper"])
+@pytest.mark.parametrize("prediction", ["eps", "v"])
+def test_every_size_builds(size, prediction):
+    with torch.device("meta"):
+        config = denoiser_config(size, 624, 640, prediction=prediction)
+        denoiser = build_denoiser(config)
+    assert config.padded == (640, 640)
+    assert (denoiser.wiener is not None) == (size != "paper" and prediction == "v")
+    with pytest.raises(ValueError, match="choose one of quick, laptop, paper"):
+        denoiser_config("huge", 64, 64)
 
 
 def test_fresh_network_predicts_zero():

@@ -7,7 +7,14 @@ import pytest
 import torch
 
 from xpci_utils import artifacts
-from xpci_utils.diffusion import PairTensors, TrainingSettings, build_denoiser, load_denoiser, train_denoiser
+from xpci_utils.diffusion import (
+    PairTensors,
+    TrainingSettings,
+    build_denoiser,
+    describe_denoiser,
+    load_denoiser,
+    train_denoiser,
+)
 from xpci_utils.diffusion.pairs import pair_of
 from xpci_utils.diffusion.training import draw_batch, draw_noise
 from xpci_utils.training import StoppedForTime
@@ -72,6 +79,12 @@ def test_loss_falls_and_the_products_are_there(tmp_path):
     assert not chosen.training
     loaded = load_denoiser(tmp_path / "denoiser_ema.safetensors")
     assert torch.equal(loaded.unet.conv_out.weight, chosen.unet.conv_out.weight)
+    metrics = describe_denoiser(tmp_path, TRAIN.first(6), VALIDATION.first(3), samples=2)
+    assert metrics["steps"] == 60
+    assert metrics["validation_loss"] == pytest.approx(min(record["val_loss"] for record in judged))
+    assert [len(errors) for errors in metrics["eps_error"].values()] == [4, 4]
+    assert metrics["eps_error"]["held_out"][0] < metrics["eps_error"]["wiener"][0]
+    assert metrics["foreground_share"]["frames"] == pytest.approx(64 / 1024)
 
 
 def test_the_evaluation_with_the_lowest_validation_loss_is_kept(tmp_path):

@@ -147,9 +147,16 @@ class Denoiser(nn.Module):
         """Whether `fit` has to see the training pairs before the first step."""
         return self.config.standardise or self.config.wiener_skip
 
+    @property
+    def comfortable_batch(self) -> int:
+        """Frames per forward pass without gradients: 16 of 64 x 64 pixels, one of 256 x 256 or more."""
+        height, width = self.config.padded
+        return max(1, 2**16 // (height * width))
+
     @torch.no_grad()
     def fit(self, pairs: Tensor) -> Denoiser:
         """Measure, on training pairs [N, 2, H, W] in [-1, 1]: channel scaling and spectrum."""
+        pairs = pairs.to(self.device)
         if self.config.standardise:
             sd = pairs.std((0, 2, 3)).clamp(min=1e-3)[:, None, None]
             self.scale.copy_(self.config.data_sd / sd)
@@ -196,11 +203,16 @@ def save_denoiser(path: str | Path, denoiser: Denoiser, facts: Mapping | None = 
     save_model(path, denoiser, {"denoiser": asdict(denoiser.config), **(facts or {})})
 
 
+def default_device() -> torch.device:
+    """The GPU if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def load_denoiser(path: str | Path) -> Denoiser:
-    """Read a denoiser in eval mode; ValueError if the file holds none."""
+    """Read a denoiser in eval mode, onto the GPU if there is one; ValueError if the file holds none."""
     tensors, facts = load_tensors(path)
     if "denoiser" not in facts:
         raise ValueError(f"{path} does not say which denoiser it holds; run notebook 02 to write a new one.")
     denoiser = build_denoiser(facts["denoiser"])
     denoiser.load_state_dict(tensors)
-    return denoiser.eval()
+    return denoiser.to(default_device()).eval()

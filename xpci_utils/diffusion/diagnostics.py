@@ -25,14 +25,14 @@ def fixed_probes(count: int, timesteps: int, shape: tuple[int, ...], seed: int) 
 
 @torch.inference_mode()
 def probe(
-    denoiser: Denoiser, pairs: Tensor, *, draws: int = 8, seed: int = 0, batch: int = 16, bf16: bool = False
+    denoiser: Denoiser, pairs: Tensor, *, draws: int = 8, seed: int = 0, bf16: bool = False
 ) -> tuple[Tensor, HybridLoss, Tensor]:
     """(t [M], hybrid loss [M], squared eps error [M]) on M = draws x N fixed noisy versions of pairs in [-1, 1]."""
     x_0 = denoiser.encode(pairs.repeat(draws, 1, 1, 1).to(denoiser.device))
     t, noise = fixed_probes(len(x_0), len(denoiser.schedule), x_0.shape[1:], seed)
     t = t[torch.randperm(len(t), generator=torch_generator("probe order", seed))]  # every frame meets every noise level
     losses, errors = [], []
-    for part in torch.arange(len(x_0)).split(batch):
+    for part in torch.arange(len(x_0)).split(denoiser.comfortable_batch):
         clean, time, eps = x_0[part], t[part].to(x_0.device), noise[part].to(x_0.device)
         x_t = denoiser.schedule.q_sample(clean, time, eps)
         with torch.autocast(x_0.device.type, dtype=torch.bfloat16, enabled=bf16):

@@ -12,7 +12,7 @@ import torch
 from diffusers.training_utils import EMAModel
 from torch import Tensor
 
-from xpci_utils.diffusion.denoiser import Denoiser, load_denoiser, save_denoiser
+from xpci_utils.diffusion.denoiser import Denoiser, default_device, load_denoiser, save_denoiser
 from xpci_utils.diffusion.diagnostics import (
     QUARTILES,
     by_quartile,
@@ -158,7 +158,7 @@ def preview(denoiser: Denoiser, settings: TrainingSettings, path: Path) -> float
         sampler=settings.preview_sampler,
         steps=settings.preview_steps,
         seed=settings.seed,
-        block=settings.preview_pairs,
+        block=min(settings.preview_pairs, denoiser.comfortable_batch),
         bf16=settings.bf16,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -184,6 +184,7 @@ def train_denoiser(
     """
     folder, work = Path(folder), Path(work)
     work.mkdir(parents=True, exist_ok=True)
+    denoiser.to(default_device())
     denoiser.unet.to(memory_format=torch.channels_last)
     if denoiser.measures_data:
         denoiser.fit(train.batch(range(len(train))))
