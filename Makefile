@@ -7,7 +7,7 @@ SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES)
 CONFIG = profile=$(PROFILE) $(if $(FRAMES),frames=$(abspath $(FRAMES))) $(if $(CLASSES),classes=$(abspath $(CLASSES)))
 INSTALLED := .venv/.installed
 
-.PHONY: reproduce status test test-system lab report params benchmark lint clean help
+.PHONY: reproduce status test test-system lab report params notebooks benchmark lint clean help
 
 help:
 	@sed -n 's/^# make /make /p; s/^## /  /p' Makefile
@@ -32,6 +32,10 @@ report: $(INSTALLED)
 ## make params      write params/*.yaml and the notebooks' parameter cells from the models
 params: $(INSTALLED)
 	$(BIN)/python -m xpci_utils.profiles
+
+## make notebooks   strip the notebooks; cells tagged keep_output take their text from runs/quick
+notebooks: $(INSTALLED)
+	$(BIN)/python -m xpci_utils.notebooks --from runs/quick
 
 ## make lint        style and formatting of package, tests and notebooks
 lint: $(INSTALLED)

@@ -164,7 +164,7 @@ def _listed_splits(folder: Path, images: dict[str, Path]) -> dict[str, str]:
         path = folder / f"{split}.txt"
         if not path.is_file():
             raise FolderError(f"{path} is missing; a splits folder holds train.txt, val.txt and test.txt")
-        for name in path.read_text(encoding="utf-8").split():
+        for name in filter(None, map(str.strip, path.read_text(encoding="utf-8").splitlines())):
             name = name.removesuffix(".png").removesuffix(".tif").removesuffix(".tiff")
             if name not in images:
                 raise FolderError(f"{path} lists {name}, which is not among the images")
