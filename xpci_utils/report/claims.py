@@ -11,7 +11,7 @@ import pandas as pd
 from xpci_utils import grid
 from xpci_utils.report.results import Results, aggregate
 from xpci_utils.report.tables import SERIES_OF_TABLE, read_published
-from xpci_utils.report.wording import METRIC_NAMES, change, labeller_name, listed, series_name
+from xpci_utils.report.wording import METRIC_NAMES, change, labeller_name, series_name
 
 AGREES, DIFFERS, UNFINISHED = "points the same way", "does not point the same way", "cannot be said yet"
 SAM_B_SERIES = [series for series in SERIES_OF_TABLE.values() if series.endswith("vit_b")]
@@ -26,14 +26,14 @@ def compare_claims(results: Results) -> pd.DataFrame:
 
 
 def caution(results: Results) -> str:
-    """What a reader must know before comparing: seeds, scale, frames; computed from the run."""
+    """One sentence on how this run differs from the paper: seeds, frames, scale."""
     seeds = len(results.sweep.seeds)
     parts = [
-        "one training per cell, so that nothing here has an interval" if seeds == 1 else f"{seeds} trainings per cell",
-        f"{results.source_word} frames, not the authors'",
-        "networks and counts far below the published scale" if results.reduced else "",
+        "one training per cell, so that nothing has an interval" if seeds == 1 else f"{seeds} trainings per cell",
+        f"{results.source_word} frames instead of the authors'",
+        "networks and counts below the published scale" if results.reduced else "",
     ]
-    return f"This run has {listed([part for part in parts if part])}."
+    return f"What separates this run from the paper: {'; '.join(part for part in parts if part)}."
 
 
 def _every_backbone_gains(results: Results) -> dict:

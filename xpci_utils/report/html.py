@@ -8,6 +8,7 @@ import pandas as pd
 
 from xpci_utils.artifacts import atomic_path
 from xpci_utils.report import captions
+from xpci_utils.report.baselines import compare_baselines
 from xpci_utils.report.claims import caution, compare_claims
 from xpci_utils.report.results import Results
 from xpci_utils.report.tables import Table
@@ -56,6 +57,8 @@ def write_page(results: Results, tables: list[Table], folder: str | Path) -> Pat
         _navigation(),
         '<h2 id="claims">What the paper says, and this run</h2>',
         html_table(compare_claims(results), "text"),
+        '<h2 id="baselines">Against the simplest alternative</h2>',
+        html_table(compare_baselines(results), "text"),
         '<h2 id="tables">Tables</h2>',
         *(_table(table) for table in tables),
         '<h2 id="figures">Figures</h2>',
@@ -93,7 +96,7 @@ def _page(body: str) -> str:
 
 
 def _navigation() -> str:
-    links = ("claims", "tables", "figures", "provenance")
+    links = ("claims", "baselines", "tables", "figures", "provenance")
     return "<nav>" + "".join(f'<a href="#{name}">{name.capitalize()}</a>' for name in links) + "</nav>"
 
 

@@ -1,0 +1,184 @@
+"""A run folder with made-up content, written through the real contracts; used by these tests only."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from xpci_utils import artifacts, grid
+from xpci_utils.evaluation import evaluate_frames, summarise
+from xpci_utils.frames import Frame, binary_mask, write_frames
+from xpci_utils.frames.frameset import write_png
+from xpci_utils.params import AdaptSam, GenerateSynthetic, PrepareFrames, Sweep, TrainDdpm, TrainSegmentation
+
+SIDE = 64
+NAMES = ["background", "solid_particle", "molten_droplet", "hollow_shell", "fragment"]
+COLOURS = ["#000000", "#4477aa", "#66ccee", "#ccbb44", "#ee3377"]
+INFO = {"class_names": NAMES, "class_colours": COLOURS, "pixel_size_um": 2.0, "tile": 0, "source": "simulator"}
+DDPM_METRICS = {
+    "parameters": 868_420,
+    "steps": 900,
+    "chosen_step": 600,
+    "eps_error": {"held_out": [0.3, 0.1, 0.05, 0.01], "wiener": [0.4, 0.2, 0.1, 0.02]},
+    "foreground_share": {"samples": 0.06, "frames": 0.12},
+}
+DEFAULT_SWEEP = Sweep(annotated=4, counts=[0, 2, 4])
+
+
+def draw_frame(name: str, split: str, seed: int, simulated: bool = True) -> Frame:
+    """A bright frame with a few dark discs and an ignored corner."""
+    rng = np.random.default_rng(seed)
+    image, labels = rng.normal(170, 8, (SIDE, SIDE)), np.zeros((SIDE, SIDE), np.uint8)
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    for kind in rng.integers(1, len(NAMES), 6):
+        row, column, radius = rng.uniform(6, SIDE - 6, 2).tolist() + [rng.uniform(3, 8)]
+        disc = (rows - row) ** 2 + (columns - column) ** 2 < radius**2
+        image[disc], labels[disc] = image[disc] - 25 * kind, kind
+    labels[:4, -8:] = 255
+    return Frame(name, f"{split}_sequence", split, image.clip(0, 255).astype(np.uint8), labels, simulated)
+
+
+class FakeRun:
+    """Writes the stages of a sweep one after the other; ``skip`` names folders that stay unfinished."""
+
+    def __init__(self, root, sweep=DEFAULT_SWEEP, skip=(), simulated=True):
+        self.root, self.sweep, self.skip, self.simulated = root, sweep, set(skip), simulated
+
+    def write(self):
+        self.stage(PrepareFrames, self.frames, None)
+        self.stage(TrainDdpm, self.ddpm, DDPM_METRICS)
+        for labeller in self.sweep.labellers:
+            self.stage(AdaptSam, self.labeller, self.labeller_metrics, labeller=labeller)
+        self.stage(GenerateSynthetic, self.pairs, None, pairs=6)
+        for labeller in grid.pool_labellers(self.sweep):
+            self.stage(GenerateSynthetic, self.labels, None, labeller=labeller)
+        for cell in grid.cells(self.sweep):
+            self.stage(TrainSegmentation, self.cell, self.cell_metrics, cell=cell.name)
+        return self.root
+
+    def stage(self, model, write, metrics, **values):
+        parameters = model(run_root=str(self.root), **values)
+        if parameters.place in self.skip:
+            return
+        stage = artifacts.begin(parameters)
+        write(stage)
+        stage.finish(metrics(stage) if callable(metrics) else metrics)
+
+    def frames(self, stage):
+        splits = ["train"] * 4 + ["val"] + ["test"] * 5
+        drawn = [draw_frame(f"f{i:03d}", split, i, self.simulated) for i, split in enumerate(splits)]
+        self.test = write_frames(stage.folder, drawn, INFO).split("test")
+
+    def ddpm(self, stage):
+        (stage.folder / "denoiser_ema.safetensors").write_bytes(b"x")
+        artifacts.append_jsonl(stage.folder / "history.jsonl", {"step": 1})
+        (stage.folder / "samples").mkdir()
+        write_png(stage.folder / "samples/step_000001.png", np.zeros((4, 4), np.uint8))
+
+    def pairs(self, stage):
+        for index in range(6):
+            frame = draw_frame("", "", 100 + index)
+            (stage.folder / "images").mkdir(exist_ok=True)
+            (stage.folder / "masks").mkdir(exist_ok=True)
+            write_png(stage.folder / f"images/{index:06d}.png", frame.image)
+            write_png(stage.folder / f"masks/{index:06d}.png", binary_mask(frame.labels).astype(np.uint8) * 255)
+        self.table(stage.folder / "pairs.csv")
+
+    def labels(self, stage):
+        for index in range(6):
+            labels = draw_frame("", "", 100 + index).labels
+            write_png(stage.folder / f"{index:06d}.png", np.where(labels == 255, 0, labels))
+        self.table(stage.folder / "labels.csv")
+
+    def labeller(self, stage):
+        (stage.folder / "adapters.safetensors").write_bytes(b"x")
+        artifacts.append_jsonl(stage.folder / "history.jsonl", {"step": 1})
+        self.predict(stage, stage.parameters.labeller)
+
+    def labeller_metrics(self, stage):
+        parts = {"encoder": 900_000, "encoder_adapters": 60_000, "decoder_adapters": 9_000, "adapters": 69_000}
+        parts |= {"head": 40_000, "total": 1_200_000, "trainable": 1_150_000}
+        return {
+            "labeller": stage.parameters.labeller,
+            "description": "stand-in ViT, 1.2 M",
+            "mask_prompt": not stage.parameters.labeller.endswith("noprompt"),
+            "head": "trained",
+            "parameters": parts,
+            "test": self.summary | {"binary_dice": 0.9},
+            "trivial": {"dice_foreground": 0.2},
+        }
+
+    def cell(self, stage):
+        (stage.folder / "model.safetensors").write_bytes(b"x")
+        artifacts.append_jsonl(stage.folder / "history.jsonl", {"step": 1})
+        self.predict(stage, stage.parameters.cell)
+
+    def cell_metrics(self, stage):
+        cell = grid.Cell.parse(stage.parameters.cell)
+        about = {"cell": cell.name, "backbone": cell.backbone, "size": "quick", "parameters": 340_000}
+        return about | {
+            "weights": "random",
+            "steps": 300,
+            "test": self.summary,
+            "best_validation": {"step": 300},
+            "trivial": {"dice_foreground": 0.1},
+        }
+
+    def predict(self, stage, key: str):
+        """The truth with a share of wrong pixels that belongs to ``key``, evaluated in earnest."""
+        rng = np.random.default_rng(list(key.encode()))
+        predictions = {}
+        for frame in self.test:
+            noise = rng.integers(0, len(NAMES), frame.labels.shape)
+            wrong = (rng.random(frame.labels.shape) < rng.uniform(0.02, 0.2)) | (frame.labels == 255)
+            predictions[frame.name] = np.where(wrong, noise, frame.labels).astype(np.uint8)
+            (stage.folder / "predictions").mkdir(exist_ok=True)
+            write_png(stage.folder / f"predictions/{frame.name}.png", predictions[frame.name])
+        table = evaluate_frames(self.test, predictions, stage.parameters.tolerance_px)
+        table.to_csv(stage.folder / "per_frame.csv", index=False)
+        self.summary = summarise(table)
+
+    @staticmethod
+    def table(path):
+        with open(path, "w", newline="") as file:
+            csv.writer(file).writerows([["index"], *[[index] for index in range(6)]])
+
+
+@pytest.fixture(scope="session")
+def write_run(tmp_path_factory):
+    """Write a fake run into a fresh folder and return its root."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(artifacts, "recipe_hash", lambda *parts: "recipe of a test")
+        yield lambda **options: FakeRun(tmp_path_factory.mktemp("run"), **options).write()
+
+
+@pytest.fixture(scope="session")
+def run_root(write_run):
+    """A complete run."""
+    return write_run()
+
+
+@pytest.fixture(scope="session")
+def results(run_root):
+    from xpci_utils.report import read_results
+
+    return read_results(run_root, DEFAULT_SWEEP)
+
+
+MISSING = ("segmentation/emcad__r0004__vit_b__n00002__mix__s0", "sam/vit_t-noprompt__s0")
+
+
+@pytest.fixture(scope="session")
+def partial(write_run):
+    """The results of a run in which one cell and one labeller are unfinished."""
+    from xpci_utils.report import read_results
+
+    return read_results(write_run(skip=MISSING), DEFAULT_SWEEP)
+
+
+@pytest.fixture(scope="session")
+def nothing(tmp_path_factory):
+    """The results of a run that has not begun."""
+    from xpci_utils.report import read_results
+
+    return read_results(tmp_path_factory.mktemp("empty"), DEFAULT_SWEEP)
