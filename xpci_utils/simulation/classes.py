@@ -1,34 +1,17 @@
 """The nine particle classes of data/classes.yaml."""
 
-from dataclasses import dataclass
 from functools import lru_cache
 
-import yaml
+from xpci_utils.frames import IGNORE, read_classes
+from xpci_utils.frames.classes import FrameClass
 
-from xpci_utils.paths import resolve
-
-IGNORE = 255
-
-
-@dataclass(frozen=True)
-class ParticleClass:
-    """One class: label index, name, hex colour, overlap priority (the higher wins) and a description."""
-
-    index: int
-    name: str
-    colour: str
-    priority: int
-    description: str
+__all__ = ["IGNORE", "class_index", "load_classes"]
 
 
 @lru_cache
-def load_classes() -> tuple[ParticleClass, ...]:
+def load_classes() -> tuple[FrameClass, ...]:
     """The particle classes in the order of their index (1 to 9; background, index 0, is not among them)."""
-    path = resolve("data/classes.yaml")
-    classes = tuple(ParticleClass(**entry) for entry in yaml.safe_load(path.read_text())["classes"])
-    if [c.index for c in classes] != list(range(1, len(classes) + 1)):
-        raise ValueError(f"{path}: the class indices must be 1, 2, 3, ... in this order")
-    return classes
+    return tuple(read_classes("data/classes.yaml")[1:])
 
 
 def class_index(name: str) -> int:

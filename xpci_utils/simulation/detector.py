@@ -70,12 +70,14 @@ class Camera:
         """Out-of-focus dust on the scintillator: rings of a few per cent (their number is that of the whole field)."""
         shade = np.ones((self.height, self.width))
         share = self.height * self.width / (624 * 640)
-        y, x = np.mgrid[: self.height, : self.width]
         for _ in range(rng.poisson(share * rng.integers(*self.preset.dust_rings, endpoint=True))):
             radius, depth = rng.uniform(3, 10), rng.uniform(0.02, 0.06)
-            distance = np.hypot(y - rng.uniform(0, self.height), x - rng.uniform(0, self.width))
-            shade -= depth * np.exp(-0.5 * (distance / (0.5 * radius)) ** 2)
-            shade += 0.7 * depth * np.exp(-0.5 * ((distance - radius) / 1.5) ** 2)
+            cy, cx = rng.uniform(0, self.height), rng.uniform(0, self.width)
+            window = tuple(slice(max(int(c - 20), 0), int(c + 20)) for c in (cy, cx))
+            y, x = np.arange(self.height)[window[0], None], np.arange(self.width)[None, window[1]]
+            distance = np.hypot(y - cy, x - cx)
+            shade[window] -= depth * np.exp(-0.5 * (distance / (0.5 * radius)) ** 2)
+            shade[window] += 0.7 * depth * np.exp(-0.5 * ((distance - radius) / 1.5) ** 2)
         return shade
 
     @cached_property

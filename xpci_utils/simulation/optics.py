@@ -52,16 +52,19 @@ def transmission(thickness: Mapping[str, np.ndarray], energy_kev: float) -> np.n
     ``thickness`` maps a material's name to its projected thickness [m], H x W. The precision follows the arrays.
     The projection is valid while sqrt(lambda T) is small (0.1 um for a particle of 200 um).
     """
+    if not thickness:
+        raise ValueError("transmission: no material was given")
     k = 2 * np.pi / wavelength_m(energy_kev)
-    absorption, phase = 0.0, 0.0
+    inside = np.logical_or.reduce([t != 0 for t in thickness.values()])
+    absorption = phase = 0
     for material, t in thickness.items():
         delta, beta = optical_constants(material, energy_kev)
-        absorption = absorption + np.float32(k * beta) * t if t.dtype == np.float32 else absorption + k * beta * t
-        phase = phase + np.float32(k * delta) * t if t.dtype == np.float32 else phase + k * delta * t
+        absorption = absorption + t[inside] * t.dtype.type(k * beta)
+        phase = phase + t[inside] * t.dtype.type(k * delta)
     amplitude = np.exp(-absorption)
-    field = np.empty(amplitude.shape, np.result_type(amplitude.dtype, np.complex64))
-    field.real = amplitude * np.cos(phase)
-    field.imag = -amplitude * np.sin(phase)
+    field = np.ones(inside.shape, np.result_type(amplitude.dtype, np.complex64))
+    field.real[inside] = amplitude * np.cos(phase)
+    field.imag[inside] = -amplitude * np.sin(phase)
     return field
 
 

@@ -65,7 +65,7 @@ class Preset:
     distance_m: float = 0.30  # sample to scintillator
     exposure_us: float = 2.5
     frame_interval_us: float = 20.0
-    psf_core_sigma_um: float = 1.8
+    psf_core_sigma_um: float = 2.1  # fitted to fringes of real frames; the optics' formula alone gives 1.8
     psf_tail_sigma_um: float = 6.0
     psf_tail_share: float = 0.15
     source_sigma_h_um: float = 1.2  # source size projected to the detector
@@ -111,7 +111,7 @@ PRESETS: dict[str, Preset] = {
         _APS,
         name="aps32id_shifted",
         distance_m=0.45,
-        psf_core_sigma_um=2.3,
+        psf_core_sigma_um=2.6,
         source_sigma_h_um=2.3,
         quanta_per_pixel=(1300.0, 2200.0),
         read_noise_e=25.0,

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterator
 from collections.abc import Sequence as Indices
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from multiprocessing import get_context
@@ -15,7 +15,6 @@ from xpci_utils.randomness import numpy_rng
 from xpci_utils.simulation.detector import Camera
 from xpci_utils.simulation.labels import Instance, bin_silhouette, humanise, is_visible, make_instance, paint
 from xpci_utils.simulation.materials import CHEMISTRIES
-from xpci_utils.simulation.particles import build_particle
 from xpci_utils.simulation.presets import Preset, get_preset
 from xpci_utils.simulation.render import Piece, make_piece, render
 from xpci_utils.simulation.scene import FRAMES_PER_SEQUENCE, SAMPLINGS, SceneObject, Sequence, build_sequence
@@ -217,41 +216,3 @@ def _silhouette(pieces: list[Piece], shape: tuple[int, int], n: int) -> tuple[tu
     if bottom <= top or right <= left:
         return (slice(0, 0), slice(0, 0)), np.zeros((0, 0), bool)
     return (slice(top, bottom), slice(left, right)), mask[top - y0 : bottom - y0, left - x0 : right - x0]
-
-
-def render_particle(
-    class_name: str,
-    metal: str,
-    diameter_um: float,
-    seed: int = 0,
-    preset: str | Preset = "aps32id_u18",
-    size: int = 64,
-    progress: float = 0.5,
-    thrown: float = 0.6,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """One particle in the middle of a field of size x size pixels, without noise.
-
-    Returns its thickness [um] (all materials, oversampled), the detected intensity and the silhouette (bool).
-    """
-    preset = get_preset(preset)
-    rng = numpy_rng("single", seed, class_name)
-    if metal not in CHEMISTRIES:
-        raise ValueError(f"unknown metal {metal!r}; there are {', '.join(CHEMISTRIES)}")
-    chemistry = CHEMISTRIES[metal][seed % len(CHEMISTRIES[metal])]
-    middle = size * preset.pixel_um / 2
-    bodies = build_particle(class_name, rng, chemistry, diameter_um, progress, thrown)
-    pieces = []
-    for body in bodies:
-        x, y = body.offset
-        pieces.append(
-            make_piece(replace(body, position=(middle + x, middle + y), velocity=(0.0, 0.0)), size, size, preset)
-        )
-    pieces = [p for p in pieces if p is not None]
-    n = preset.oversampling
-    thickness = np.zeros((size * n, size * n), np.float32)
-    for p in pieces:
-        y0, x0, y1, x1 = p.box
-        top, left, bottom, right = max(y0, 0), max(x0, 0), min(y1, size * n), min(x1, size * n)
-        total = sum(p.thickness.values())
-        thickness[top:bottom, left:right] += 1e6 * total[top - y0 : bottom - y0, left - x0 : right - x0]
-    return thickness, render(pieces, size, size, preset), bin_silhouette(thickness > 0, n)

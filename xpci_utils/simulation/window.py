@@ -5,17 +5,22 @@ from collections.abc import Iterable
 import numpy as np
 
 
-def intensity_window(images: Iterable[np.ndarray], share: float = 0.002, log: bool = False) -> tuple[float, float]:
+def intensity_window(images: Iterable[np.ndarray], share: float = 0.0005, log: bool = False) -> tuple[float, float]:
     """The window (low, high) that leaves ``share`` of the pixels out on either side, from training frames alone.
 
     ``images`` are corrected intensities; with ``log`` the window is of their natural logarithm. Rounded to 0.01, so
     that it can be written down.
     """
-    values = np.concatenate([_values(image, log).ravel() for image in images])
-    if values.size == 0:
+    # A histogram instead of all pixels, so that any number of frames fits into memory.
+    edges = np.linspace(-5, 5, 10001)
+    counts = np.zeros(edges.size - 1, np.int64)
+    for image in images:
+        counts += np.histogram(np.clip(_values(image, log), -4.999, 4.999), edges)[0]
+    if counts.sum() == 0:
         raise ValueError("intensity_window: no training images were given")
-    low, high = np.quantile(values, [share, 1 - share])
-    return float(np.floor(low * 100) / 100), float(np.ceil(high * 100) / 100)
+    below = np.cumsum(counts) / counts.sum()
+    low, high = edges[np.searchsorted(below, [share, 1 - share])]
+    return float(np.floor(low * 100) / 100), float(np.ceil(high * 100 + 0.1) / 100)
 
 
 def relative_to_uint8(image: np.ndarray, window: tuple[float, float], log: bool = False) -> np.ndarray:

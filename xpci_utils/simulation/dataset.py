@@ -1,0 +1,98 @@
+"""A simulated data set on disk: splits by sequence, 8-bit window from training frames, instance table."""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from xpci_utils.artifacts import atomic_path
+from xpci_utils.frames import Frame, FrameSet, write_frames
+from xpci_utils.simulation.classes import load_classes
+from xpci_utils.simulation.presets import Preset, get_preset
+from xpci_utils.simulation.simulate import SimulatedFrame, plan_splits, simulate_frames
+from xpci_utils.simulation.window import intensity_window, relative_to_uint8
+
+WINDOW_FRAMES = 32
+INSTANCE_COLUMNS = ("frame", "split", "metal", "id", "class", "diameter_um", "x_px", "y_px", "pixels", "visible")
+
+
+def adjusted_preset(preset: str | Preset, **values: float) -> Preset:
+    """The preset with some of its fields replaced; values of 0 leave a field as it is.
+
+    ``quanta_per_pixel`` may be one number: the flux is then the same in every sequence.
+    """
+    changes = {name: value for name, value in values.items() if value}
+    if isinstance(changes.get("quanta_per_pixel"), int | float):
+        changes["quanta_per_pixel"] = (changes["quanta_per_pixel"],) * 2
+    return replace(get_preset(preset), **changes)
+
+
+def write_simulated_frames(
+    folder: str | Path,
+    counts: dict[str, int],
+    height: int,
+    width: int,
+    seed: int,
+    preset: str | Preset = "aps32id_u18",
+    sampling: str = "curated",
+    *,
+    log_window: bool = False,
+    mask_jitter_px: float = 0.0,
+    tile: int = 0,
+    workers: int = 1,
+) -> FrameSet:
+    """Simulate ``counts`` frames per split ({"train": 40, ...}) into a frame-set folder with instances.csv.
+
+    No two splits share a sequence. The 8-bit window comes from training frames alone (at most 32, spread over the
+    split). ``mask_jitter_px`` draws the labels as a hand would.
+    """
+    preset = get_preset(preset)
+    splits = plan_splits(counts)
+    options = {"preset": preset, "sampling": sampling, "mask_jitter_px": mask_jitter_px, "workers": workers}
+    chosen = splits["train"][:: -(-len(splits["train"]) // WINDOW_FRAMES)]
+    window = intensity_window(
+        (f.image for f in simulate_frames(0, height, width, seed, indices=chosen, **options)), log=log_window
+    )
+    rows: list[tuple] = []
+
+    def frames() -> Iterator[Frame]:
+        for split, indices in splits.items():
+            for simulated in simulate_frames(0, height, width, seed, indices=indices, **options):
+                rows.extend(_table_rows(simulated, split))
+                yield _frame(simulated, split, window, log_window)
+
+    info = {
+        "class_names": ["background", *(c.name for c in load_classes())],
+        "class_colours": ["#000000", *(c.colour for c in load_classes())],
+        "pixel_size_um": preset.pixel_um,
+        "tile": tile,
+        "window": {"kind": "log" if log_window else "linear", "low": window[0], "high": window[1]},
+        "source": "simulator",
+        "simulated": True,
+        "corrections": ["dark", "flat field", "defective pixels"],
+        "sampling": sampling,
+        "preset": asdict(preset),
+        "mask_jitter_px": mask_jitter_px,
+    }
+    frame_set = write_frames(folder, frames(), info)
+    with atomic_path(frame_set.folder / "instances.csv") as part, open(part, "w", newline="") as stream:
+        csv.writer(stream).writerows([INSTANCE_COLUMNS, *rows])
+    return frame_set
+
+
+def _frame(simulated: SimulatedFrame, split: str, window: tuple[float, float], log: bool) -> Frame:
+    return Frame(
+        name=simulated.name,
+        sequence=simulated.sequence,
+        split=split,
+        image=relative_to_uint8(simulated.image, window, log),
+        labels=simulated.labels,
+        simulated=True,
+        instances=simulated.instances,
+    )
+
+
+def _table_rows(frame: SimulatedFrame, split: str) -> Iterator[tuple]:
+    for i in frame.table:
+        place = (round(i.diameter_um, 2), round(i.x, 2), round(i.y, 2), int(i.mask.sum()))
+        yield frame.name, split, frame.metal, i.id, i.class_name, *place, str(i.visible).lower()
