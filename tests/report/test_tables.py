@@ -80,6 +80,14 @@ def test_a_longer_sweep_leaves_the_papers_side_empty(run_root):
     assert printed["Dice, paper"][5] == printed["Paper's training set"][5] == DASH
 
 
+def test_a_sweep_over_the_whole_training_split_counts_its_frames(run_root, nothing):
+    sweep = Sweep(annotated=0, counts=[0, 2])
+    table = build_tables(read_results(run_root, sweep))[0]
+    assert table.printed["Training set"].tolist()[:2] == ["4 simulated", "4 simulated + 2 synthetic"]
+    assert table.data["missing"][0] == "transunet__r0000__none__n00000__mix__s0"
+    assert build_tables(read_results(nothing.root, sweep))[0].printed["Training set"][0] == "all annotated"
+
+
 def test_missing_runs_are_dashes_and_are_named(partial):
     tables = {table.name: table for table in build_tables(partial)}
     emcad, sam = tables["table 3"], tables["table 5"]

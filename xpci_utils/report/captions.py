@@ -13,8 +13,14 @@ def training_set(count: int | None, results: Results) -> str:
     """ "40 simulated + 50 synthetic" for a row; a dash for a row that this sweep does not have."""
     if count is None:
         return DASH
-    annotated = f"{results.sweep.annotated:,} {results.source_word}"
+    annotated = annotated_frames(results)
     return f"{annotated} + {count:,} synthetic" if count else annotated
+
+
+def annotated_frames(results: Results) -> str:
+    """ "40 simulated": how many frames with annotations every cell has, and of which kind."""
+    count = results.annotated
+    return f"{'all' if count is None else f'{count:,}'} {results.source_word}"
 
 
 def segmentation(number: int, series: str, data: pd.DataFrame, results: Results) -> str:
@@ -76,7 +82,7 @@ def seeds(results: Results) -> str:
 
 def not_comparable(results: Results) -> str:
     """Why our numbers and the published ones must not be compared in level."""
-    ours = "These frames are simulated" if results.source_word == "simulated" else "These frames are others"
+    ours = "These frames are simulated" if results.source_word == "simulated" else "These are other frames"
     return f"{PUBLISHED}. {ours}: compare directions, not levels."
 
 
@@ -103,9 +109,15 @@ def figures(results: Results) -> dict[str, str]:
         "figure3": f"Annotation of {word} test frames by adapted {labeller}, {prompted}, above the reference "
         f"({first}). {indices}.",
         "figure4": f"Synthetic images and the binary masks drawn together with them ({first}).",
-        "figure5": f"{word.capitalize()} training frames (first row) and synthetic images (second row); {first}.",
+        "figure5": f"{word.capitalize()} training {_pieces(results)} (first row) and synthetic images (second row); "
+        f"{first}.",
         "figure6": f"Scores on the test frames against the number of synthetic images. Above: this run, {spread}. "
         "Below, grey and dashed: the published tables, on the authors' frames (same markers, other axes).",
         "predictions": f"What the three networks make of {word} test frames, each trained with the largest finished "
         f"number of synthetic images ({first}). {indices}.",
     }
+
+
+def _pieces(results: Results) -> str:
+    """What the networks see: whole frames, or tiles of large ones."""
+    return "tiles" if results.frames is not None and results.frames.tile else "frames"

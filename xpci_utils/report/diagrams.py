@@ -14,6 +14,7 @@ from xpci_utils.frames import binary_mask
 from xpci_utils.frames.frameset import read_png
 from xpci_utils.grid import parse_labeller, parse_series
 from xpci_utils.randomness import numpy_rng
+from xpci_utils.report.captions import annotated_frames
 from xpci_utils.report.results import Results
 from xpci_utils.report.style import DOTS_PER_INCH, TEXT_WIDTH, colour_labels
 from xpci_utils.report.wording import BACKBONE_NAMES, labeller_name, millions
@@ -47,7 +48,7 @@ def pipeline(results: Results) -> Figure:
     picture(ax, synthetic["images"], (2.6, 2.8), SIDE, "synthetic image")
     picture(ax, synthetic["masks"], (2.6, 1.65), SIDE, "binary mask: the prompt")
     sam = results.metrics(f"sam/{named}__s0")["description"]
-    box(ax, (3.85, 1.9), (1.05, 1.5), f"Adapted {labeller_name(named)}", [sam.replace(", ", ",\n")])
+    box(ax, (3.85, 1.9), (1.05, 1.5), f"Adapted\n{labeller_name(named)}", [sam.replace(", ", ",\n")])
     picture(ax, colour_labels(annotation, colours), (5.05, 2.2), SIDE, "pseudo-annotation")
     box(ax, (6.2, 1.9), (0.78, 1.5), "Segmen-\ntation", _backbones(results))
     steps = [((1.0, 2.68), (1.15, 2.68)), ((2.35, 2.8), (2.6, 3.1)), ((2.35, 2.55), (2.6, 2.25))]
@@ -58,9 +59,9 @@ def pipeline(results: Results) -> Figure:
 
     _rounded(ax, (0.95, 0.05), (4.4, 1.3), PLAIN | {"linestyle": ":"})
     annotated = "frames" if word == "annotated" else "annotated\nframes"
-    ax.text(1.65, 0.7, f"{results.sweep.annotated:,} {word}\n{annotated}", ha="center", va="center")
+    ax.text(1.65, 0.7, f"{annotated_frames(results)}\n{annotated}", ha="center", va="center")
     for x, shown, name in (
-        (2.3, image, f"{word} frame"),
+        (2.3, image, f"{word} {'tile' if results.frames.tile else 'frame'}"),
         (3.3, mask, "binary mask"),
         (4.3, colour_labels(labels, colours), "annotation"),
     ):

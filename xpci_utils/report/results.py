@@ -44,6 +44,13 @@ class Results:
         return "simulated" if self.frames is not None and self.frames.simulated else "annotated"
 
     @property
+    def annotated(self) -> int | None:
+        """Annotated frames behind every cell; None if that is the whole training split and it is not there yet."""
+        if self.sweep.annotated or self.frames is None:
+            return self.sweep.annotated or None
+        return len(self.frames.split("train"))
+
+    @property
     def labeller(self) -> str:
         """The labeller that the pictures show: SAM-b with its prompt if it is finished, else the next best."""
         order = sorted(self.sweep.labellers, key=PREFERRED_LABELLERS.index)

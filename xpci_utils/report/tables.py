@@ -126,7 +126,7 @@ def latex(text: str) -> str:
 def _segmentation_row(series: str, count: int | None, published: dict, results: Results) -> dict:
     backbone, labeller = grid.parse_series(series)
     row = {"training_set": captions.training_set(count, results), "backbone": backbone, "labeller": labeller}
-    row |= {"annotated": None if count is None else results.sweep.annotated, "synthetic": count}
+    row |= {"annotated": None if count is None else results.annotated, "synthetic": count}
     cells = results.cells.iloc[:0] if count is None else results.of_series(series, count)
     for metric in (*HEADLINE, *VARIANTS):
         row[metric], row[f"{metric}_sd"], _ = aggregate(cells, metric)
