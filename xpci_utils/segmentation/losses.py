@@ -2,9 +2,10 @@
 
 All are a weighted sum of cross-entropy and Dice over softmax probabilities p with targets t (one-hot y),
 
-    L = a mean_x(-log p_y) + b (1 - mean_c D_c),      D_c = (2 sum_x p_c t_c + s) / (sum_x p_c^2 + sum_x t_c + s),
+    L = a mean_x(-log p_y) + b (1 - mean_c D_c),     D_c = (2 sum_x p_c t_c + s) / (sum_x p_c^2 + sum_x t_c + 1e-5),
 
-background included, s = 1e-5. Value and gradient come from one softmax in closed form. For EMCAD, which judges 15
+background included. The smoothing s is 1e-5 as in the codes of TransUNet and EMCAD; SwinUNETR's has none in the
+numerator, so that a class that an image lacks costs a constant and moves nothing. Value and gradient come from one softmax in closed form. For EMCAD, which judges 15
 sums of its outputs, that needs neither 15 graphs in memory nor their many passes over full-resolution tensors.
 """
 
@@ -14,7 +15,7 @@ import torch
 from torch.autograd.function import once_differentiable
 
 IGNORE = 255
-SMOOTH = 1e-5
+EPSILON = 1e-5
 
 
 def transunet_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -22,7 +23,7 @@ def transunet_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 
     ``logits`` float [N, C, H, W]; ``labels`` integer [N, H, W], 255 = ignore.
     """
-    return _CrossEntropyDice.apply(labels, 0.5, 0.5, False, logits)
+    return _CrossEntropyDice.apply(labels, 0.5, 0.5, EPSILON, False, logits)
 
 
 def dice_ce_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -32,7 +33,7 @@ def dice_ce_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     do not, the case of the same authors' multi-organ recipe (MONAI research-contributions, SwinUNETR/BTCV): softmax
     Dice + cross-entropy, which also teaches where a class is *not*.
     """
-    return _CrossEntropyDice.apply(labels, 1.0, 1.0, True, logits)
+    return _CrossEntropyDice.apply(labels, 1.0, 1.0, 0.0, True, logits)
 
 
 def mutation_loss(outputs: Sequence[torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
@@ -40,14 +41,14 @@ def mutation_loss(outputs: Sequence[torch.Tensor], labels: torch.Tensor) -> torc
 
     Four full-resolution outputs have 15 non-empty subsets; the terms are added up (Rahman et al. 2024).
     """
-    return _CrossEntropyDice.apply(labels, 0.3, 0.7, False, *outputs)
+    return _CrossEntropyDice.apply(labels, 0.3, 0.7, EPSILON, False, *outputs)
 
 
 class _CrossEntropyDice(torch.autograd.Function):
     """a CE + b Dice of the summed logits, added over all non-empty subsets of the outputs (one output: one term)."""
 
     @staticmethod
-    def forward(ctx, labels, ce_weight, dice_weight, per_image, *outputs):
+    def forward(ctx, labels, ce_weight, dice_weight, smooth, per_image, *outputs):
         known = labels != IGNORE
         target = labels.masked_fill(~known, 0).long()
         total, gradients = outputs[0].new_zeros((), dtype=torch.float32), [0] * len(outputs)
@@ -55,7 +56,7 @@ class _CrossEntropyDice(torch.autograd.Function):
         for index, logits in enumerate(outputs):
             sums += [((index,), logits.float())] + [((*members, index), logits + one) for members, one in sums]
         for members, logits in sums:
-            value, gradient = _value_and_gradient(logits, target, known, ce_weight, dice_weight, per_image)
+            value, gradient = _value_and_gradient(logits, target, known, ce_weight, dice_weight, smooth, per_image)
             total += value
             for index in members:
                 gradients[index] = gradients[index] + gradient
@@ -65,7 +66,7 @@ class _CrossEntropyDice(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, upstream):
-        return None, None, None, None, *(upstream * gradient for gradient in ctx.saved_tensors)
+        return None, None, None, None, None, *(upstream * gradient for gradient in ctx.saved_tensors)
 
 
 def _value_and_gradient(
@@ -74,6 +75,7 @@ def _value_and_gradient(
     known: torch.Tensor,
     ce_weight: float,
     dice_weight: float,
+    smooth: float,
     per_image: bool,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The loss of one logit tensor and its derivative, from p (dL/dp - sum_c p_c dL/dp_c) for the softmax."""
@@ -91,8 +93,8 @@ def _value_and_gradient(
     squares = p.square().sum((2, 3))
     if not per_image:
         overlap, size, squares = (x.sum(0, keepdim=True).expand(batch, -1) for x in (overlap, size, squares))
-    denominator = squares + size + SMOOTH
-    dice = (2 * overlap + SMOOTH) / denominator
+    denominator = squares + size + EPSILON
+    dice = (2 * overlap + smooth) / denominator
     value = -ce_weight * log_p.sum() / pixels + dice_weight * (1 - dice.mean())
 
     share = dice_weight / (classes * (batch if per_image else 1))
