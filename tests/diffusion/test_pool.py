@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from xpci_utils.diffusion import PoolSettings, build_denoiser, sample_pairs, write_pool
+from xpci_utils.diffusion import SAMPLERS, PoolSettings, build_denoiser, sample_pairs, write_pool
 from xpci_utils.diffusion import pool as pool_module
 from xpci_utils.diffusion.pool import remove_specks
 
@@ -76,7 +76,7 @@ def test_other_pairs_are_refused(denoiser, tmp_path):
         write_pool(denoiser, tmp_path, 4, SETTINGS, shard=2, shards=2)
 
 
-@pytest.mark.parametrize("sampler", ["ddpm", "ddim", "dpmsolver++", "unipc"])
+@pytest.mark.parametrize("sampler", SAMPLERS)
 def test_a_pair_depends_on_seed_and_index_alone(denoiser, sampler):
     images, masks = sample_pairs(denoiser, 8, sampler=sampler, steps=4, seed=1, block=4)
     assert images.shape == masks.shape == (8, 30, 32)

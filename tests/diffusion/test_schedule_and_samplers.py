@@ -93,6 +93,7 @@ class ExactGaussian:
         ("ddpm", 100, 0.12),
         ("ddpm", 50, 0.15),
         ("ddim", 50, 0.15),
+        ("sde-dpmsolver++", 50, 0.15),
         ("dpmsolver++", 20, 0.12),
         ("unipc", 20, 0.12),
     ],
@@ -106,7 +107,7 @@ def test_two_pixel_gaussian_is_recovered(sampler, steps, tolerance):
 
 
 def test_unknown_sampler_and_too_many_steps_are_explained():
-    with pytest.raises(ValueError, match=r"ddpm, ddim, dpmsolver\+\+, unipc"):
+    with pytest.raises(ValueError, match=r"ddpm, sde-dpmsolver\+\+, dpmsolver\+\+, ddim, unipc"):
         make_scheduler("euler", NoiseSchedule.cosine(100), 10)
     with pytest.raises(ValueError, match="between 1 and the 100 steps"):
         respaced_timesteps(100, 101)

@@ -1,4 +1,4 @@
-"""Sampling pairs from noise: the paper's strided ancestral sampler and fast deterministic solvers, same weights.
+"""Sampling pairs from noise: the paper's strided ancestral sampler and fast solvers, same weights.
 
 Pair i is a function of (seed, i) alone, and batches are fixed aligned blocks (PyTorch does not promise equal bits for
 other batch shapes), so pairs can be made anywhere, in any order, and again.
@@ -18,10 +18,16 @@ from xpci_utils.diffusion.schedule import NoiseSchedule
 from xpci_utils.frames.pad import crop
 from xpci_utils.randomness import torch_generator
 
-# ddpm: 250 `linspace` steps with learned variance is the paper's setting (Sec. 3.1). The others are deterministic ODE
-# solvers on the mean alone; DDIM is DPM-Solver++ of order 1 (Lu et al. 2022, Sec. 4.1), which avoids diffusers'
-# DDIMScheduler, whose step to the previous time ignores the `linspace` spacing.
-SAMPLERS = ("ddpm", "ddim", "dpmsolver++", "unipc")
+# ddpm: 250 `linspace` steps with learned variance is the paper's setting (Sec. 3.1). The others use the mean alone: an
+# SDE solver, which adds noise at every step too, and deterministic ODE solvers. DDIM is DPM-Solver++ of order 1 (Lu et
+# al. 2022, Sec. 4.1), which avoids diffusers' DDIMScheduler, whose step to the previous time ignores the spacing.
+MULTISTEP = {
+    "sde-dpmsolver++": {"algorithm_type": "sde-dpmsolver++", "solver_order": 2},
+    "dpmsolver++": {"solver_order": 2},
+    "ddim": {"solver_order": 1},
+}
+SAMPLERS = ("ddpm", *MULTISTEP, "unipc")
+STOCHASTIC = ("ddpm", "sde-dpmsolver++")
 
 
 def make_scheduler(sampler: str, schedule: NoiseSchedule, steps: int):
@@ -38,8 +44,8 @@ def make_scheduler(sampler: str, schedule: NoiseSchedule, steps: int):
     }
     if sampler == "ddpm":
         scheduler = DDPMScheduler(**common, variance_type="learned_range", clip_sample=False)
-    elif sampler in ("ddim", "dpmsolver++"):
-        scheduler = DPMSolverMultistepScheduler(**common, solver_order=1 if sampler == "ddim" else 2)
+    elif sampler in MULTISTEP:
+        scheduler = DPMSolverMultistepScheduler(**common, **MULTISTEP[sampler])
     elif sampler == "unipc":
         scheduler = UniPCMultistepScheduler(**common, solver_order=2)
     else:
@@ -61,7 +67,7 @@ def sample_block(
     scheduler = make_scheduler(sampler, denoiser.schedule, steps)
     generators = [torch_generator("pair", seed, int(i)) for i in indices]
     x_t = pair_noise(generators, (denoiser.scale.shape[0], *denoiser.config.padded)).to(denoiser.device)
-    extra = {"generator": generators} if sampler == "ddpm" else {}
+    extra = {"generator": generators} if sampler in STOCHASTIC else {}
     for time in scheduler.timesteps:
         t = torch.full((len(indices),), int(time), device=denoiser.device)
         with torch.autocast(denoiser.device.type, dtype=torch.bfloat16, enabled=bf16):
@@ -98,7 +104,7 @@ def sample_pairs(
     """Images and binary masks drawn from the denoiser, in ascending order of index.
 
     indices   a count n (pairs 0 .. n - 1) or the numbers of the pairs; pair i depends on (seed, i) alone
-    sampler   "ddpm" (ancestral, learned variance: the paper's, 250 steps) or "ddim", "dpmsolver++", "unipc" (10 to 50)
+    sampler   "ddpm" (ancestral, learned variance: the paper's, 250 steps), or one of SAMPLERS that needs 10 to 50
     block     pairs computed together; pairs come in whole aligned blocks, of which the unwanted are dropped
     Returns uint8 images [N, H, W] and uint8 masks [N, H, W] of 0 / 255. Raises ValueError for an unknown sampler.
     """
