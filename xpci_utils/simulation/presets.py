@@ -28,16 +28,25 @@ REDUCED_DIAMETERS_UM = {
 # Weights with which the class of a slow particle is drawn at its reference time. Particles change class and
 # explosions throw fragments, so the shares among the labelled instances differ; notebook 01 counts them.
 CURATED = {
-    "solid_particle": 0.24,
-    "molten_droplet": 0.27,
-    "bubbling_droplet": 0.15,
-    "hollow_shell": 0.07,
+    "solid_particle": 0.19,
+    "molten_droplet": 0.18,
+    "bubbling_droplet": 0.11,
+    "hollow_shell": 0.10,
     "oxide_capped": 0.10,
-    "microexplosion": 0.06,
+    "microexplosion": 0.18,
     "agglomerate": 0.07,
-    "residue": 0.04,
+    "residue": 0.07,
 }
-NATURAL = {**CURATED, "microexplosion": 0.004, "hollow_shell": 0.04, "residue": 0.02}
+NATURAL = {
+    "solid_particle": 0.28,
+    "molten_droplet": 0.31,
+    "bubbling_droplet": 0.16,
+    "hollow_shell": 0.04,
+    "oxide_capped": 0.10,
+    "microexplosion": 0.004,
+    "agglomerate": 0.08,
+    "residue": 0.02,
+}
 REDUCED_CURATED = {
     "solid_particle": 0.14,
     "molten_droplet": 0.12,
@@ -85,7 +94,7 @@ class Preset:
     drift_px: float = 0.2  # of the illumination between flats and frame
     drift_intensity: float = 0.01
     particles_per_mm2: float = 6.0  # slow particles with a reference time in the sequence
-    fragments_per_mm2: float = 0.8  # lone fragments per key frame
+    fragments_per_mm2: float = 0.4  # lone fragments per key frame
     drift_m_per_s: tuple[float, float] = (0.2, 3.0)
     fragment_m_per_s: tuple[float, float] = (2.0, 15.0)
     ejecta_m_per_s: tuple[float, float] = (1.0, 5.0)

@@ -34,7 +34,7 @@ STAGE_FRAMES = {
     "hollow_shell": (8, 25),
     "oxide_capped": (20, 60),
     "microexplosion": (4, 9),
-    "fragment": (2, 7),
+    "fragment": (1, 5),
     "agglomerate": (20, 60),
     "residue": (60, 120),
 }
