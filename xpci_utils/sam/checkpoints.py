@@ -101,14 +101,14 @@ def load_official_weights(
         raise ValueError(f'official weights fit size="paper" only, this {variant} is {model.config["size"]!r}')
     state = torch.load(fetch_official_weights(variant, folder, download), map_location="cpu", weights_only=True)
     load_official_state(model, state)
-    model.config |= {"weights": "official"}
+    model.config |= {"weights": "official", "weights_folder": str(folder)}
     return model
 
 
 def load_official_state(model: SemanticSam, state: dict[str, torch.Tensor]) -> None:
     """Load a state dict with official names and three masks, strictly, into a SAM of any number of classes."""
     state = {from_official_key(key): tensor for key, tensor in state.items()}
-    model.load_state_dict(spread_head(state, model.num_classes), strict=True, assign=True)
+    model.load_state_dict(spread_head(state, model.num_classes), strict=True)
 
 
 def spread_head(state: dict[str, torch.Tensor], num_classes: int) -> dict[str, torch.Tensor]:
@@ -131,16 +131,15 @@ def save_labeller(path: str | Path, model: SemanticSam) -> None:
     save_tensors(path, {name: state[name] for name in _own_tensors(model)}, model.config)
 
 
-def load_labeller(path: str | Path, weights_folder: str | Path = OFFICIAL_FOLDER) -> SemanticSam:
-    """A labeller from ``save_labeller``'s file, in evaluation mode; the official weights it may need come from
-    ``weights_folder``."""
+def load_labeller(path: str | Path) -> SemanticSam:
+    """A labeller from ``save_labeller``'s file, in evaluation mode; official weights come from where they lay."""
     path = paths.resolve(path)
     tensors, config = load_tensors(path)
     model = build_sam(
         config["variant"], config["size"], config["num_classes"], mask_scale=config["mask_scale"], seed=config["seed"]
     )
     if config.get("weights") == "official":
-        load_official_weights(model, weights_folder)
+        load_official_weights(model, config["weights_folder"])
     add_adapters(model, **config["adapters"])
     set_trainable(model, config["trainable"])
     if _own_tensors(model) != set(tensors):

@@ -10,11 +10,10 @@ import torch
 from skimage.measure import label as connected_components
 
 from xpci_utils import artifacts, paths
-from xpci_utils.frames import FrameSet, binary_mask, crop, pad_image, predict_frame
+from xpci_utils.frames import IGNORE, FrameSet, binary_mask, crop, pad_image, padding, predict_frame
 from xpci_utils.frames.frameset import read_png, write_png
-from xpci_utils.frames.padding import IGNORE, padding
 from xpci_utils.sam.adaptation import LABELLER_FILE
-from xpci_utils.sam.checkpoints import OFFICIAL_FOLDER, load_labeller
+from xpci_utils.sam.checkpoints import load_labeller
 from xpci_utils.sam.model import SemanticSam
 from xpci_utils.training import dihedral, set_threads
 from xpci_utils.training.symmetries import symmetries_of
@@ -111,7 +110,6 @@ def label_pool(
     threads: int = 1,
     symmetries: bool = False,
     restrict_to_mask: bool = False,
-    weights_folder: str | Path = OFFICIAL_FOLDER,
 ) -> Path:
     """Let a labeller name the particles of every synthetic pair; returns the path of labels.csv, written last.
 
@@ -125,7 +123,7 @@ def label_pool(
     pairs, folder = paths.resolve(pairs_folder), paths.resolve(folder)
     labeller = paths.resolve(labeller_folder) / LABELLER_FILE
     set_threads(threads)
-    model = load_labeller(labeller, weights_folder)
+    model = load_labeller(labeller)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     names = sorted(path.name for path in (pairs / "images").glob("*.png"))
     if not names:

@@ -1,0 +1,78 @@
+import os
+
+import numpy as np
+import pytest
+import torch
+
+from xpci_utils import artifacts
+from xpci_utils.sam import adapt_sam, load_labeller, predict_frames
+from xpci_utils.sam.adaptation import draw_batch
+from xpci_utils.training import StoppedForTime
+
+SHORT = {"steps": 6, "batch_size": 2, "learning_rate": 1e-3, "identity": "one"}
+
+
+def adapt(frames, folder, **options):
+    return adapt_sam(frames, folder, work=folder / "work", **{**SHORT, **options})
+
+
+@pytest.mark.parametrize("labeller", ["vit_b", "vit_t-noprompt"])
+def test_a_resumed_run_equals_an_uninterrupted_one(disc_frames, tmp_path, monkeypatch, labeller):
+    whole = adapt(disc_frames, tmp_path / "whole", labeller=labeller)
+    with monkeypatch.context() as patch:
+        patch.setitem(os.environ, "XPCI_DEADLINE", "0")  # stop at the first record
+        with pytest.raises(StoppedForTime):
+            adapt(disc_frames, tmp_path / "halves", labeller=labeller)
+    halves = adapt(disc_frames, tmp_path / "halves", labeller=labeller)
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, halves.state_dict()[name]), name
+    losses = [
+        [record["loss"] for record in artifacts.read_jsonl(tmp_path / run / "history.jsonl")]
+        for run in ("whole", "halves")
+    ]
+    assert losses[0] == losses[1]
+
+
+def test_what_is_written_is_what_was_trained(disc_frames, tmp_path):
+    model = adapt(disc_frames, tmp_path, labeller="vit_t")
+    again = load_labeller(tmp_path / "adapters.safetensors")
+    assert again.config == model.config
+    assert again.config["mask_prompt"]
+    test = disc_frames.split("test")
+    one, two = predict_frames(model, test), predict_frames(again, test)
+    assert all(np.array_equal(one[name], two[name]) for name in test.names)
+
+
+def test_the_history_watches_the_foreground(disc_frames, tmp_path):
+    adapt(disc_frames, tmp_path, labeller="vit_t", evaluations=2)
+    records = artifacts.read_jsonl(tmp_path / "history.jsonl")
+    assert {"loss", "cross_entropy", "dice_loss", "foreground_ratio", "right_class"} <= records[0].keys()
+    assert [record["step"] for record in records if "val_loss" in record] == [3, 6]
+
+
+def test_epochs_override_steps(disc_frames, tmp_path):
+    model = adapt(disc_frames, tmp_path, labeller="vit_t", epochs=1, batch_size=5)
+    assert model.config["steps"] == 3  # 12 frames in batches of 5
+
+
+def test_a_batch_belongs_to_seed_and_step(disc_frames):
+    examples = disc_frames.examples("train")
+    one, two, other = (draw_batch(examples, 3, seed, 7) for seed in (0, 0, 1))
+    assert torch.equal(one[0], two[0])
+    assert torch.equal(one[1], two[1])
+    assert not torch.equal(one[0], other[0])
+
+
+def test_images_and_labels_turn_together(disc_frames):
+    for step in range(8):
+        images, labels = draw_batch(disc_frames.examples("train"), 2, 0, step)
+        assert images[labels == 3].float().mean() > images[labels == 1].float().mean() + 100
+
+
+def test_a_labeller_learns_the_discs(disc_frames, tmp_path):
+    """Three grey levels are told apart within a few dozen steps: the whole chain pulls in one direction."""
+    model = adapt(disc_frames, tmp_path, labeller="vit_t", steps=120, batch_size=4, learning_rate=1e-2, beta1=0.9)
+    predictions = predict_frames(model, disc_frames.split("test"))
+    truth = {frame.name: frame.labels for frame in disc_frames.split("test")}
+    right = np.concatenate([(predictions[name] == truth[name])[truth[name] > 0] for name in truth])
+    assert right.mean() > 0.5  # one class for all would get about a third

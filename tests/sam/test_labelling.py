@@ -1,0 +1,164 @@
+import csv
+
+import numpy as np
+import pytest
+import torch
+
+from xpci_utils.frames import binary_mask
+from xpci_utils.frames.frameset import FrameSet, read_png, write_png
+from xpci_utils.sam import (
+    add_adapters,
+    build_sam,
+    label_pool,
+    most_frequent_class,
+    particle_table,
+    predict_frames,
+    predict_scores,
+    save_labeller,
+    set_trainable,
+    trivial_labels,
+)
+from xpci_utils.sam import labelling as module
+from xpci_utils.sam.labelling import undo_dihedral
+from xpci_utils.training import dihedral
+
+
+@pytest.fixture(scope="module")
+def model():
+    model = set_trainable(add_adapters(build_sam("vit_t", "quick", 4)), "all")
+    model.config |= {"labeller": "vit_t", "mask_prompt": True, "steps": 0}
+    return model.eval()
+
+
+@pytest.fixture
+def pool(tmp_path, model, disc_frames):
+    """Five pairs, and a labeller in labeller/."""
+    for index, frame in zip(range(5), disc_frames, strict=False):
+        for kind, array in (("images", frame.image), ("masks", binary_mask(frame.labels) * np.uint8(255))):
+            (tmp_path / "pairs" / kind).mkdir(parents=True, exist_ok=True)
+            write_png(tmp_path / "pairs" / kind / f"{index:06d}.png", array)
+    save_labeller(tmp_path / "labeller" / "adapters.safetensors", model)
+    return tmp_path
+
+
+def table(folder):
+    with open(folder / "labels.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_pair_gets_a_label_map_and_a_row(pool):
+    path = label_pool(pool / "pairs", pool / "labeller", pool / "labels")
+    rows = table(pool / "labels")
+    assert path == pool / "labels" / "labels.csv"
+    assert [row["name"] for row in rows] == [f"{index:06d}.png" for index in range(5)]
+    for row in rows:
+        labels, mask = read_png(pool / "labels" / row["name"]), read_png(pool / "pairs/masks" / row["name"]) > 0
+        assert labels.dtype == np.uint8
+        assert labels.shape == mask.shape
+        assert labels.max() < 4
+        assert 0.25 <= float(row["confidence"]) <= 1
+        assert int(row["prompt_pixels"]) == mask.sum()
+        assert float(row["named_background"]) == pytest.approx((labels[mask] == 0).mean(), abs=1e-4)
+    assert sorted(path.name for path in (pool / "labels").glob("*")) == sorted(
+        ["labels.csv", *(row["name"] for row in rows)]
+    )
+
+
+def test_interrupted_labelling_goes_on_where_it_stopped(pool, monkeypatch):
+    monkeypatch.setattr(module, "BLOCK", 2)
+    label_pool(pool / "pairs", pool / "labeller", pool / "whole")
+    calls, original = [], module._label_block
+
+    def fail_at_second(model, pairs, names, *rest):
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        calls.append(names)
+        return original(model, pairs, names, *rest)
+
+    monkeypatch.setattr(module, "_label_block", fail_at_second)
+    with pytest.raises(KeyboardInterrupt):
+        label_pool(pool / "pairs", pool / "labeller", pool / "parts")
+    assert not (pool / "parts" / "labels.csv").exists()
+    monkeypatch.setattr(module, "_label_block", lambda *a: calls.append(a[2]) or original(*a))
+    label_pool(pool / "pairs", pool / "labeller", pool / "parts")
+    assert [name for block in calls for name in block] == [f"{index:06d}.png" for index in range(5)]  # none twice
+    for path in (pool / "whole").glob("*"):
+        assert path.read_bytes() == (pool / "parts" / path.name).read_bytes()
+
+
+def test_labels_of_another_labeller_are_not_mixed_in(pool, monkeypatch):
+    identity = module._identity(pool / "labeller" / "adapters.safetensors", False, False)
+    progress = pool / "progress.jsonl"
+    assert module._done(progress, identity) == {}
+    module.artifacts.append_jsonl(progress, {"name": "000000.png"})
+    assert module._done(progress, identity) == {"000000.png": {"name": "000000.png"}}
+    assert module._done(progress, identity + " symmetries") == {}
+    assert len(module.artifacts.read_jsonl(progress)) == 1
+
+
+def test_labels_can_be_kept_inside_the_mask(pool):
+    label_pool(pool / "pairs", pool / "labeller", pool / "labels", restrict_to_mask=True)
+    for row in table(pool / "labels"):
+        labels, mask = read_png(pool / "labels" / row["name"]), read_png(pool / "pairs/masks" / row["name"]) > 0
+        assert (labels[~mask] == 0).all()
+
+
+def test_an_empty_pool_or_missing_labeller_is_named(pool):
+    with pytest.raises(FileNotFoundError, match="holds no pairs"):
+        label_pool(pool / "labeller", pool / "labeller", pool / "labels")
+    with pytest.raises(FileNotFoundError, match=r"adapters.safetensors is missing"):
+        label_pool(pool / "pairs", pool / "pairs", pool / "labels")
+
+
+@pytest.mark.parametrize("k", range(8))
+def test_symmetries_are_undone(k):
+    array = torch.arange(9).view(3, 3)
+    assert torch.equal(undo_dihedral(dihedral(array, k), k), array)
+
+
+def test_the_average_over_symmetries_turns_with_the_frame(model, disc_frames):
+    image, mask = disc_frames[0].image[None], binary_mask(disc_frames[0].labels)[None]
+    upright = predict_scores(model, image, mask, symmetries=True)
+    turned = predict_scores(model, dihedral(image, 5).copy(), dihedral(mask, 5).copy(), symmetries=True)
+    np.testing.assert_allclose(dihedral(upright, 5), turned, atol=1e-4)
+    np.testing.assert_allclose(upright.sum(1), 1, atol=1e-5)
+
+
+def test_the_prompt_is_needed_and_used(model, disc_frames):
+    image, mask = disc_frames[0].image[None], binary_mask(disc_frames[0].labels)[None]
+    with pytest.raises(ValueError, match="needs the masks"):
+        predict_scores(model, image, None)
+    assert np.abs(predict_scores(model, image, mask) - predict_scores(model, image, ~mask)).max() > 1e-6
+
+
+def test_frames_that_need_padding_keep_their_size(model, disc_frames):
+    image, mask = disc_frames[0].image[None, :30], binary_mask(disc_frames[0].labels)[None, :30]
+    assert predict_scores(model, image, mask).shape == (1, 4, 30, 32)
+
+
+def test_tiles_are_stitched(model, disc_frames):
+    """With tiles of half a frame every quarter is predicted on its own."""
+    tiled = FrameSet(disc_frames.folder, disc_frames.info | {"tile": 16}, disc_frames.rows[:1])
+    frame, predicted = tiled[0], predict_frames(model, tiled)[tiled[0].name]
+    corner = predict_scores(model, frame.image[None, :16, 16:], binary_mask(frame.labels)[None, :16, 16:])
+    assert np.array_equal(predicted[:16, 16:], corner[0].argmax(0))
+
+
+def test_particles_vote():
+    mask = np.array([[1, 1, 0, 1], [1, 0, 0, 1]], bool)
+    labels = np.array([[2, 2, 0, 0], [3, 0, 0, 1]], np.uint8)
+    truth = np.array([[2, 2, 0, 3], [2, 0, 0, 3]], np.uint8)
+    particles = particle_table(labels, mask, truth)
+    assert particles["pixels"].tolist() == [3, 2]
+    assert particles["class"].tolist() == [2, 0]
+    assert particles["purity"] == pytest.approx([2 / 3, 1 / 2])
+    assert particles["true_class"].tolist() == [2, 3]
+    assert len(particle_table(labels, np.zeros_like(mask))["class"]) == 0
+
+
+def test_the_trivial_labeller(disc_frames):
+    frequent = most_frequent_class(disc_frames)
+    pixels = sum(np.bincount(frame.labels.ravel(), minlength=4) for frame in disc_frames.split("train"))
+    assert frequent == 1 + pixels[1:].argmax()
+    labels = np.array([[0, 1, 2, 255]], np.uint8)
+    assert trivial_labels(labels, 3).tolist() == [[0, 3, 3, 0]]
