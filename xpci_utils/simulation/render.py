@@ -1,7 +1,7 @@
 """From bodies to the noise-free image: thickness, wave propagation and blur on patches around the particles.
 
 Particles cover a few per cent of a frame, and 32 um beside them the beam is undisturbed. So only patches with that
-margin are propagated, and only patches with a fast particle are averaged over sub-exposures.
+margin are propagated, and only the surroundings of a fast particle are averaged over sub-exposures.
 """
 
 from collections.abc import Sequence
@@ -54,41 +54,66 @@ def make_piece(body: Body, height: int, width: int, preset: Preset) -> Piece | N
 
 
 def render(pieces: Sequence[Piece], height: int, width: int, preset: Preset) -> np.ndarray:
-    """Noise-free detected intensity relative to the open beam, float32 H x W."""
-    n = preset.oversampling
+    """Noise-free detected intensity relative to the open beam, float32 H x W.
+
+    First everything as it is at mid-exposure, then once more, over sub-exposures, around what moves.
+    """
     image = np.ones((height, width), np.float32)
     margin = int(np.ceil(preset.margin_um / preset.pixel_um))
-    limits = (-margin, -margin, height + margin, width + margin)
-    for area, members in _clusters([(_reach(p, margin, n, limits), p) for p in pieces]):
-        y0, x0, y1, x1 = area
-        size = tuple(fft.next_fast_len(m, real=True) * n for m in (y1 - y0, x1 - x0))
-        detected = detect(_exposed(members, (y0 * n, x0 * n), size, preset), preset)
-        top, left, bottom, right = max(y0, 0), max(x0, 0), min(y1, height), min(x1, width)
-        image[top:bottom, left:right] = detected[top - y0 : bottom - y0, left - x0 : right - x0]
+    for area, members in _clusters(pieces, margin, height, width, preset):
+        _write(image, area, 0, _detected(area, members, 1, preset))
+    moving = [p for p in pieces if _sub_exposures(p, preset) > 1]
+    for area, fast in _clusters(moving, margin, height, width, preset):
+        members = [p for p in pieces if _overlap(tuple(b // preset.oversampling for b in p.box), area)]
+        steps = max(_sub_exposures(p, preset) for p in fast)
+        # Half of the margin is not written: there, neighbours may be cut by the patch's border.
+        _write(image, area, margin // 2, _detected(area, members, steps, preset))
     return image
 
 
-def _reach(piece: Piece, margin: int, n: int, limits: Box) -> Box:
-    """Camera pixels that a piece may influence."""
+def _sub_exposures(piece: Piece, preset: Preset) -> int:
+    """One per micrometre that the piece moves during the exposure, at most 12."""
+    path_um = float(np.hypot(*piece.shift)) * preset.pixel_um / preset.oversampling
+    return int(np.clip(np.ceil(path_um / SUB_EXPOSURE_UM), 1, MOST_SUB_EXPOSURES))
+
+
+def _detected(area: Box, pieces: list[Piece], steps: int, preset: Preset) -> np.ndarray:
+    """Detected intensity of a patch (or a little more to the right and below, for the sake of the FFT)."""
+    y0, x0, y1, x1 = area
+    n = preset.oversampling
+    size = tuple(fft.next_fast_len(m, real=True) * n for m in (y1 - y0, x1 - x0))
+    return detect(_exposed(pieces, (y0 * n, x0 * n), size, steps, preset), preset)
+
+
+def _write(image: np.ndarray, area: Box, border: int, patch: np.ndarray) -> None:
+    """Copy the part of a patch that lies in the frame, but for a border."""
+    y0, x0, y1, x1 = area
+    top, left = max(y0 + border, 0), max(x0 + border, 0)
+    bottom, right = min(y1 - border, image.shape[0]), min(x1 - border, image.shape[1])
+    if bottom > top and right > left:
+        image[top:bottom, left:right] = patch[top - y0 : bottom - y0, left - x0 : right - x0]
+
+
+def _reach(piece: Piece, margin: int, height: int, width: int, n: int) -> Box:
+    """Camera pixels that a piece may influence, within the frame and its margin."""
     extra = [margin + int(np.ceil(abs(s) / 2 / n)) for s in piece.shift]
     y0, x0, y1, x1 = (b // n for b in piece.box)
     return (
-        max(y0 - extra[0], limits[0]),
-        max(x0 - extra[1], limits[1]),
-        min(y1 + extra[0], limits[2]),
-        min(x1 + extra[1], limits[3]),
+        max(y0 - extra[0], -margin),
+        max(x0 - extra[1], -margin),
+        min(y1 + extra[0], height + margin),
+        min(x1 + extra[1], width + margin),
     )
 
 
-def _clusters(items: list[tuple[Box, Piece]]) -> list[tuple[Box, list[Piece]]]:
-    """Merge overlapping boxes (into their bounding box) until none overlap."""
+def _clusters(
+    pieces: Sequence[Piece], margin: int, height: int, width: int, preset: Preset
+) -> list[tuple[Box, list[Piece]]]:
+    """Merge pieces whose reaches overlap (into their bounding box) until none do."""
     clusters: list[tuple[Box, list[Piece]]] = []
-    for box, piece in items:
-        members = [piece]
-        while True:
-            touching = [c for c in clusters if _overlap(c[0], box)]
-            if not touching:
-                break
+    for piece in pieces:
+        box, members = _reach(piece, margin, height, width, preset.oversampling), [piece]
+        while touching := [c for c in clusters if _overlap(c[0], box)]:
             clusters = [c for c in clusters if not _overlap(c[0], box)]
             boxes = np.array([box, *(c[0] for c in touching)])
             box = (*map(int, boxes[:, :2].min(axis=0)), *map(int, boxes[:, 2:].max(axis=0)))
@@ -101,11 +126,11 @@ def _overlap(a: Box, b: Box) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
-def _exposed(pieces: list[Piece], origin: tuple[int, int], size: tuple[int, int], preset: Preset) -> np.ndarray:
+def _exposed(
+    pieces: list[Piece], origin: tuple[int, int], size: tuple[int, int], steps: int, preset: Preset
+) -> np.ndarray:
     """Intensity on the oversampled patch, averaged over sub-exposures while the pieces move."""
     fine_um = preset.pixel_um / preset.oversampling
-    longest = max(float(np.hypot(*p.shift)) for p in pieces) * fine_um
-    steps = int(np.clip(np.ceil(longest / SUB_EXPOSURE_UM), 1, MOST_SUB_EXPOSURES))
     total = 0.0
     for moment in (np.arange(steps) + 0.5) / steps - 0.5:
         thickness: dict[str, np.ndarray] = {}
