@@ -14,7 +14,9 @@ __getattr__, __dir__ = attach(
         "predict": "prediction",
         "predict_folder": "prediction",
         "save_network": "prediction",
+        "synthetic_examples": "training",
         "train_network": "training",
         "training_steps": "training",
+        "write_predictions": "prediction",
     },
 )

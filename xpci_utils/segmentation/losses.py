@@ -5,8 +5,9 @@ All are a weighted sum of cross-entropy and Dice over softmax probabilities p wi
     L = a mean_x(-log p_y) + b (1 - mean_c D_c),     D_c = (2 sum_x p_c t_c + s) / (sum_x p_c^2 + sum_x t_c + 1e-5),
 
 background included. The smoothing s is 1e-5 as in the codes of TransUNet and EMCAD; SwinUNETR's has none in the
-numerator, so that a class that an image lacks costs a constant and moves nothing. Value and gradient come from one softmax in closed form. For EMCAD, which judges 15
-sums of its outputs, that needs neither 15 graphs in memory nor their many passes over full-resolution tensors.
+numerator, so that a class that an image lacks costs a constant and moves nothing. Value and gradient come from one
+softmax in closed form. For EMCAD, which judges 15 sums of its outputs, that needs neither 15 graphs in memory nor
+their many passes over full-resolution tensors.
 """
 
 from collections.abc import Sequence

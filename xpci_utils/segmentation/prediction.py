@@ -36,6 +36,12 @@ def predict(network: nn.Module, frames: FrameSet) -> dict[str, np.ndarray]:
     }
 
 
+def write_predictions(folder: str | Path, predictions: dict[str, np.ndarray], first: int | None = None) -> None:
+    """Write the ``first`` label maps (all without it) as PNG files of class indices named after their frames."""
+    for name, labels in list(predictions.items())[:first]:
+        write_png(Path(folder) / f"{name}.png", labels)
+
+
 def save_network(path: str | Path, network: nn.Module, frames: FrameSet) -> None:
     """Write the weights with all that is needed to use them: architecture, classes, tile, intensity window."""
     kept = ("class_names", "class_colours", "tile", "pixel_size_um", "window")
@@ -66,7 +72,6 @@ def predict_folder(model: str | Path, images: str | Path, output: str | Path) ->
         grey = _eight_bit(read_grey(path), known["window"], path)
         labels = predict_frame(lambda batch: class_scores(network, batch), grey, known["tile"])
         written.append(paths.resolve(output) / f"{path.stem}.png")
-        written[-1].parent.mkdir(parents=True, exist_ok=True)
         write_png(written[-1], labels)
     return written
 

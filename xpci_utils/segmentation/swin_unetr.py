@@ -9,13 +9,17 @@ FEATURE_SIZE = {"paper": 48, "laptop": 24, "quick": 12}
 """Width of the first stage; 48 is the setting of the paper's [10], 12 the smallest that MONAI allows."""
 
 WINDOW = {"paper": 7, "laptop": 7, "quick": 4}
-"""Side of the attention windows in tokens of two pixels; small frames have few."""
+"""Side of the attention windows, in tokens of two pixels."""
+
+_BATCH = ("batch", {"affine": False})
+NORM = {"paper": "instance", "laptop": _BATCH, "quick": _BATCH}
+"""At 1/32 of a reduced frame a channel has four values, of which instance norm leaves next to nothing."""
 
 
 class SwinUNETR(MonaiSwinUNETR):
     """Logits [N, num_classes, H, W] of images [N, in_channels, H, W] in [-1, 1]; H and W multiples of 32.
 
-    Patch 2, depths 2-2-2-2, heads 3-6-12-24, instance norm. The public pretrained weights are for volumes,
+    Patch 2, depths 2-2-2-2, heads 3-6-12-24. The public pretrained weights are for volumes,
     so this network starts from random weights whatever the others do.
     """
 
@@ -23,7 +27,12 @@ class SwinUNETR(MonaiSwinUNETR):
 
     def __init__(self, num_classes: int, in_channels: int = 1, size: str = "paper"):
         super().__init__(
-            in_channels, num_classes, feature_size=FEATURE_SIZE[size], window_size=WINDOW[size], spatial_dims=2
+            in_channels,
+            num_classes,
+            feature_size=FEATURE_SIZE[size],
+            window_size=WINDOW[size],
+            norm_name=NORM[size],
+            spatial_dims=2,
         )
 
     def loss(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

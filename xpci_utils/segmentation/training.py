@@ -9,7 +9,8 @@ import torch
 from torch import nn
 from torch.utils.data import ConcatDataset
 
-from xpci_utils.frames import FrameSet, pad_image, pad_labels
+from xpci_utils import paths
+from xpci_utils.frames import FrameSet, PairExamples, pad_image, pad_labels
 from xpci_utils.randomness import numpy_rng, seed_of, stream_indices
 from xpci_utils.segmentation.prediction import network_input, predict
 from xpci_utils.training import dihedral, poly_lr, run_steps
@@ -78,6 +79,21 @@ class Batches:
         ways = numpy_rng("augment", self.seed, step).integers(symmetries_of(*images.shape[-2:]), size=len(images))
         images, labels = (np.stack([dihedral(a, k) for a, k in zip(x, ways, strict=True)]) for x in (images, labels))
         return network_input(images), torch.from_numpy(labels)
+
+
+def synthetic_examples(pairs_folder: str | Path, labels_folder: str | Path, count: int, seed: int) -> Examples:
+    """The first ``count`` pairs of a synthetic pool in the order that ``seed`` permutes, with a labeller's labels.
+
+    Subsets of one seed are nested: 500 pairs are among its 1000. Raises ValueError when the pool is too small.
+    """
+    if count == 0:
+        return ()
+    pool = len(list((paths.resolve(pairs_folder) / "images").glob("*.png")))
+    if count > pool:
+        raise ValueError(
+            f"{paths.display(pairs_folder)} holds {pool} pairs, {count} are wanted; sample more (notebook 04)."
+        )
+    return PairExamples(pairs_folder, labels_folder, numpy_rng("pool order", seed).permutation(pool)[:count])
 
 
 def training_steps(annotated: int, synthetic: int, batch_size: int, epochs: int) -> int:
