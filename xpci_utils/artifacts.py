@@ -5,6 +5,7 @@ when that folder holds a valid ``run.json``, which is written last, by rename. T
 returns at once; asked for with other parameters or other code it stops with a sentence instead of overwriting.
 """
 
+import atexit
 import contextlib
 import fcntl
 import json
@@ -142,6 +143,7 @@ def begin(parameters) -> Stage:
         return stage
     stage.folder.mkdir(parents=True, exist_ok=True)
     stage.lock = _lock(stage.folder)
+    atexit.register(_leave_nothing, stage.folder)
     (stage.folder / RUN_FILE).unlink(missing_ok=True)
     return stage
 
@@ -204,6 +206,13 @@ def _lock(folder: Path):
         file.close()
         raise StageError(f"another process is working in {paths.display(folder)}; wait for it or stop it") from None
     return file
+
+
+def _leave_nothing(folder: Path) -> None:
+    """A stage that wrote nothing, because its input was refused, leaves no folder behind."""
+    with contextlib.suppress(OSError):
+        if [item.name for item in folder.iterdir()] == [".lock"]:
+            shutil.rmtree(folder)
 
 
 def _describe(path: Path) -> dict | None:
