@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from xpci_utils import artifacts
-from xpci_utils.sam import adapt_sam, load_labeller, predict_frames
+from xpci_utils.sam import adapt_sam, build_sam, load_labeller, predict_frames
 from xpci_utils.sam.adaptation import draw_batch
 from xpci_utils.training import StoppedForTime
 
@@ -76,3 +76,12 @@ def test_a_labeller_learns_the_discs(disc_frames, tmp_path):
     truth = {frame.name: frame.labels for frame in disc_frames.split("test")}
     right = np.concatenate([(predictions[name] == truth[name])[truth[name] > 0] for name in truth])
     assert right.mean() > 0.5  # one class for all would get about a third
+
+
+@pytest.mark.parametrize(("unprompted", "untouched"), [(0.0, "no_mask_embed"), (1.0, "mask_downscaling")])
+def test_the_mask_can_be_hidden_at_first(disc_frames, tmp_path, unprompted, untouched):
+    model = adapt(disc_frames, tmp_path, labeller="vit_t", steps=2, unprompted=unprompted)
+    start = build_sam("vit_t", "quick", 4).state_dict()
+    parts = {name for name in start if "no_mask_embed" in name or "mask_downscaling" in name}
+    moved = {name for name in parts if not torch.equal(start[name], model.state_dict()[name])}
+    assert moved == {name for name in parts if untouched not in name}

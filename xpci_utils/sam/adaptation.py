@@ -40,6 +40,7 @@ def adapt_sam(
     learning_rate: float = 1e-3,
     beta1: float = 0.99,
     prompt_scale: float = 10.0,
+    unprompted: float = 0.0,
     dice: str = "dice",
     augmentation: str = "symmetries",
     zero_init: bool = False,
@@ -53,9 +54,10 @@ def adapt_sam(
     ``labeller`` is a SAM variant, "vit_b" or "vit_t", with "-noprompt" for training (and later labelling) without the
     mask prompt. AdamW with the paper's weight decay and betas, polynomial decay (power 0.9) per step. ``beta1`` is
     printed as 0.99, perhaps for 0.9: it remembers a hundred steps, too many for a run of a few hundred.
-    ``augmentation``: see ``augmentation.augment``. ``epochs`` > 0 overrides ``steps``. ``size="paper"`` starts from the
-    official weights, other sizes from random ones (use ``trainable="all"`` there). The validation split, if the set
-    has one, is only watched.
+    The first ``unprompted`` share of the steps shows no mask: a SAM with random weights that is told from the start
+    where the particles are learns their classes late. ``augmentation``: see ``augmentation.augment``. ``epochs`` > 0
+    overrides ``steps``. ``size="paper"`` starts from the official weights, other sizes from random ones (use
+    ``trainable="all"`` there). The validation split, if the set has one, is only watched.
     Writes adapters.safetensors and history.jsonl; returns the adapted model in evaluation mode.
     """
     examples = frames.examples("train")
@@ -71,7 +73,7 @@ def adapt_sam(
     def update(step: int) -> dict[str, float]:
         set_lr(optimizer, poly_lr(learning_rate, step, steps))
         images, labels = draw_batch(examples, batch_size, seed, step, augmentation)
-        loss, parts = loss_of(model, images, labels, dice, bf16)
+        loss, parts = loss_of(model, images, labels, dice, bf16, prompted and step >= unprompted * steps)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -145,12 +147,12 @@ def draw_batch(
 
 
 def loss_of(
-    model: SemanticSam, images: torch.Tensor, labels: torch.Tensor, dice: str, bf16: bool
+    model: SemanticSam, images: torch.Tensor, labels: torch.Tensor, dice: str, bf16: bool, prompted: bool
 ) -> tuple[torch.Tensor, dict[str, float]]:
     """Cross-entropy + Dice of one batch, and what the history records of it."""
     device = model.pixel_mean.device
     images, labels = images.to(device), labels.to(device)
-    masks = torch.from_numpy(binary_mask(labels.cpu().numpy())).to(device) if model.config["mask_prompt"] else None
+    masks = torch.from_numpy(binary_mask(labels.cpu().numpy())).to(device) if prompted else None
     with precision(device, bf16):
         logits = model(images, masks)
     cross_entropy, dice_loss = segmentation_loss(logits.float(), labels, dice)
@@ -179,7 +181,7 @@ def watch(model: SemanticSam, examples: Sequence[Example], dice: str, bf16: bool
     records = []
     for image, labels in examples:
         batch = (torch.from_numpy(pad(array)[None]) for pad, array in ((pad_image, image), (pad_labels, labels)))
-        records.append(loss_of(model, *batch, dice, bf16)[1])
+        records.append(loss_of(model, *batch, dice, bf16, model.config["mask_prompt"])[1])
     model.train()
     return {f"val_{name}": float(np.mean([record[name] for record in records])) for name in records[0]}
 
