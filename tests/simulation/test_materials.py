@@ -1,9 +1,11 @@
 """The table of refractive indices, and the trap that a formula like TiN hides."""
 
+import importlib.util
 import math
 
 import pytest
 
+from xpci_utils import paths
 from xpci_utils.simulation import load_materials, optical_constants
 from xpci_utils.simulation.materials import CHEMISTRIES, METAL_SHARES, wavelength_m
 
@@ -37,6 +39,18 @@ def test_titanium_nitride_is_not_tin():
     stored = nitride.table[24.4][1] / 100
     assert stored == pytest.approx(right, rel=1e-6)
     assert metallic_tin > 1.5 * stored  # the library reads "TiN" as the name "tin"
+
+
+def test_the_table_is_what_its_script_writes():
+    pytest.importorskip("xraydb", reason="xraydb is a test dependency: pip install xraydb")
+    spec = importlib.util.spec_from_file_location("make_materials", paths.root() / "scripts/make_materials.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    assert set(script.MATERIALS) == set(load_materials())
+    for name, (formula, density, _) in script.MATERIALS.items():
+        for energy in script.ENERGIES_KEV:
+            stored = load_materials()[name].table[energy]
+            assert stored == pytest.approx(script.constants(formula, density, energy), rel=1e-5)
 
 
 def test_droplets_of_50_um_transmit_what_the_literature_says():

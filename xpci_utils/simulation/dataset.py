@@ -61,23 +61,25 @@ def write_simulated_frames(
                 rows.extend(_table_rows(simulated, split))
                 yield _frame(simulated, split, window, log_window)
 
-    info = {
-        "class_names": ["background", *(c.name for c in load_classes())],
-        "class_colours": ["#000000", *(c.colour for c in load_classes())],
-        "pixel_size_um": preset.pixel_um,
-        "tile": tile,
-        "window": {"kind": "log" if log_window else "linear", "low": window[0], "high": window[1]},
-        "source": "simulator",
-        "simulated": True,
-        "corrections": ["dark", "flat field", "defective pixels"],
-        "sampling": sampling,
-        "preset": asdict(preset),
-        "mask_jitter_px": mask_jitter_px,
-    }
+    info = {**_info(preset), "tile": tile, "sampling": sampling, "mask_jitter_px": mask_jitter_px}
+    info["window"] = {"kind": "log" if log_window else "linear", "low": window[0], "high": window[1]}
     frame_set = write_frames(folder, frames(), info)
     with atomic_path(frame_set.folder / "instances.csv") as part, open(part, "w", newline="") as stream:
         csv.writer(stream).writerows([INSTANCE_COLUMNS, *rows])
     return frame_set
+
+
+def _info(preset: Preset) -> dict[str, object]:
+    """What frames.json says about the source."""
+    return {
+        "class_names": ["background", *(c.name for c in load_classes())],
+        "class_colours": ["#000000", *(c.colour for c in load_classes())],
+        "pixel_size_um": preset.pixel_um,
+        "source": "simulator",
+        "simulated": True,
+        "corrections": ["dark", "flat field", "defective pixels"],
+        "preset": asdict(preset),
+    }
 
 
 def _frame(simulated: SimulatedFrame, split: str, window: tuple[float, float], log: bool) -> Frame:
