@@ -9,7 +9,14 @@ from itertools import islice, pairwise
 import numpy as np
 import pytest
 
-from xpci_utils.simulation import get_preset, load_classes, plan_splits, simulate_frames, simulate_sequence
+from xpci_utils.simulation import (
+    adjusted_preset,
+    get_preset,
+    load_classes,
+    plan_splits,
+    simulate_frames,
+    simulate_sequence,
+)
 from xpci_utils.simulation.scene import build_sequence
 
 
@@ -167,6 +174,23 @@ def test_patches_agree_with_the_whole_field():
         assert np.abs(patched - whole).mean() < 1e-4
         moving += steps > 1
     assert moving > 1
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "changes"),
+    [
+        (100, 37, {}),
+        (16, 16, {}),
+        (63, 65, {"pixel_um": 1.31}),
+        (64, 64, {"energy_kev": 25.0, "distance_m": 0.5, "exposure_us": 10.0, "quanta_per_pixel": 3000.0}),
+    ],
+)
+def test_other_fields_and_instruments(height, width, changes):
+    preset = adjusted_preset("reduced", **changes)
+    for frame in simulate_frames(8, height, width, 11, preset, "natural", mask_jitter_px=0.7):
+        assert frame.image.shape == frame.labels.shape == (height, width)
+        assert np.isfinite(frame.image).all()
+        assert 0 < frame.image.min() < frame.image.max() < 1.7
 
 
 def test_motion_draws_streaks():

@@ -11,6 +11,7 @@ import numpy as np
 from scipy import fft
 
 from xpci_utils.simulation.detector import detect
+from xpci_utils.simulation.materials import wavelength_m
 from xpci_utils.simulation.optics import intensity_at_detector
 from xpci_utils.simulation.particles import Body
 from xpci_utils.simulation.presets import Preset
@@ -81,7 +82,9 @@ def _detected(area: Box, pieces: list[Piece], steps: int, preset: Preset) -> np.
     """Detected intensity of a patch (or a little more to the right and below, for the sake of the FFT)."""
     y0, x0, y1, x1 = area
     n = preset.oversampling
-    size = tuple(fft.next_fast_len(m, real=True) * n for m in (y1 - y0, x1 - x0))
+    # The transfer function needs at least lambda z / pixel^2 samples (see fresnel_propagate).
+    least = wavelength_m(preset.energy_kev) * preset.distance_m * n / (preset.pixel_um * 1e-6) ** 2
+    size = tuple(fft.next_fast_len(max(m, int(least) + 1), real=True) * n for m in (y1 - y0, x1 - x0))
     return detect(_exposed(pieces, (y0 * n, x0 * n), size, steps, preset), preset)
 
 
@@ -131,15 +134,17 @@ def _exposed(
 ) -> np.ndarray:
     """Intensity on the oversampled patch, averaged over sub-exposures while the pieces move."""
     fine_um = preset.pixel_um / preset.oversampling
-    total = 0.0
+    total = np.zeros(size, np.float32)
     for moment in (np.arange(steps) + 0.5) / steps - 0.5:
         thickness: dict[str, np.ndarray] = {}
         for piece in pieces:
             dy, dx = (round(moment * s) for s in piece.shift)
             _add(thickness, piece, (piece.box[0] + dy - origin[0], piece.box[1] + dx - origin[1]), size)
-        total = total + intensity_at_detector(
-            thickness, _spectrum(thickness, preset), preset.distance_m, fine_um * 1e-6
-        )
+        if thickness:
+            spectrum = _spectrum(thickness, preset)
+            total += intensity_at_detector(thickness, spectrum, preset.distance_m, fine_um * 1e-6)
+        else:  # all of it has left the patch
+            total += 1
     return total / np.float32(steps)
 
 
