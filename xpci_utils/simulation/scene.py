@@ -18,10 +18,10 @@ from xpci_utils.simulation.shapes import rotation_z
 SAMPLINGS = ("curated", "natural")
 FRAMES_PER_SEQUENCE = 4
 SMALLEST_GAP = 5
-# What becomes of a particle: bubbling and micro-explosion (Wainwright et al. 2019, doi 10.1016/j.combustflame.2018.10.019),
-# oxide lobes on aluminium (doi 10.1080/00102202.2019.1678956), inflation before bursting and fast fragments (burning iron,
-# Lund), residues (titanium; review doi 10.3367/UFNe.2018.04.038349). Durations and speeds are our estimates.
-# "fragment" here is the dispersing cloud.
+# What becomes of a particle: bubbling and micro-explosion (Wainwright et al. 2019, doi
+# 10.1016/j.combustflame.2018.10.019), oxide lobes on aluminium (doi 10.1080/00102202.2019.1678956), inflation before
+# bursting and fast fragments (burning iron), residues (titanium; review doi 10.3367/UFNe.2018.04.038349). Durations and
+# speeds are our estimates. "fragment" here is the dispersing cloud.
 LIVES = (
     ("solid_particle", "molten_droplet", "bubbling_droplet", "microexplosion", "fragment"),
     ("solid_particle", "molten_droplet", "bubbling_droplet", "hollow_shell", "microexplosion", "fragment"),
