@@ -161,7 +161,7 @@ class TrainDdpm(SeededParameters):
     size: Literal["quick", "laptop", "paper"] = Field("quick", description="size of the denoiser")
     prediction: Literal["eps", "v"] = Field("v", description="target; paper: eps; v in reduced sizes: Wiener skip")
     diffusion_steps: int = Field(4000, ge=2, description="T, forward steps of the cosine schedule")
-    steps: int = Field(900, ge=1, description="optimiser steps")
+    steps: int = Field(1200, ge=1, description="optimiser steps")
     batch_size: int = Field(16, ge=1, description="frames per optimiser step")
     learning_rate: float = Field(1e-3, gt=0, description="AdamW learning rate")
     lr_decay: Literal["constant", "cosine"] = Field("cosine", description="constant as published, or down to 0")
@@ -225,7 +225,7 @@ class GenerateSynthetic(SeededParameters):
     labeller_seed: int = Field(0, ge=0, description="seed of the labeller's training")
     pairs: int = Field(200, ge=1, description="synthetic pairs in the pool")
     sampler: Literal["ddpm", "sde-dpmsolver++", "dpmsolver++", "ddim", "unipc"] = Field(
-        "dpmsolver++", description="ddpm: the paper's"
+        "sde-dpmsolver++", description="ddpm: the paper's"
     )
     sampling_steps: int = Field(20, ge=2, description="denoiser evaluations per pair; the paper: 250")
     min_component_px: int = Field(4, ge=1, description="smaller components are removed from the masks [px]")

@@ -8,7 +8,7 @@ import torch
 from diffusers import DDPMScheduler
 
 from xpci_utils.diffusion import NoiseSchedule, respaced_timesteps
-from xpci_utils.diffusion.sampling import SAMPLERS, make_scheduler, sample_block
+from xpci_utils.diffusion.sampling import SAMPLERS, make_scheduler, sample_block, solver_timesteps
 
 torch.set_num_threads(1)
 
@@ -104,6 +104,15 @@ def test_two_pixel_gaussian_is_recovered(sampler, steps, tolerance):
     covariance = torch.cov(pairs.T)
     torch.testing.assert_close(pairs.mean(0), exact.mean, rtol=0, atol=0.02)
     torch.testing.assert_close(covariance, exact.covariance, rtol=tolerance, atol=0.002)
+
+
+def test_solvers_spend_more_steps_at_high_noise_and_start_at_the_top():
+    schedule = NoiseSchedule.cosine(4000)
+    times = solver_timesteps(schedule, 20)
+    assert len(times) == 20
+    assert times[0] == 3999
+    assert (times > 2000).sum() > 12
+    assert all(np.diff(times) < 0)
 
 
 def test_unknown_sampler_and_too_many_steps_are_explained():

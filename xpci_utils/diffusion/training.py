@@ -51,7 +51,7 @@ class TrainingSettings:
     log_every: int = 50
     evaluations: int = 10
     preview_pairs: int = 16  # sampled at every evaluation; 0 for none
-    preview_sampler: str = "dpmsolver++"
+    preview_sampler: str = "sde-dpmsolver++"
     preview_steps: int = 20
     probe_draws: int = 8  # noise levels per validation frame
 
@@ -219,7 +219,7 @@ def describe_denoiser(
     """
     denoiser = load_denoiser(folder / WEIGHTS)
     _, facts = load_tensors(folder / WEIGHTS)
-    _, masks = sample_pairs(denoiser, samples, sampler="dpmsolver++", steps=20, seed=seed, bf16=bf16)
+    _, masks = sample_pairs(denoiser, samples, sampler="sde-dpmsolver++", steps=20, seed=seed, bf16=bf16)
     return {
         "parameters": sum(p.numel() for p in denoiser.parameters()),
         "steps": facts["settings"]["steps"],
