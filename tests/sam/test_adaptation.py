@@ -16,14 +16,14 @@ def adapt(frames, folder, **options):
     return adapt_sam(frames, folder, work=folder / "work", **{**SHORT, **options})
 
 
-@pytest.mark.parametrize("labeller", ["vit_b", "vit_t-noprompt"])
-def test_a_resumed_run_equals_an_uninterrupted_one(disc_frames, tmp_path, monkeypatch, labeller):
-    whole = adapt(disc_frames, tmp_path / "whole", labeller=labeller)
+@pytest.mark.parametrize("options", [{"labeller": "vit_b", "unprompted": 0.5}, {"labeller": "vit_t-noprompt"}])
+def test_a_resumed_run_equals_an_uninterrupted_one(disc_frames, tmp_path, monkeypatch, options):
+    whole = adapt(disc_frames, tmp_path / "whole", **options)
     with monkeypatch.context() as patch:
         patch.setitem(os.environ, "XPCI_DEADLINE", "0")  # stop at the first record
         with pytest.raises(StoppedForTime):
-            adapt(disc_frames, tmp_path / "halves", labeller=labeller)
-    halves = adapt(disc_frames, tmp_path / "halves", labeller=labeller)
+            adapt(disc_frames, tmp_path / "halves", **options)
+    halves = adapt(disc_frames, tmp_path / "halves", **options)
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, halves.state_dict()[name]), name
     losses = [
