@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from scipy import ndimage
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from xpci_utils import artifacts
 from xpci_utils.diffusion.denoiser import Denoiser
 from xpci_utils.diffusion.sampling import SAMPLERS, sample_pairs
 from xpci_utils.frames.frameset import write_png
+from xpci_utils.training import watched
 
 ANY_NEIGHBOUR = np.ones((3, 3), dtype=bool)
 
@@ -145,7 +146,7 @@ def write_pool(
     starts = range(0, count, settings.block)
     tables = [folder / "blocks" / f"{start:06d}.csv" for start in starts]
     own = list(zip(starts, tables, strict=True))[shard::shards]
-    for start, table in tqdm(own, desc="pairs", unit="block", disable=None):
+    for start, table in tqdm(own, desc="pairs", unit="block", disable=not watched()):
         members = list(range(start, min(start + settings.block, count)))
         if not is_done(table, members):
             write_block(folder, table, denoiser, members, settings)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from skimage.measure import label as connected_components
+from tqdm import tqdm
 
 from xpci_utils import artifacts, paths
 from xpci_utils.frames import IGNORE, FrameSet, binary_mask, crop, pad_image, padding, predict_frame
@@ -15,7 +16,7 @@ from xpci_utils.frames.frameset import read_png, write_png
 from xpci_utils.sam.adaptation import LABELLER_FILE
 from xpci_utils.sam.checkpoints import load_labeller
 from xpci_utils.sam.model import SemanticSam
-from xpci_utils.training import dihedral, set_threads
+from xpci_utils.training import dihedral, set_threads, watched
 from xpci_utils.training.symmetries import symmetries_of
 
 BLOCK = 16  # pairs predicted together; fixed blocks give every pair the same bits whenever the work is resumed
@@ -131,7 +132,7 @@ def label_pool(
     folder.mkdir(parents=True, exist_ok=True)
     progress = folder / "progress.jsonl"
     done = _done(progress, _identity(labeller, symmetries, restrict_to_mask))
-    for start in range(0, len(names), BLOCK):
+    for start in tqdm(range(0, len(names), BLOCK), desc="labels", unit="block", disable=not watched()):
         block = names[start : start + BLOCK]
         if not all(name in done for name in block):
             rows = _label_block(model, pairs, block, folder, symmetries, restrict_to_mask)

@@ -11,6 +11,9 @@ __getattr__, __dir__ = attach(
         "poly_lr": "loop",
         "run_steps": "loop",
         "save_model": "storage",
+        "set_lr": "loop",
         "set_threads": "loop",
+        "symmetries_of": "symmetries",
+        "watched": "loop",
     },
 )

@@ -66,7 +66,7 @@ def run_steps(
     saved = time.monotonic()
     began = saved - (records[-1]["seconds"] if records else 0)
     deadline = float(os.environ.get("XPCI_DEADLINE", "inf"))
-    bar = tqdm(range(start, steps), initial=start, total=steps, desc=description, disable=not _watched())
+    bar = tqdm(range(start, steps), initial=start, total=steps, desc=description, disable=not watched())
     for step in bar:
         scalars, count, done = update(step), count + 1, step + 1
         for name, value in scalars.items():
@@ -86,7 +86,7 @@ def run_steps(
                 raise StoppedForTime(f"{description} stopped for time at step {done} of {steps}; run it again to go on")
 
 
-def _watched() -> bool:
+def watched() -> bool:
     """True when a person sees the bar: a terminal, or a notebook that the runner did not start."""
     return "XPCI_HEADLESS" not in os.environ and ("ipykernel" in sys.modules or sys.stderr.isatty())
 
