@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from xpci_utils.evaluation import evaluate_frames, fit_grey_lookup, pooled_confusion, summarise
+from xpci_utils.evaluation import evaluate_frames, fit_grey_lookup, foreground_dice, pooled_confusion, summarise
 from xpci_utils.frames import Frame, write_frames
 
 INFO = {
@@ -43,7 +43,7 @@ def test_the_summary_pools_counts_and_averages_frames_without_nan(frames):
     predictions["a"][:] = 0
     summary = summarise(evaluate_frames(frames, predictions))
     assert summary["micro_f1"] == pytest.approx(2 * 100 / (2 * 100 + 52))
-    assert summary["dice_foreground"] == 0.5
+    assert summary["dice_foreground"] == foreground_dice(frames, predictions) == 0.5
     assert summary["dice_dark"] == 0.5
     assert summary["dice_bright"] == 0
     assert summary["particles_matched"] == 1

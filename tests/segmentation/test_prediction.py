@@ -3,7 +3,15 @@ import pytest
 import torch
 
 from xpci_utils.frames.frameset import read_png, write_png
-from xpci_utils.segmentation import build_network, class_scores, load_network, predict, predict_folder, save_network
+from xpci_utils.segmentation import (
+    build_network,
+    class_scores,
+    load_network,
+    predict,
+    predict_folder,
+    save_network,
+    write_predictions,
+)
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +35,13 @@ def test_whole_frames_and_a_saved_copy_predict_the_same(network, frames, tmp_pat
     for name, labels in ours.items():
         assert labels.dtype == np.uint8
         np.testing.assert_array_equal(labels, theirs[name])
+
+
+def test_the_first_predictions_are_written_under_their_frames_names(network, frames, tmp_path):
+    predictions = predict(network, frames.split("test"))
+    write_predictions(tmp_path / "predictions", predictions, first=2)
+    assert sorted(path.name for path in (tmp_path / "predictions").iterdir()) == ["f6.png", "f7.png"]
+    np.testing.assert_array_equal(read_png(tmp_path / "predictions" / "f6.png"), predictions["f6"])
 
 
 def test_transunet_remembers_its_frame_size(frames, tmp_path):

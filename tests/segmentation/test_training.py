@@ -7,7 +7,7 @@ import torch
 from xpci_utils import artifacts
 from xpci_utils.evaluation import foreground_dice
 from xpci_utils.frames.frameset import write_png
-from xpci_utils.segmentation import build_network, predict, synthetic_examples, train_network, training_steps
+from xpci_utils.segmentation import BACKBONES, build_network, predict, synthetic_examples, train_network, training_steps
 from xpci_utils.segmentation.training import Batches, BestWeights
 
 
@@ -95,7 +95,7 @@ def test_an_unknown_mixing_is_refused(examples):
         Batches(examples, (), "third", 4, seed=0)
 
 
-@pytest.mark.parametrize("name", ["transunet", "emcad"])
+@pytest.mark.parametrize("name", BACKBONES)
 def test_resumed_training_equals_uninterrupted_training_bit_for_bit(name, frames, examples, tmp_path, monkeypatch):
     def trained(folder):
         network = build_network(name, 10, size="quick", image_size=64)
