@@ -1,10 +1,12 @@
 # make reproduce [PROFILE=quick]   install into .venv and run everything, from raw frames to tables and figures
+##                 FRAMES=folder [CLASSES=file] PROFILE=own_frames: your own frames; FORCE=1: replace stale results
 PROFILE ?= quick
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN := .venv/bin
 SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES)
 CONFIG = profile=$(PROFILE) $(if $(FRAMES),frames=$(abspath $(FRAMES))) $(if $(CLASSES),classes=$(abspath $(CLASSES)))
+OWN = $(if $(FRAMES),--frames $(abspath $(FRAMES))) $(if $(CLASSES),--classes $(abspath $(CLASSES)))
 INSTALLED := .venv/.installed
 
 .PHONY: reproduce status test test-system lab report params notebooks benchmark lint clean help
@@ -13,7 +15,7 @@ help:
 	@sed -n 's/^# make /make /p; s/^## /  /p' Makefile
 
 reproduce: params/$(PROFILE)/sweep.yaml $(INSTALLED)
-	@$(BIN)/python -m xpci_utils.workflow announce --profile $(PROFILE)
+	@$(BIN)/python -m xpci_utils.workflow announce --profile $(PROFILE) $(OWN) $(if $(FORCE),--force)
 	@$(SNAKEMAKE) --config $(CONFIG)
 	@$(BIN)/python -m xpci_utils.workflow results --profile $(PROFILE)
 
@@ -46,7 +48,7 @@ lint: $(INSTALLED)
 ## make test        lint, unit tests, the quick grid, and every notebook against it
 test: lint
 	$(BIN)/pytest -q tests --ignore tests/system --ignore tests/quick
-	$(MAKE) reproduce PROFILE=quick
+	$(MAKE) reproduce PROFILE=quick FORCE=1
 	$(BIN)/pytest -q --nbval --nbval-current-env -x notebooks
 	$(BIN)/pytest -q -s tests/quick
 

@@ -25,11 +25,17 @@ from xpci_utils import paths
 from xpci_utils.recipe import digest, recipe_hash
 
 RUN_FILE = "run.json"
+IDENTITY_FILE = ".identity"  # whose work lies in a folder, from its first product on
+_HELD: dict[Path, object] = {}  # locks of this process, by folder
 LIBRARIES = ("torch", "numpy", "diffusers", "monai", "timm", "segment-anything", "scipy", "pandas")
 
 
 class StageError(RuntimeError):
     """A stage cannot start or finish; the message says what to do."""
+
+
+class OtherRecipeError(StageError):
+    """The folder of a stage holds a result of other parameters, inputs or code."""
 
 
 @contextlib.contextmanager
@@ -118,6 +124,7 @@ class Stage:
         return {
             "notebook": self.parameters.notebook,
             "parameters": self.parameters.model_dump(),
+            "hashed": self.parameters.hashed(),
             "identity": self.identity,
             "recipe": self.recipe,
             "inputs": self.inputs,
@@ -134,24 +141,27 @@ class Stage:
 def begin(parameters) -> Stage:
     """Open the folder of a stage for writing, unless it is finished: the first call of every notebook.
 
-    Raises StageError if an input is unfinished, another process works in the folder, or the folder holds a
-    result of other parameters, inputs or code (``force`` repeats it).
+    An unfinished stage of the same identity goes on with what lies in its folder; what another identity left
+    unfinished, or ``force`` repeats, is removed first. Raises StageError if an input is unfinished, another process
+    works in the folder, or the folder holds another result or files that no stage wrote.
     """
     stage = inspect(parameters)
+    if stage.to_do:
+        stage.folder.mkdir(parents=True, exist_ok=True)
+        stage.lock = _lock(stage.folder)
+        atexit.register(_leave_nothing, stage.folder)
+        stage.to_do = inspect(parameters).to_do  # another process may have finished it in between
     if not stage.to_do:
         print(f"{paths.display(stage.folder)} is finished; its products are shown, nothing is computed again.")
         return stage
-    stage.folder.mkdir(parents=True, exist_ok=True)
-    stage.lock = _lock(stage.folder)
-    atexit.register(_leave_nothing, stage.folder)
-    (stage.folder / RUN_FILE).unlink(missing_ok=True)
+    _clear_unless_resuming(stage)
     return stage
 
 
 def inspect(parameters) -> Stage:
     """See whether a stage can start and whether it is finished, without touching its folder."""
     folder, inputs = parameters.folder, _input_identities(parameters)
-    recipe = recipe_hash(parameters.notebook, parameters.rooms, parameters.data_files)
+    recipe = recipe_of(parameters)
     identity = digest(parameters.hashed(), recipe, inputs)
     stage = Stage(parameters, folder, parameters.work, identity, recipe, inputs, to_do=True)
     record = read_run(folder)
@@ -159,6 +169,11 @@ def inspect(parameters) -> Stage:
         _refuse_other(record, stage)
         stage.to_do = False
     return stage
+
+
+def recipe_of(parameters) -> str:
+    """Hash of the code behind a stage: its notebook, the subpackages it names, and how random numbers are drawn."""
+    return recipe_hash(parameters.notebook, (*parameters.rooms, "randomness"), parameters.data_files)
 
 
 def read_run(folder: str | Path) -> dict | None:
@@ -188,30 +203,53 @@ def _input_identities(parameters) -> dict[str, str]:
 def _refuse_other(record: dict, stage: Stage) -> None:
     if record["identity"] == stage.identity:
         return
-    then, now = record["parameters"], stage.parameters.model_dump()
-    changed = [f"{k}: {then.get(k)!r} -> {now[k]!r}" for k in stage.parameters.hashed() if then.get(k) != now[k]]
+    then, now = record["hashed"], stage.parameters.hashed()
+    changed = [f"{name}: {then.get(name)!r} -> {value!r}" for name, value in now.items() if then.get(name) != value]
     if not changed:
         changed = ["its inputs" if record["recipe"] == stage.recipe else "the code behind it"]
-    raise StageError(
+    raise OtherRecipeError(
         f"{paths.display(stage.folder)} holds a result of another recipe (changed: {'; '.join(changed)}). "
         "Nothing was overwritten: choose another run_root, delete the folder, or set force to true."
     )
 
 
+def _clear_unless_resuming(stage: Stage) -> None:
+    """Empty the folder of what another identity left; refuse a folder whose files no stage wrote."""
+    marker = stage.folder / IDENTITY_FILE
+    found = [item for item in stage.folder.iterdir() if item.name != ".lock"]
+    if found and not marker.is_file():
+        raise StageError(
+            f"{paths.display(stage.folder)} holds files that no stage wrote ({found[0].name}, ...); "
+            "choose another run_root or output_folder"
+        )
+    resuming = marker.is_file() and marker.read_text() == stage.identity and not (stage.folder / RUN_FILE).is_file()
+    if not resuming:
+        for item in found:
+            shutil.rmtree(item) if item.is_dir() else item.unlink()
+        shutil.rmtree(stage.work, ignore_errors=True)
+        with atomic_path(marker) as temporary:
+            temporary.write_text(stage.identity)
+
+
 def _lock(folder: Path):
-    file = open(folder / ".lock", "w")  # noqa: SIM115  held until the stage ends or the kernel dies
+    """The lock of a folder, held until the stage ends or the process dies; a process may ask for its own again."""
+    held = _HELD.get(folder)
+    if held and not held.closed:
+        return held
+    file = open(folder / ".lock", "w")  # noqa: SIM115
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.close()
         raise StageError(f"another process is working in {paths.display(folder)}; wait for it or stop it") from None
+    _HELD[folder] = file
     return file
 
 
 def _leave_nothing(folder: Path) -> None:
     """A stage that wrote nothing, because its input was refused, leaves no folder behind."""
     with contextlib.suppress(OSError):
-        if [item.name for item in folder.iterdir()] == [".lock"]:
+        if {item.name for item in folder.iterdir()} <= {".lock", IDENTITY_FILE}:
             shutil.rmtree(folder)
 
 

@@ -4,44 +4,14 @@ The defaults are the ``quick`` profile. A parameter that is unknown, mistyped or
 it starts, in the runner as in a notebook opened by hand.
 """
 
-import difflib
-import types
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from xpci_utils import grid, paths
-
-
-class ParameterError(ValueError):
-    """A parameter is wrong; the message names it and says what would be right."""
-
-
-class Parameters(BaseModel):
-    """What every notebook and the sweep share: strict types, no unknown names, errors for people."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, validate_default=True)
-
-    @classmethod
-    def checked(cls, values: dict, source: str = "the parameters") -> Self:
-        """Build the model from ``values``; ParameterError lists every fault with its cure."""
-        try:
-            return cls(**values)
-        except ValidationError as error:
-            faults = "\n".join(f"  {_explain(cls, fault)}" for fault in error.errors())
-            raise ParameterError(f"{source} cannot be used:\n{faults}") from None
-
-    @classmethod
-    def from_yaml(cls, path: str | Path, overrides: dict | None = None) -> Self:
-        """Read a flat YAML file that names every parameter, and apply ``overrides``."""
-        values = read_yaml(path)
-        parameters = cls.checked({**values, **(overrides or {})}, str(path))
-        missing = [name for name in cls.model_fields if name not in values]
-        if missing:
-            raise ParameterError(f"{path} lacks {', '.join(missing)}; 'make params' shows what a complete file holds")
-        return parameters
+from xpci_utils.recipe import folder_digest
+from xpci_utils.strict import ParameterError, Parameters, assigned_names, suggest
 
 
 class StageParameters(Parameters):
@@ -85,16 +55,15 @@ class StageParameters(Parameters):
         return self.model_dump(exclude={"run_root", "output_folder", "force"})
 
     @classmethod
-    def from_notebook(cls, namespace: dict, known: set[str]) -> Self:
-        """Collect the parameters from a notebook's globals; ``known`` are the names from before the cell."""
-        kinds = (types.ModuleType, types.FunctionType, type)
-        new = {
-            name: value
-            for name, value in namespace.items()
-            if name not in known and value is not known and not name.startswith("_") and not isinstance(value, kinds)
-        }
+    def from_notebook(cls, namespace: dict) -> Self:
+        """Collect the parameters from a notebook's globals.
+
+        Every name that the cells just before this one assign (the parameter cell, and the one papermill injects) must
+        be a parameter; IPython keeps the text of executed cells in ``In``.
+        """
         given = {name: namespace[name] for name in cls.model_fields if name in namespace}
-        return cls.checked({**new, **given}, "the parameters of this notebook")
+        assigned = {name: namespace[name] for name in assigned_names(namespace["In"][:-1])}
+        return cls.checked({**assigned, **given}, "the parameters of this notebook")
 
 
 class SeededParameters(StageParameters):
@@ -113,10 +82,10 @@ class PrepareFrames(SeededParameters):
 
     source: Literal["simulator", "folder"] = Field("simulator", description="'simulator', or 'folder' for your own")
     source_folder: str = Field("", description="your folder: images/, masks/, optional splits/; see data/README.md")
-    classes_file: str = Field("", description="YAML of classes; empty: classes.yaml of source_folder, or ours")
+    classes_file: str = Field("", description="YAML of classes; empty: classes.yaml of source_folder")
     pixel_size_um: float = Field(2.0, gt=0, description="size of a pixel in the sample plane [um]")
     tile: int = Field(0, ge=0, description="side of the square tiles that networks see [px]; 0: whole frames")
-    preset: str = Field("reduced", description="simulator preset: aps32id_u18, aps32id_shifted or reduced")
+    preset: Literal["aps32id_u18", "aps32id_shifted", "reduced"] = Field("reduced", description="simulator preset")
     sampling: Literal["curated", "natural"] = Field("curated", description="frames an annotator picks, or any")
     energy_kev: float = Field(0.0, ge=0, description="photon energy, 22 to 30 [keV]; 0: the preset's")
     distance_m: float = Field(0.0, ge=0, description="sample to scintillator [m]; 0: the preset's")
@@ -143,6 +112,14 @@ class PrepareFrames(SeededParameters):
             return paths.resolve(self.classes_file)
         own = paths.resolve(self.source_folder) / "classes.yaml"
         return own if self.source == "folder" else paths.root() / "data/classes.yaml"
+
+    def hashed(self) -> dict:
+        """For a folder of one's own, its content counts and not how its path is spelt."""
+        values = super().hashed()
+        if self.source == "folder":
+            del values["source_folder"], values["classes_file"]
+            values["source_content"] = folder_digest(paths.resolve(self.source_folder), self.classes_path)
+        return values
 
     @model_validator(mode="after")
     def _folder_named(self) -> Self:
@@ -360,40 +337,5 @@ STAGES: dict[str, type[StageParameters]] = {
 def stage_model(notebook: str) -> type[StageParameters]:
     """The model of a notebook by its name; ParameterError suggests the nearest one."""
     if notebook not in STAGES:
-        raise ParameterError(f"there is no notebook {notebook!r}{_suggest(notebook, STAGES)}")
+        raise ParameterError(f"there is no notebook {notebook!r}{suggest(notebook, STAGES)}")
     return STAGES[notebook]
-
-
-def read_yaml(path: str | Path) -> dict:
-    """A flat YAML mapping; ParameterError names the file and line when it is not one."""
-    path = paths.resolve(path)
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ParameterError(f"there is no parameter file {paths.display(path)}{_suggest_profile(path)}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ParameterError(f"{paths.display(path)} is not valid YAML: {error}") from None
-    if not isinstance(values, dict):
-        raise ParameterError(f"{paths.display(path)} must hold 'name: value' lines")
-    return values
-
-
-def _explain(model: type[BaseModel], fault: dict) -> str:
-    """One sentence for one pydantic fault."""
-    name = ".".join(str(part) for part in fault["loc"])
-    if fault["type"] == "extra_forbidden":
-        return f"{name} is not a parameter{_suggest(name, model.model_fields)}"
-    if fault["type"] == "float_type" and isinstance(fault["input"], str):
-        return f"{name} is the text {fault['input']!r}; YAML wants a point and a sign in numbers, as in 1.0e-4"
-    message = fault["msg"].removeprefix("Value error, ")
-    return f"{name + ': ' if name else ''}{message} (given: {fault['input']!r})" if name else message
-
-
-def _suggest(name: str, choices) -> str:
-    near = difflib.get_close_matches(str(name), list(choices), n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(choices)}"
-
-
-def _suggest_profile(path: Path) -> str:
-    profiles = sorted(p.name for p in (paths.root() / "params").glob("*") if p.is_dir())
-    return f"; profiles are {', '.join(profiles)}" if path.parent.name not in profiles else ""

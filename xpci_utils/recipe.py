@@ -29,6 +29,13 @@ def recipe_hash(notebook: str, rooms: tuple[str, ...], data_files: tuple[str, ..
     return digest(*parts)
 
 
+def folder_digest(folder: Path, *files: Path) -> str:
+    """Hash of the names and bytes of the images, masks, splits and tables in a user's folder, and of ``files``."""
+    inside = [path for kind in ("images", "masks", "splits") for path in (folder / kind).glob("*")]
+    listed = sorted(path for path in (*inside, folder / "sequences.csv", *files) if path.is_file())
+    return digest(*([path.name, path.parent.name, hashlib.blake2b(path.read_bytes()).hexdigest()] for path in listed))
+
+
 def _modules(room: str) -> list[Path]:
     here = paths.root() / "xpci_utils" / room
     return list(here.rglob("*.py")) if here.is_dir() else [here.with_suffix(".py")]

@@ -30,14 +30,10 @@ def main(arguments: list[str] | None = None) -> int:
         if options.folder:
             overrides["output_folder"] = options.folder
         parameters = stage_model(Path(options.notebook).stem).from_yaml(options.file, overrides)
-    except ParameterError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return BAD_PARAMETERS
-    try:
         stage = artifacts.inspect(parameters)
-    except artifacts.StageError as error:
+    except (ParameterError, artifacts.StageError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return FAILED
+        return BAD_PARAMETERS if isinstance(error, ParameterError) else FAILED
     if not stage.to_do:
         print(f"{paths.display(stage.folder)} is finished; nothing to do")
         return DONE

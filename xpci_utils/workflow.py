@@ -8,14 +8,14 @@ from pathlib import Path
 from xpci_utils import artifacts, grid, paths
 from xpci_utils.params import ParameterError, StageParameters, Sweep, stage_model
 from xpci_utils.profiles import NEEDS
-from xpci_utils.recipe import digest, recipe_hash
+from xpci_utils.recipe import digest
 from xpci_utils.run import progress_line
 
 
 def notebook_recipe(profile: str, notebook: str, **overrides: object) -> str:
     """Hash of a stage's code and parameters: a rule is repeated when it changes."""
     parameters = _parameters(profile, notebook, overrides)
-    return digest(parameters.hashed(), recipe_hash(notebook, parameters.rooms, parameters.data_files))
+    return digest(parameters.hashed(), artifacts.recipe_of(parameters))
 
 
 def run_threads(profile: str, notebook: str) -> int:
@@ -36,20 +36,82 @@ def stage_states(root: Path, sweep: Sweep) -> list[tuple[str, str, str]]:
     return [(folder, *_state(root, folder)) for folder in grid.stage_folders(sweep)]
 
 
+def stage_parameters(profile: str, folder: str, root: Path, own: dict[str, str]) -> StageParameters:
+    """Parameters of the stage that writes ``folder`` below run_root; ``own`` names a user's frames and classes."""
+    kind, name = folder.split("/")[0], folder.split("/")[-1]
+    labeller = name.rpartition("__")[0]
+    notebook, overrides = {
+        "frames": ("01_prepare_frames", own),
+        "ddpm": ("02_train_ddpm", {}),
+        "sam": ("03_adapt_sam", {"labeller": labeller}),
+        "pools": ("04_generate_synthetic", {"labeller": labeller}),
+        "segmentation": ("05_train_segmentation", {"cell": name}),
+        "report": ("06_tables_and_figures", {}),
+    }[kind]
+    return _parameters(profile, notebook, {**overrides, "run_root": str(root)})
+
+
+def other_results(profile: str, root: Path, sweep: Sweep, own: dict[str, str]) -> dict[Path, str]:
+    """Finished stages that belong to other parameters, frames or code than the profile's, and what differs.
+
+    The report is left out: it is made in seconds, and again whenever its inputs change.
+    """
+    found = {}
+    for folder in grid.stage_folders(sweep)[:-1]:
+        if artifacts.read_run(root / folder):
+            try:
+                artifacts.inspect(stage_parameters(profile, folder, root, own))
+            except artifacts.OtherRecipeError as error:
+                found[root / folder] = str(error)
+            except artifacts.StageError:
+                found[root / folder] = f"{paths.display(root / folder)} was made from inputs that are gone"
+    return found
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Tell what a profile needs (announce), how far it is (status), or where its results lie (results)."""
     parser = argparse.ArgumentParser(prog="python -m xpci_utils.workflow", description=main.__doc__)
     parser.add_argument("what", choices=["announce", "status", "results"])
     parser.add_argument("--profile", default="quick")
+    parser.add_argument("--frames", dest="source_folder", default="", help="folder of your own frames")
+    parser.add_argument("--classes", dest="classes_file", default="", help="its classes file, if it lies elsewhere")
+    parser.add_argument("--force", action="store_true", help="announce: give up results of other parameters or code")
     options = parser.parse_args(arguments)
+    own = {name: value for name in ("source_folder", "classes_file") if (value := getattr(options, name))}
     try:
         root = paths.resolve(run_root(options.profile))
-        states = stage_states(root, Sweep.from_yaml(f"params/{options.profile}/sweep.yaml"))
+        sweep = Sweep.from_yaml(f"params/{options.profile}/sweep.yaml")
+        if options.what == "announce":
+            _check_pool(options.profile, sweep)
+            if _refuse_others(other_results(options.profile, root, sweep, own), options.force):
+                return 2
     except ParameterError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    {"announce": _announce, "status": _status, "results": _results}[options.what](options.profile, root, states)
+    show = {"announce": _announce, "status": _status, "results": _results}[options.what]
+    show(options.profile, root, stage_states(root, sweep))
     return 0
+
+
+def _check_pool(profile: str, sweep: Sweep) -> None:
+    pairs = _parameters(profile, "04_generate_synthetic").pairs
+    if max(sweep.counts) > pairs:
+        raise ParameterError(
+            f"params/{profile}/sweep.yaml asks for {max(sweep.counts)} synthetic pairs, but "
+            f"04_generate_synthetic.yaml samples {pairs}; raise pairs or lower counts"
+        )
+
+
+def _refuse_others(others: dict[Path, str], force: bool) -> bool:
+    """Print what would be overwritten and return True; with ``force`` give it up instead."""
+    for folder, sentence in others.items():
+        if force:
+            (folder / artifacts.RUN_FILE).unlink()
+        else:
+            print(f"error: {sentence}", file=sys.stderr)
+    if others and not force:
+        print("error: 'make reproduce FORCE=1' makes these stages again, in place", file=sys.stderr)
+    return bool(others) and not force
 
 
 def _announce(profile: str, root: Path, states: list[tuple[str, str, str]]) -> None:

@@ -75,6 +75,20 @@ def test_sixteen_bits_use_the_window_of_the_training_frames(folder, classes):
     assert abs(int(frame.image[6, 0]) - 128) < 4
 
 
+def test_floats_keep_their_grey_levels(folder, classes):
+    for i in range(10):
+        grey = np.linspace(0.8, 1.1, 192, dtype=np.float32).reshape(12, 16)
+        (folder / f"images/f{i}.png").unlink()
+        tifffile.imwrite(folder / f"images/f{i}.tif", grey)
+    frame = next(read_folder(check_folder(folder, classes)))
+    assert (frame.image.min(), frame.image.max()) == (0, 255)
+
+
+def replace_f3(folder, pages):
+    (folder / "images/f3.png").unlink()
+    tifffile.imwrite(folder / "images/f3.tif", pages)
+
+
 FAULTS = {
     "mask of another size": (
         lambda f: save(f / "masks/f3.png", np.zeros((12, 15), np.uint8)),
@@ -131,6 +145,18 @@ FAULTS = {
             "name,sequence\n" + "\n".join(f"f{i},one" for i in range(10)))]
         + [(f / f"splits/{s}.txt").write_text(t) for s, t in {"train": "f0", "val": "f1", "test": "f2"}.items()],
         r"sequence one is in two splits",
+    ),
+    "stack of pages": (
+        lambda f: replace_f3(f, np.zeros((4, 12, 16), np.uint8)),
+        r"f3\.tif is a stack of 4 pages; save one file per frame",
+    ),
+    "not a number": (
+        lambda f: replace_f3(f, np.full((12, 16), np.nan, "f4")),
+        r"f3\.tif holds pixels that are no numbers",
+    ),
+    "no particle in a split": (
+        lambda f: [save(f / f"masks/f{i}.png", np.zeros((12, 16), np.uint8)) for i in range(10)],
+        r"no mask of the train split of .* holds a particle",
     ),
     "sequence missing": (
         lambda f: (f / "sequences.csv").write_text("name,sequence\nf0,a\n"),

@@ -54,6 +54,14 @@ def test_an_empty_split_is_named(tmp_path):
         found.split("tset")
 
 
+def test_more_frames_than_there_are_is_an_error(tmp_path):
+    found = write_frames(tmp_path, frames(), INFO)
+    assert len(found.first(2)) == 2
+    assert len(found.first(0)) == 4
+    with pytest.raises(ValueError, match=r"5 frames of .* are asked for, but there are 4"):
+        found.first(5)
+
+
 def test_a_missing_picture_is_named(tmp_path):
     found = write_frames(tmp_path, frames(), INFO)
     (tmp_path / "labels/train_1.png").unlink()

@@ -11,11 +11,9 @@ from xpci_utils import params, recipe
 
 NOTEBOOK = "99_count"
 CELLS = {
-    "setup": "import os, signal, time\nfrom xpci_utils import artifacts\nfrom xpci_utils.params import stage_model\n"
-    "known = set(globals())",
+    "setup": "import os, signal, time\nfrom xpci_utils import artifacts\nfrom xpci_utils.params import stage_model",
     "parameters": 'run_root = "runs/test"',
-    "begin": "parameters = stage_model('99_count').from_notebook(globals(), known)\n"
-    "stage = artifacts.begin(parameters)",
+    "begin": "parameters = stage_model('99_count').from_notebook(globals())\nstage = artifacts.begin(parameters)",
     "work": "if parameters.behave == 'fail':\n    raise RuntimeError('the beam is off')\n"
     "if parameters.behave == 'die':\n    os.kill(os.getpid(), signal.SIGKILL)\n"
     "if parameters.behave == 'late':\n    from xpci_utils.training import StoppedForTime\n"
@@ -63,6 +61,7 @@ def small_house(tmp_path, monkeypatch):
     write_notebook(tmp_path / "notebooks" / f"{NOTEBOOK}.ipynb", CELLS)
     (tmp_path / "xpci_utils/house").mkdir(parents=True)
     (tmp_path / "xpci_utils/house/walls.py").write_text('"""Walls."""\n\nHEIGHT = 3  # storeys\n')
+    (tmp_path / "xpci_utils/randomness.py").write_text("")
     monkeypatch.setenv("XPCI_ROOT", str(tmp_path))
     monkeypatch.setitem(params.STAGES, NOTEBOOK, Count)
     recipe.recipe_hash.cache_clear()

@@ -73,6 +73,39 @@ def test_a_damaged_folder_counts_as_unfinished(small_house, count_stage, damage)
     assert artifacts.begin(count_stage()).to_do
 
 
+def test_unfinished_work_of_the_same_identity_is_kept_and_of_another_removed(small_house, count_stage):
+    stage = artifacts.begin(count_stage())
+    for place in (stage.folder / "block_0.csv", stage.work / "checkpoint"):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text("half")
+    assert (artifacts.begin(count_stage()).folder / "block_0.csv").exists(), "the same stage goes on"
+    stage = artifacts.begin(count_stage(count=9))
+    assert not (stage.folder / "block_0.csv").exists()
+    assert not stage.work.exists()
+
+
+def test_force_starts_from_an_empty_folder(small_house, count_stage):
+    stage = finish(count_stage())
+    (stage.folder / "left_over.png").write_text("old")
+    again = artifacts.begin(count_stage(force=True))
+    assert again.to_do
+    assert sorted(path.name for path in again.folder.iterdir()) == [".identity", ".lock"]
+
+
+def test_files_that_no_stage_wrote_are_never_removed(small_house, count_stage):
+    folder = small_house / "my_data"
+    folder.mkdir()
+    (folder / "precious.txt").write_text("measured in 2019")
+    with pytest.raises(artifacts.StageError, match=r"holds files that no stage wrote \(precious\.txt"):
+        artifacts.begin(count_stage(output_folder="my_data", force=True))
+    assert (folder / "precious.txt").read_text() == "measured in 2019"
+
+
+def test_a_kernel_may_begin_its_own_stage_again(small_house, count_stage):
+    artifacts.begin(count_stage())
+    assert artifacts.begin(count_stage()).to_do
+
+
 def test_an_unfinished_input_is_named(small_house, count_stage):
     with pytest.raises(artifacts.StageError, match=r"runs/quick/frames is not finished, and 99_count reads it"):
         artifacts.begin(count_stage(reads="frames"))

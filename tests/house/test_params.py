@@ -1,7 +1,5 @@
 """Parameters: one source, refused before anything runs, with a cure in the message."""
 
-import itertools
-
 import pytest
 import yaml
 
@@ -92,12 +90,23 @@ def test_a_folder_source_needs_a_folder():
         PrepareFrames.checked({"source": "folder"})
 
 
+def in_notebook(*cells, **later):
+    """Globals of a notebook after ``cells`` and the cell that checks, with what later cells of an earlier run left."""
+    namespace = {"In": ["", "import numpy as np\nknown = np.pi", *cells, "parameters = check()"], **later}
+    for cell in cells:
+        exec(cell, namespace)
+    return namespace
+
+
 def test_names_in_a_notebook_that_are_no_parameters_are_refused():
-    namespace = {"np": itertools, "old": 1, "_hidden": 2, "cell": "emcad__r0040__none__n00000__mix__s0", "stepz": 3}
     with pytest.raises(ParameterError, match="stepz is not a parameter; did you mean 'steps'"):
-        TrainSegmentation.from_notebook(namespace, known={"old"})
-    namespace.pop("stepz")
-    assert TrainSegmentation.from_notebook(namespace, known={"old"}).cell == namespace["cell"]
+        TrainSegmentation.from_notebook(in_notebook("steps = 3  # fine", "# Parameters\nstepz = 4"))
+
+
+def test_a_notebook_can_be_run_again_in_the_same_kernel():
+    namespace = in_notebook("steps = 3\nbf16 = True", "steps = 5", frames=object(), history=[1], number=3)
+    found = TrainSegmentation.from_notebook(namespace)
+    assert (found.steps, found.bf16) == (5, True)
 
 
 def test_sweep_faults():

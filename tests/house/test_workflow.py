@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from xpci_utils import artifacts, grid, paths, workflow
-from xpci_utils.params import Sweep
+from xpci_utils import artifacts, grid, paths, profiles, workflow
+from xpci_utils.params import PrepareFrames, Sweep
 
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 
@@ -44,6 +44,44 @@ def test_a_recipe_changes_with_parameters_and_not_with_the_place():
     recipe = workflow.notebook_recipe("quick", "03_adapt_sam")
     assert recipe == workflow.notebook_recipe("quick", "03_adapt_sam", run_root="elsewhere")
     assert recipe != workflow.notebook_recipe("quick", "03_adapt_sam", steps=7)
+
+
+def test_a_result_of_other_parameters_is_named_and_given_up_only_by_force(tmp_path, capsys):
+    values = {**profiles.profile_values("smoke", "01_prepare_frames"), "run_root": str(tmp_path), "seed": 7}
+    stage = artifacts.begin(PrepareFrames(**values))
+    for name in PrepareFrames.products:
+        (stage.folder / name).mkdir() if "." not in name else (stage.folder / name).write_text("x")
+        if "." not in name:
+            (stage.folder / name / "a.png").write_text("x")
+    stage.finish()
+    sweep = Sweep.from_yaml("params/smoke/sweep.yaml")
+    others = workflow.other_results("smoke", tmp_path, sweep, {})
+    assert list(others) == [tmp_path / "frames"]
+    assert "seed: 7 -> 0" in others[tmp_path / "frames"]
+    assert workflow._refuse_others(others, force=False)
+    assert "FORCE=1" in capsys.readouterr().err
+    assert artifacts.read_run(tmp_path / "frames")
+    assert not workflow._refuse_others(others, force=True)
+    assert artifacts.read_run(tmp_path / "frames") is None
+
+
+def test_every_folder_of_a_sweep_is_the_place_of_its_parameters():
+    root = paths.root() / "runs/quick"
+    for folder in grid.stage_folders(Sweep()):
+        assert workflow.stage_parameters("quick", folder, root, {}).folder == root / folder
+
+
+def test_content_of_a_users_folder_counts_not_its_spelling(tmp_path, monkeypatch):
+    for kind in ("images", "masks"):
+        (tmp_path / "mine" / kind).mkdir(parents=True)
+        (tmp_path / "mine" / kind / "a.png").write_bytes(b"1")
+    (tmp_path / "mine/classes.yaml").write_text("classes: []")
+    monkeypatch.setenv("XPCI_ROOT", str(tmp_path))
+    relative, absolute = (PrepareFrames(source="folder", source_folder=f) for f in ("mine", str(tmp_path / "mine")))
+    before = relative.hashed()
+    assert before == absolute.hashed()
+    (tmp_path / "mine/masks/a.png").write_bytes(b"2")
+    assert relative.hashed() != before
 
 
 def test_status_tells_done_failed_and_to_do(small_house, count_stage):

@@ -52,8 +52,7 @@ class TestForm:
 def test_a_stage_checks_its_parameters_first_and_finishes_last(name):
     code = [source(cell) for cell in cells(paths.root() / "notebooks" / f"{name}.ipynb", "code")]
     tags = [cell["metadata"].get("tags", []) for cell in cells(paths.root() / "notebooks" / f"{name}.ipynb", "code")]
-    assert "known = set(globals())" in code[0]
     assert "parameters" in tags[1]
-    assert f"{STAGES[name].__name__}.from_notebook(globals(), known)" in code[2]
+    assert f"{STAGES[name].__name__}.from_notebook(globals())" in code[2]
     assert "artifacts.begin(parameters)" in code[2]
     assert "stage.finish(" in code[-1]

@@ -35,13 +35,13 @@ def test_the_loss_falls(folder):
 
 
 def test_the_denoiser_beats_the_wiener_filter_on_held_out_frames():
-    """The best linear guess of the noise knows the training frames' mean and power spectrum, and nothing else."""
+    """In every quartile of t; the best linear guess knows the training frames' mean and power spectrum, no more."""
     found = metrics("ddpm")
     error = found["eps_error"]
     print(f"\neps error, held-out frames: {error}")
     share = found["foreground_share"]
     print(f"foreground share: samples {share['samples']:.3f}, annotated frames {share['frames']:.3f}")
-    assert error["held_out"] < error["wiener"]
+    assert all(ours < linear for ours, linear in zip(error["held_out"], error["wiener"], strict=True))
 
 
 @pytest.mark.parametrize("labeller", SWEEP.labellers)

@@ -21,7 +21,7 @@ from xpci_utils import artifacts
 from xpci_utils.diffusion.denoiser import Denoiser
 from xpci_utils.diffusion.sampling import SAMPLERS, sample_pairs
 from xpci_utils.frames.frameset import write_png
-from xpci_utils.training import watched
+from xpci_utils.training import StoppedForTime, time_is_over, watched
 
 ANY_NEIGHBOUR = np.ones((3, 3), dtype=bool)
 
@@ -149,6 +149,8 @@ def write_pool(
     for start, table in tqdm(own, desc="pairs", unit="block", disable=not watched()):
         members = list(range(start, min(start + settings.block, count)))
         if not is_done(table, members):
+            if time_is_over():
+                raise StoppedForTime(f"sampling stopped for time before pair {start} of {count}; run it again to go on")
             write_block(folder, table, denoiser, members, settings)
     join_tables(folder, tables, count)
     return folder

@@ -203,6 +203,8 @@ def train_denoiser(
         evaluate_at=settings.evaluate_at(),
         description="denoiser",
     )
+    if not choice.step:
+        raise RuntimeError("the denoiser diverged: no evaluation gave a finite loss; choose a lower learning_rate")
     chosen = load_denoiser(work / BEST)
     save_denoiser(folder / WEIGHTS, chosen, {**choice.state_dict(), "settings": asdict(settings)})
     return chosen

@@ -60,7 +60,7 @@ class Wiener(nn.Module):
         self.mean.copy_(pairs.mean((0, 2, 3))[:, None, None])
         modes = self.transform(pairs - self.mean).double()
         products = torch.einsum("nchw,ndhw->cdhw", modes, modes) / len(pairs)
-        bins = radial_bins(*pairs.shape[-2:])
+        bins = radial_bins(*pairs.shape[-2:]).to(self.mean.device)
         counts = torch.bincount(bins.flatten())
         channels = range(len(self.mean))
         spectrum = torch.stack(

@@ -10,19 +10,22 @@ Without ``splits`` whole sequences are dealt out: about a fifth to test and a te
 """
 
 import csv
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import tifffile
 from PIL import Image, UnidentifiedImageError
 
 from xpci_utils import paths
 from xpci_utils.frames.classes import FrameClass
-from xpci_utils.frames.frameset import SPLITS, Frame
+from xpci_utils.frames.frameset import SPLITS, Frame, binary_mask
 from xpci_utils.frames.pad import IGNORE
 from xpci_utils.randomness import numpy_rng
 
+UNREADABLE = (UnidentifiedImageError, OSError, Image.DecompressionBombError, SyntaxError)
 SUFFIXES = (".png", ".tif", ".tiff")
 
 
@@ -46,11 +49,16 @@ def check_folder(folder: str | Path, classes: list[FrameClass], seed: int = 0) -
     folder = paths.resolve(folder)
     images, masks = (_files(folder / kind) for kind in ("images", "masks"))
     _match(images, masks, folder)
-    shape = None
+    shape, has_particles = None, {}
     for name in images:
-        shape = _check_pair(images[name], masks[name], classes, shape)
+        shape, has_particles[name] = _check_pair(images[name], masks[name], classes, shape)
     sequences = _sequences(folder, images)
     splits = _splits(folder, images, sequences, seed)
+    for split in SPLITS:
+        if not any(has_particles[name] for name, own in splits.items() if own == split):
+            raise FolderError(
+                f"no mask of the {split} split of {paths.display(folder)} holds a particle; add such frames"
+            )
     window = _window([images[name] for name, split in splits.items() if split == "train"])
     return AnnotatedFolder(images, masks, splits, sequences, window)
 
@@ -66,8 +74,10 @@ def read_folder(found: AnnotatedFolder) -> Iterator[Frame]:
 
 
 def read_grey(path: Path) -> np.ndarray:
-    """A grey image [H, W] of 8 or 16 bit; colour is accepted when its three channels are equal."""
+    """A grey image [H, W] of 8 or 16 bit or of floats; colour is accepted when its three channels are equal."""
     pixels = _open(path)
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        raise FolderError(f"{path} holds pixels that are no numbers (NaN or infinite); export it again without them")
     if pixels.ndim == 3 and all(np.array_equal(pixels[..., 0], pixels[..., c]) for c in (1, 2)):
         pixels = pixels[..., 0]
     if pixels.ndim != 2:
@@ -85,10 +95,20 @@ def read_indices(path: Path) -> np.ndarray:
 
 def _open(path: Path, keep_palette: bool = False) -> np.ndarray:
     try:
+        if path.suffix.lower() != ".png" and (pages := _pages(path)) > 1:
+            raise FolderError(f"{path} is a stack of {pages} pages; save one file per frame")
         with Image.open(path) as picture:
             return np.array(picture.convert("L") if picture.mode in ("P", "1") and not keep_palette else picture)
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError, SyntaxError) as error:
+    except (*UNREADABLE, tifffile.TiffFileError) as error:
         raise FolderError(f"{path} cannot be read as an image ({error}); export it again") from None
+
+
+def _pages(path: Path) -> int:
+    """Frames in a TIFF file: some writers put a whole stack behind one page header, which Pillow reads as one."""
+    with tifffile.TiffFile(path) as file:
+        series = file.series[0]
+        leading = series.shape[:-3] if series.axes.endswith("YXS") else series.shape[:-2]
+        return len(file.series) * math.prod(leading)
 
 
 def _files(folder: Path) -> dict[str, Path]:
@@ -114,7 +134,8 @@ def _match(images: dict[str, Path], masks: dict[str, Path], folder: Path) -> Non
             raise FolderError(f"{masks[name]} has no image; add {folder / 'images' / name}.png or remove the mask")
 
 
-def _check_pair(image: Path, mask: Path, classes: list[FrameClass], shape: tuple | None) -> tuple:
+def _check_pair(image: Path, mask: Path, classes: list[FrameClass], shape: tuple | None) -> tuple[tuple, bool]:
+    """(size of the frame, whether its mask holds a particle)."""
     grey, labels = read_grey(image), read_indices(mask)
     if labels.shape != grey.shape:
         raise FolderError(f"{mask} is {_size(labels)}, its image {_size(grey)}; export the mask at the image's size")
@@ -126,7 +147,7 @@ def _check_pair(image: Path, mask: Path, classes: list[FrameClass], shape: tuple
             f"{mask} holds class index {unknown[0]}, but the classes file ends at {len(classes) - 1}; "
             "add the class to it or correct the mask"
         )
-    return grey.shape
+    return grey.shape, bool(binary_mask(labels).any())
 
 
 def _size(array: np.ndarray) -> str:
@@ -191,4 +212,5 @@ def _window(training_images: list[Path]) -> tuple[float, float]:
     if all(array.dtype == np.uint8 for array in arrays):
         return 0.0, 255.0
     low, high = np.percentile(np.concatenate([array.ravel()[::7] for array in arrays]), [0.1, 99.9])
-    return float(low), float(max(high, low + 1))
+    smallest = 1.0 if all(array.dtype.kind in "iu" for array in arrays) else 1e-6
+    return float(low), float(max(high, low + smallest))

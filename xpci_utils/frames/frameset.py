@@ -84,7 +84,9 @@ class FrameSet:
         return FrameSet(self.folder, self.info, rows)
 
     def first(self, count: int) -> FrameSet:
-        """The first ``count`` frames (0: all), for runs with fewer annotations."""
+        """The first ``count`` frames (0: all), for runs with fewer annotations; ValueError if there are fewer."""
+        if count > len(self):
+            raise ValueError(f"{count} frames of {paths.display(self.folder)} are asked for, but there are {len(self)}")
         return FrameSet(self.folder, self.info, self.rows[: count or None])
 
     @property

@@ -43,7 +43,7 @@ def labellers(results: Results) -> str:
     small = "reduced networks" if results.reduced else "networks of the published size"
     sentences = [
         f"Semantic segmentation performance of adapted SAM in different configurations ({small}), "
-        f"on {test_frames(results)}, prompted by the binary mask of the reference.",
+        f"on {test_frames(results)}; the prompt, where there is one, is the binary mask of the reference.",
         "SAM-t and SAM-b name the positions of the paper's two variants; what stands there is in the second column."
         if results.reduced
         else "",

@@ -16,7 +16,7 @@ from xpci_utils.frames.frameset import read_png, write_png
 from xpci_utils.sam.adaptation import LABELLER_FILE
 from xpci_utils.sam.checkpoints import load_labeller
 from xpci_utils.sam.model import SemanticSam
-from xpci_utils.training import dihedral, set_threads, watched
+from xpci_utils.training import StoppedForTime, dihedral, set_threads, time_is_over, watched
 from xpci_utils.training.symmetries import symmetries_of
 
 BLOCK = 16  # pairs predicted together; fixed blocks give every pair the same bits whenever the work is resumed
@@ -135,6 +135,8 @@ def label_pool(
     for start in tqdm(range(0, len(names), BLOCK), desc="labels", unit="block", disable=not watched()):
         block = names[start : start + BLOCK]
         if not all(name in done for name in block):
+            if time_is_over():
+                raise StoppedForTime(f"labelling stopped for time before pair {start}; run it again to go on")
             rows = _label_block(model, pairs, block, folder, symmetries, restrict_to_mask)
             for row in rows:
                 artifacts.append_jsonl(progress, row)

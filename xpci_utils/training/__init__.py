@@ -14,6 +14,7 @@ __getattr__, __dir__ = attach(
         "set_lr": "loop",
         "set_threads": "loop",
         "symmetries_of": "symmetries",
+        "time_is_over": "loop",
         "watched": "loop",
     },
 )

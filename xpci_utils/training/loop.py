@@ -18,6 +18,7 @@ from xpci_utils import artifacts
 from xpci_utils.training.storage import load_tensors, save_tensors
 
 CHECKPOINT = "checkpoint.safetensors"
+CHECKPOINT_SECONDS = float(os.environ.get("XPCI_CHECKPOINT_SECONDS", "30"))  # least time between two checkpoints
 
 
 class StoppedForTime(RuntimeError):
@@ -51,7 +52,7 @@ def run_steps(
     log_every: int = 50,
     evaluate: Callable[[int], dict] | None = None,
     evaluate_at: Iterable[int] = (),
-    checkpoint_seconds: float = 30.0,
+    checkpoint_seconds: float | None = None,
     description: str = "training",
 ) -> None:
     """Run ``update(step)`` for steps 0..steps-1, going on from the checkpoint in ``work`` if it fits.
@@ -63,9 +64,9 @@ def run_steps(
     start = _restore(state, work, identity, history)
     evaluate_at, sums, count = set(evaluate_at), defaultdict(float), 0
     records = artifacts.read_jsonl(history)
+    pause = CHECKPOINT_SECONDS if checkpoint_seconds is None else checkpoint_seconds
     saved = time.monotonic()
     began = saved - (records[-1]["seconds"] if records else 0)
-    deadline = float(os.environ.get("XPCI_DEADLINE", "inf"))
     bar = tqdm(range(start, steps), initial=start, total=steps, desc=description, disable=not watched())
     for step in bar:
         scalars, count, done = update(step), count + 1, step + 1
@@ -78,12 +79,17 @@ def run_steps(
             artifacts.append_jsonl(history, record)
             bar.set_postfix({k: f"{v:.4g}" for k, v in record.items() if k in sums})
             sums, count = defaultdict(float), 0
-            if time.monotonic() - saved > checkpoint_seconds or done == steps:
+            if time.monotonic() - saved > pause or done == steps:
                 _save(state, work, identity, done)
                 saved = time.monotonic()
-            if time.time() > deadline and done < steps:
+            if done < steps and time_is_over():
                 _save(state, work, identity, done)
                 raise StoppedForTime(f"{description} stopped for time at step {done} of {steps}; run it again to go on")
+
+
+def time_is_over() -> bool:
+    """Whether this process has used up its time (``XPCI_DEADLINE``, Unix seconds; none without it)."""
+    return time.time() > float(os.environ.get("XPCI_DEADLINE", "inf"))
 
 
 def watched() -> bool:
@@ -150,6 +156,7 @@ def _unpack(part, tensors: dict[str, torch.Tensor], values: dict) -> None:
         part.load_state_dict({"state": dict(slots), "param_groups": part.state_dict()["param_groups"]})
         return
     counts = {key.removesuffix("/count"): n for key, n in values.items() if key.endswith("/count")}
-    lists = {key: [tensors.pop(f"{key}/{i}") for i in range(n)] for key, n in counts.items()}
+    now = part.state_dict()  # where the lists of an average live: diffusers' EMAModel takes tensors as they come
+    lists = {key: [tensors.pop(f"{key}/{i}").to(now[key][i].device) for i in range(n)] for key, n in counts.items()}
     plain = {key: value for key, value in values.items() if not key.endswith("/count")}
     part.load_state_dict({**tensors, **plain, **lists})
