@@ -16,6 +16,7 @@ __getattr__, __dir__ = attach(
         "foreground_shares": "baselines",
         "html_table": "html",
         "overlay": "style",
+        "published_differences": "differences",
         "read_published": "tables",
         "read_results": "results",
         "save_figure": "style",

@@ -10,6 +10,7 @@ from xpci_utils.artifacts import atomic_path
 from xpci_utils.report import captions
 from xpci_utils.report.baselines import compare_baselines
 from xpci_utils.report.claims import caution, compare_claims
+from xpci_utils.report.differences import published_differences
 from xpci_utils.report.results import Results
 from xpci_utils.report.tables import Table
 
@@ -63,6 +64,8 @@ def write_page(results: Results, tables: list[Table], folder: str | Path) -> Pat
         *(_table(table) for table in tables),
         '<h2 id="figures">Figures</h2>',
         *(_figure(name, caption) for name, caption in captions.figures(results).items()),
+        '<h2 id="differences">Settings that differ from the published ones</h2>',
+        html_table(published_differences(results), "text"),
         '<h2 id="provenance">Parameters and provenance</h2>',
         *_provenance(results),
     ]
@@ -96,7 +99,7 @@ def _page(body: str) -> str:
 
 
 def _navigation() -> str:
-    links = ("claims", "baselines", "tables", "figures", "provenance")
+    links = ("claims", "baselines", "tables", "figures", "differences", "provenance")
     return "<nav>" + "".join(f'<a href="#{name}">{name.capitalize()}</a>' for name in links) + "</nav>"
 
 
