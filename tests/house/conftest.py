@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 from pydantic import Field
 
-from xpci_utils import params, recipe
+from xpci_utils import artifacts, params, recipe
 
 NOTEBOOK = "99_count"
 CELLS = {
@@ -67,6 +67,9 @@ def small_house(tmp_path, monkeypatch):
     recipe.recipe_hash.cache_clear()
     yield tmp_path
     recipe.recipe_hash.cache_clear()
+    for lock in artifacts._HELD.values():
+        lock.close()
+    artifacts._HELD.clear()
 
 
 @pytest.fixture
