@@ -8,8 +8,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from xpci_utils import artifacts, paths
+from xpci_utils.params import STAGES
 
 PAPERMILL = Path(sys.executable).with_name("papermill")
 
@@ -58,11 +60,11 @@ def test_plain_papermill_gives_the_same_weights_as_the_grid(smoke_grid, tmp_path
     assert artifacts.read_run(root / "ddpm")["identity"] == artifacts.read_run(smoke_grid.root / "ddpm")["identity"]
 
 
-def test_an_unknown_parameter_stops_plain_papermill(tmp_path):
-    for notebook, wrong in [("01_prepare_frames", "hight"), ("05_train_segmentation", "batchsize")]:
-        command = [PAPERMILL, paths.root() / f"notebooks/{notebook}.ipynb", tmp_path / "out.ipynb"]
-        command += ["-p", wrong, "3", "-p", "run_root", tmp_path / "run"]
-        done = subprocess.run([*map(str, command)], cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode != 0
-        assert f"{wrong} is not a parameter; did you mean" in done.stderr
+@pytest.mark.parametrize("notebook", STAGES)
+def test_an_unknown_parameter_stops_plain_papermill(tmp_path, notebook):
+    command = [PAPERMILL, paths.root() / f"notebooks/{notebook}.ipynb", tmp_path / "out.ipynb"]
+    command += ["-p", "thread", "3", "-p", "run_root", tmp_path / "run"]
+    done = subprocess.run([*map(str, command)], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "thread is not a parameter; did you mean 'threads'" in done.stderr
     assert not (tmp_path / "run").exists()
