@@ -254,7 +254,7 @@ class TrainSegmentation(StageParameters):
     size: Literal["quick", "laptop", "paper"] = Field("quick", description="size of the network")
     pretrained: bool = Field(False, description="start from ImageNet weights where timm has them")
     mixing: Literal["half", "concat"] = Field("half", description="batches half synthetic, or one shuffled set")
-    steps: int = Field(300, ge=1, description="optimiser steps; ignored when epochs > 0")
+    steps: int = Field(450, ge=1, description="optimiser steps; ignored when epochs > 0")
     epochs: int = Field(0, ge=0, description="passes over the training set; 0: use steps")
     batch_size: int = Field(8, ge=1, description="frames per optimiser step")
     learning_rate: float = Field(6e-3, gt=0, description="AdamW learning rate, decayed by (1 - t/n)^0.9")
