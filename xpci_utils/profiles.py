@@ -93,7 +93,7 @@ PROFILES: dict[str, dict[str, dict]] = {
         "01_prepare_frames": {"source": "folder", "source_folder": "data/my_frames", "pixel_size_um": 1.0, "tile": 64},
         "04_generate_synthetic": {"pairs": 400},
         "05_train_segmentation": {"cell": "emcad__r0000__vit_b__n00400__mix__s0"},
-        "sweep": {"annotated": 0, "counts": [0, 100, 200, 400]},
+        "sweep": {"annotated": 0, "counts": [0, 400]},
     },
 }
 
