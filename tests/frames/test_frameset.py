@@ -56,10 +56,10 @@ def test_an_empty_split_is_named(tmp_path):
 
 def test_more_frames_than_there_are_is_an_error(tmp_path):
     found = write_frames(tmp_path, frames(), INFO)
-    assert len(found.first(2)) == 2
-    assert len(found.first(0)) == 4
+    assert found.first(2).names == found.take(2).names == found.names[:2]
+    assert len(found.take(0)) == len(found.first(5)) == 4
     with pytest.raises(ValueError, match=r"5 frames of .* are asked for, but there are 4"):
-        found.first(5)
+        found.take(5)
 
 
 def test_a_missing_picture_is_named(tmp_path):

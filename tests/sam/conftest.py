@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 
 from xpci_utils.frames import Frame, write_frames
 
@@ -10,12 +9,8 @@ COLOURS = ["#000000", "#cc3311", "#0077bb", "#009988"]
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
-    """Bits depend on the number of threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def every_test_on_one_thread(one_thread):
+    """All tests of this folder compare bits."""
 
 
 def disc_frame(index: int, split: str, side: int = 32) -> Frame:

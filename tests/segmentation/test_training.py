@@ -10,13 +10,7 @@ from xpci_utils.frames.frameset import write_png
 from xpci_utils.segmentation import BACKBONES, build_network, predict, synthetic_examples, train_network, training_steps
 from xpci_utils.segmentation.training import Batches, BestWeights
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def options(folder, **changes):

@@ -84,10 +84,14 @@ class FrameSet:
         return FrameSet(self.folder, self.info, rows)
 
     def first(self, count: int) -> FrameSet:
-        """The first ``count`` frames (0: all), for runs with fewer annotations; ValueError if there are fewer."""
+        """The first frames by index, at most ``count``: for pictures."""
+        return FrameSet(self.folder, self.info, self.rows[:count])
+
+    def take(self, count: int) -> FrameSet:
+        """Exactly the first ``count`` frames (0: all), to train on fewer annotations; ValueError if there are fewer."""
         if count > len(self):
             raise ValueError(f"{count} frames of {paths.display(self.folder)} are asked for, but there are {len(self)}")
-        return FrameSet(self.folder, self.info, self.rows[: count or None])
+        return self.first(count or len(self))
 
     @property
     def names(self) -> list[str]:

@@ -58,15 +58,9 @@ def build_figures(results: Results) -> dict[str, Figure]:
     return figures
 
 
-def _first_test_frames(results: Results, count: int) -> FrameSet:
-    """The first test frames by index, never picked; all of them if there are fewer."""
-    frames = results.frames.split("test")
-    return frames.first(min(count, len(frames)))
-
-
 def pseudo_annotations(results: Results, count: int = 5) -> Figure:
     """Figure 3: test frames, the labeller's annotation of them, and the reference; the first ``count`` by index."""
-    frames = _first_test_frames(results, count)
+    frames = results.frames.split("test").first(count)
     predicted = [_prediction(results, f"sam/{results.labeller}__s0", name) for name in frames.names]
     rows = [
         (f"{results.source_word} frame", [frame.image for frame in frames], False),
@@ -102,7 +96,7 @@ def annotated_and_synthetic(results: Results, count: int = 5) -> Figure:
 
 def predictions(results: Results, count: int = 5) -> Figure:
     """Test frames, reference, and what each backbone makes of them, trained with most synthetic images first found."""
-    frames = _first_test_frames(results, count)
+    frames = results.frames.split("test").first(count)
     rows = [
         (f"{results.source_word} frame", [frame.image for frame in frames], False),
         ("reference", [frame.labels for frame in frames], True),

@@ -3,10 +3,10 @@
 import torch
 from torch import nn
 
+from xpci_utils.grid import BACKBONES
 from xpci_utils.randomness import seed_of
 from xpci_utils.segmentation.sizes import padded_size
 
-BACKBONES = ("transunet", "swin_unetr", "emcad")
 SIZES = ("paper", "laptop", "quick")
 
 
