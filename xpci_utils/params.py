@@ -135,7 +135,7 @@ class TrainDdpm(SeededParameters):
     rooms = ("diffusion", "frames", "training")
     products = ("denoiser_ema.safetensors", "history.jsonl", "metrics.json", "samples")
 
-    size: Literal["quick", "laptop", "paper"] = Field("quick", description="size of the denoiser")
+    size: Literal["quick", "paper"] = Field("quick", description="size of the denoiser; laptop trains quick longer")
     prediction: Literal["eps", "v"] = Field("v", description="target; paper: eps; v in reduced sizes: Wiener skip")
     diffusion_steps: int = Field(4000, ge=2, description="T, forward steps of the cosine schedule")
     steps: int = Field(1200, ge=1, description="optimiser steps")

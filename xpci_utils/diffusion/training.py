@@ -30,7 +30,6 @@ from xpci_utils.training import load_tensors, run_steps
 from xpci_utils.training.loop import set_lr
 
 WEIGHTS = "denoiser_ema.safetensors"
-BEST = "best.safetensors"
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,7 @@ def make_evaluate(
 ) -> Callable[[int], dict]:
     """Judge the EMA weights: hybrid loss and eps error on validation pairs, a sheet of samples, their foreground share.
 
-    The weights with the lowest validation loss so far are kept in `work`.
+    All judged weights are kept below `work` until the stage is finished.
     """
 
     def evaluate(step: int) -> dict:
@@ -140,14 +139,19 @@ def make_evaluate(
         record = {"val_loss": loss.total.mean().item(), "val_vlb": loss.vlb.mean().item()}
         quartiles = by_quartile(errors, t, len(averaged.schedule))
         record |= {f"val_eps_q{q + 1}": quartiles[q] for q in range(QUARTILES)}
+        save_denoiser(judged(work, step), averaged, {"loss": record["val_loss"], "step": step})
         if record["val_loss"] < choice.loss:
             choice.loss, choice.step = record["val_loss"], step
-            save_denoiser(work / BEST, averaged, choice.state_dict())
         if settings.preview_pairs:
             record["foreground_share"] = preview(averaged, settings, folder / "samples" / f"step_{step:06d}.png")
         return record
 
     return evaluate
+
+
+def judged(work: Path, step: int) -> Path:
+    """Where the EMA weights lie that were judged after `step` steps."""
+    return work / "judged" / f"step_{step:06d}.safetensors"
 
 
 def preview(denoiser: Denoiser, settings: TrainingSettings, path: Path) -> float:
@@ -205,7 +209,7 @@ def train_denoiser(
     )
     if not choice.step:
         raise RuntimeError("the denoiser diverged: no evaluation gave a finite loss; choose a lower learning_rate")
-    chosen = load_denoiser(work / BEST)
+    chosen = load_denoiser(judged(work, choice.step))
     save_denoiser(folder / WEIGHTS, chosen, {**choice.state_dict(), "settings": asdict(settings)})
     return chosen
 
