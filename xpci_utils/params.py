@@ -253,6 +253,7 @@ class TrainSegmentation(StageParameters):
     cell: str = Field("emcad__r0040__vit_b__n00200__mix__s0", description="which cell of the grid; its seed is its own")
     size: Literal["quick", "laptop", "paper"] = Field("quick", description="size of the network")
     pretrained: bool = Field(False, description="start from ImageNet weights where timm has them")
+    loss: Literal["published", "common"] = Field("published", description="the network's own, or CE + Dice for all")
     mixing: Literal["half", "concat"] = Field("half", description="batches half synthetic, or one shuffled set")
     steps: int = Field(450, ge=1, description="optimiser steps; ignored when epochs > 0")
     epochs: int = Field(0, ge=0, description="passes over the training set; 0: use steps")

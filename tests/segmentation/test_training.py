@@ -8,7 +8,7 @@ from xpci_utils import artifacts
 from xpci_utils.evaluation import foreground_dice
 from xpci_utils.frames.frameset import write_png
 from xpci_utils.segmentation import BACKBONES, build_network, predict, synthetic_examples, train_network, training_steps
-from xpci_utils.segmentation.training import Batches, BestWeights
+from xpci_utils.segmentation.training import Batches, BestWeights, loss_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -131,6 +131,25 @@ def test_evaluations_are_equally_spaced_and_the_best_is_kept(frames, examples, t
     best.load_into(network)
     assert any(not torch.equal(tensor, last[name]) for name, tensor in network.state_dict().items())
     BestWeights().load_into(network)  # no score at all: the network stays as it is
+
+
+def test_the_common_loss_is_the_same_function_of_every_prediction(examples):
+    """Cross-entropy + Dice of the prediction alone: EMCAD's side outputs take no part in it."""
+    images = torch.from_numpy(np.stack([image for image, _ in examples[:2]]))[:, None].float() / 127.5 - 1
+    labels = torch.from_numpy(np.stack([labels for _, labels in examples[:2]]))
+    for name in BACKBONES:
+        network = build_network(name, 10, size="quick", image_size=64).eval()
+        p, known = network(images).softmax(1).double(), labels != 255
+        t = torch.nn.functional.one_hot(labels.long() * known, 10).movedim(-1, 1) * known[:, None]
+        p = p * known[:, None]
+        dice = 2 * (p * t).sum((2, 3)) / (p.square().sum((2, 3)) + t.sum((2, 3)) + 1e-5)
+        cross_entropy = -(p.clamp(min=1e-12).log() * t).sum() / known.sum()
+        expected = (cross_entropy + 1 - dice.mean()).item()
+        assert loss_of(network, images, labels, "common").item() == pytest.approx(expected, rel=1e-4)
+        published = loss_of(network, images, labels, "published").item()
+        assert (published == pytest.approx(expected, rel=1e-3)) == (name == "swin_unetr")
+    with pytest.raises(ValueError, match="choose published or common"):
+        loss_of(network, images, labels, "focal")
 
 
 @pytest.mark.parametrize(("name", "steps"), [("transunet", 350), ("swin_unetr", 300), ("emcad", 250)])
