@@ -168,6 +168,7 @@ class AdaptSam(SeededParameters):
 
     labeller: str = Field("vit_b", description="vit_b or vit_t, with '-noprompt' to leave the mask prompt out")
     size: Literal["quick", "laptop", "paper"] = Field("quick", description="size of both SAM variants")
+    weights: Literal["random", "official"] = Field("random", description="first weights; official: size paper only")
     trainable: Literal["all", "adapters+head", "adapters"] = Field("all", description="what is trained")
     prompt_scale: float = Field(10.0, gt=0, description="the mask prompt is +-this, as signed logits")
     unprompted: float = Field(0.7, ge=0, le=1, description="share of the steps, the first ones, without mask; paper: 0")
@@ -179,10 +180,16 @@ class AdaptSam(SeededParameters):
     dice: Literal["dice", "generalised"] = Field("dice", description="Dice term beside the cross-entropy")
     augmentation: Literal["symmetries", "affine"] = Field("affine", description="flips and turns, or any rotation")
     bf16: bool = Field(True, description="bfloat16 autocast")
-    weights_folder: str = Field("data/weights", description="where official weights lie or go; size paper only")
+    weights_folder: str = Field("data/weights", description="where official weights lie or go")
     tolerance_px: float = Field(2.0, gt=0, description="tolerance of the normalised surface Dice [px]")
 
     _labeller = field_validator("labeller")(lambda name: grid.parse_labeller(name) and name)
+
+    @model_validator(mode="after")
+    def _weights_fit(self) -> Self:
+        if self.weights == "official" and self.size != "paper":
+            raise ValueError(f"weights is 'official', which fit size 'paper' only, and size is {self.size!r}")
+        return self
 
     @property
     def place(self) -> str:
@@ -205,6 +212,11 @@ class GenerateSynthetic(SeededParameters):
         "sde-dpmsolver++", description="ddpm: the paper's"
     )
     sampling_steps: int = Field(20, ge=2, description="denoiser evaluations per pair; the paper: 250")
+    symmetries: bool = Field(False, description="labelling: average over the symmetries of the frame")
+    vote: Literal["pixel", "masked", "particle", "split"] = Field(
+        "pixel", description="labelling: who decides a class; the paper: each pixel"
+    )
+    min_confidence: float = Field(0.0, ge=0, lt=1, description="labelling: ignore particles that are less certain")
     min_component_px: int = Field(4, ge=1, description="smaller components are removed from the masks [px]")
     block_size: int = Field(25, ge=1, description="pairs sampled together; part of the result's last bits")
     bf16: bool = Field(True, description="bfloat16 autocast")
@@ -220,7 +232,7 @@ class GenerateSynthetic(SeededParameters):
 
     @property
     def products(self) -> tuple[str, ...]:
-        return ("labels.csv",) if self.labeller else ("images", "masks", "pairs.csv")
+        return ("labels.csv", "particles.csv") if self.labeller else ("images", "masks", "pairs.csv")
 
     @property
     def pairs_folder(self) -> Path:

@@ -1,12 +1,14 @@
 import csv
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from xpci_utils.frames import binary_mask
 from xpci_utils.frames.frameset import FrameSet, read_png, write_png
 from xpci_utils.sam import (
+    Naming,
     add_adapters,
     build_sam,
     label_pool,
@@ -14,6 +16,7 @@ from xpci_utils.sam import (
     particle_table,
     predict_frames,
     predict_scores,
+    regions_of,
     save_labeller,
     set_trainable,
     trivial_labels,
@@ -60,7 +63,7 @@ def test_every_pair_gets_a_label_map_and_a_row(pool):
         assert int(row["prompt_pixels"]) == mask.sum()
         assert float(row["named_background"]) == pytest.approx((labels[mask] == 0).mean(), abs=1e-4)
     assert sorted(path.name for path in (pool / "labels").glob("*")) == sorted(
-        ["labels.csv", *(row["name"] for row in rows)]
+        ["labels.csv", "particles.csv", *(row["name"] for row in rows)]
     )
 
 
@@ -87,7 +90,7 @@ def test_interrupted_labelling_goes_on_where_it_stopped(pool, monkeypatch):
 
 
 def test_labels_of_another_labeller_are_not_mixed_in(pool, monkeypatch):
-    identity = module._identity(pool / "labeller" / "adapters.safetensors", False, False)
+    identity = module._identity(pool / "labeller" / "adapters.safetensors", Naming())
     progress = pool / "progress.jsonl"
     assert module._done(progress, identity) == {}
     module.artifacts.append_jsonl(progress, {"name": "000000.png"})
@@ -96,11 +99,19 @@ def test_labels_of_another_labeller_are_not_mixed_in(pool, monkeypatch):
     assert len(module.artifacts.read_jsonl(progress)) == 1
 
 
-def test_labels_can_be_kept_inside_the_mask(pool):
-    label_pool(pool / "pairs", pool / "labeller", pool / "labels", restrict_to_mask=True)
-    for row in table(pool / "labels"):
-        labels, mask = read_png(pool / "labels" / row["name"]), read_png(pool / "pairs/masks" / row["name"]) > 0
-        assert (labels[~mask] == 0).all()
+def test_every_particle_has_a_row_that_fits_its_pixels(pool):
+    label_pool(pool / "pairs", pool / "labeller", pool / "labels", naming=Naming(vote="particle"))
+    particles = pd.read_csv(pool / "labels" / "particles.csv")
+    for name, rows in particles.groupby("name"):
+        labels, mask = read_png(pool / "labels" / name), read_png(pool / "pairs/masks" / name) > 0
+        regions = regions_of(mask)
+        assert list(rows.region) == list(range(1, regions.max() + 1))
+        assert list(rows.pixels) == list(np.bincount(regions.ravel())[1:])
+        for row in rows.itertuples():
+            assert set(labels[regions == row.region]) == {row[4]}  # one class per particle, that of the column "class"
+            assert row.purity == 1
+        np.testing.assert_allclose(rows.filter(regex="^p_").sum(axis=1), 1, atol=1e-4)
+        assert (rows.filter(regex="^p_").to_numpy().argmax(1) + 1 == rows["class"]).all()
 
 
 def test_an_empty_pool_or_missing_labeller_is_named(pool):

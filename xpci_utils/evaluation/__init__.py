@@ -15,6 +15,7 @@ __getattr__, __dir__ = attach(
         "foreground_dice": "per_frame",
         "micro_f1": "overlap",
         "pooled_confusion": "per_frame",
+        "score_labels": "per_frame",
         "summarise": "per_frame",
         "surface_dice_per_class": "surface",
     },

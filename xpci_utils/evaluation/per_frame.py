@@ -24,7 +24,7 @@ from xpci_utils.evaluation.overlap import (
 )
 from xpci_utils.evaluation.particles import evaluate_particles
 from xpci_utils.evaluation.surface import surface_dice_per_class
-from xpci_utils.frames import FrameSet
+from xpci_utils.frames import IGNORE, FrameSet
 
 Predictions = Mapping[str, np.ndarray] | Callable[[np.ndarray], np.ndarray]
 
@@ -104,9 +104,32 @@ def summarise(table: pd.DataFrame) -> dict[str, float | int | None]:
     return {name: None if np.isnan(value) else value for name, value in summary.items()}
 
 
+def score_labels(frames: FrameSet, labels: Mapping[str, np.ndarray]) -> dict[str, float | None]:
+    """Scores of label maps that may say "ignore" (255), as a labeller does that leaves out what it is not sure of.
+
+    ``labels`` maps a frame's name to uint8 [H, W]. ``dice_foreground`` and ``micro_f1`` count the pixels that are
+    labelled, and ``kept`` is their share of all particle pixels; a filter has to win more than it throws away.
+    """
+    confusions, kept, particles = [], 0, 0
+    for frame in frames:
+        found, known = labels[frame.name], (frame.labels != 0) & (frame.labels != IGNORE)
+        unsure = found == IGNORE
+        truth = np.where(unsure, IGNORE, frame.labels)
+        confusions.append(confusion_matrix(np.where(unsure, 0, found), truth, frames.num_classes))
+        kept, particles = kept + int((known & ~unsure).sum()), particles + int(known.sum())
+    return {
+        "dice_foreground": _mean_foreground_dice(confusions),
+        "micro_f1": f1(*foreground_counts(sum(confusions))),
+        "kept": kept / max(particles, 1),
+    }
+
+
 def foreground_dice(frames: FrameSet, predictions: Mapping[str, np.ndarray]) -> float:
     """Mean over frames of the Dice of the particle classes present; the quick look that training takes."""
-    confusions = [confusion_matrix(predictions[f.name], f.labels, frames.num_classes) for f in frames]
+    return _mean_foreground_dice([confusion_matrix(predictions[f.name], f.labels, frames.num_classes) for f in frames])
+
+
+def _mean_foreground_dice(confusions: list[np.ndarray]) -> float:
     scores = [dice_from_confusion(confusion)[1:][confusion[1:].sum(axis=1) > 0] for confusion in confusions]
     return nanmean([nanmean(score) for score in scores])
 

@@ -16,6 +16,7 @@ __getattr__, __dir__ = attach(
         "pad_image": "pad",
         "pad_labels": "pad",
         "padding": "pad",
+        "frame_scores": "tiles",
         "predict_frame": "tiles",
         "read_classes": "classes",
         "read_folder": "folder",

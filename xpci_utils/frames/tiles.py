@@ -26,13 +26,13 @@ def tiles_of(height: int, width: int, tile: int) -> list[tuple[slice, slice]]:
     ]
 
 
-def predict_frame(
+def frame_scores(
     predict: Callable[[np.ndarray], np.ndarray], image: np.ndarray, tile: int, batch_size: int = 16
 ) -> np.ndarray:
-    """Class of every pixel of one frame, from a network that sees one tile at a time.
+    """Class scores float32 [C, H, W] of one frame, from a network that sees one tile at a time.
 
     ``image`` [H, W] uint8; ``predict`` maps uint8 tiles [N, h, w] to class scores [N, C, h, w]. Where tiles
-    overlap (the last row and column) the scores are averaged. Returns uint8 labels [H, W].
+    overlap (the last row and column) the scores are averaged.
     """
     windows = tiles_of(*image.shape, tile)
     total, count = None, np.zeros(image.shape, np.float32)
@@ -44,4 +44,11 @@ def predict_frame(
         for window, score in zip(batch, scores, strict=True):
             total[(slice(None), *window)] += score
             count[window] += 1
-    return (total / count).argmax(0).astype(np.uint8)
+    return total / count
+
+
+def predict_frame(
+    predict: Callable[[np.ndarray], np.ndarray], image: np.ndarray, tile: int, batch_size: int = 16
+) -> np.ndarray:
+    """Class of every pixel of one frame, uint8 [H, W]: the highest of its `frame_scores`."""
+    return frame_scores(predict, image, tile, batch_size).argmax(0).astype(np.uint8)

@@ -1,21 +1,21 @@
 """A labeller at work: naming the particles of annotated test frames and of the synthetic pool (section 2.2)."""
 
-import csv
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
-from skimage.measure import label as connected_components
 from tqdm import tqdm
 
 from xpci_utils import artifacts, paths
-from xpci_utils.frames import IGNORE, FrameSet, binary_mask, crop, pad_image, padding, predict_frame
+from xpci_utils.frames import IGNORE, FrameSet, binary_mask, crop, frame_scores, pad_image, padding
 from xpci_utils.frames.frameset import read_png, write_png
 from xpci_utils.sam.adaptation import LABELLER_FILE
 from xpci_utils.sam.checkpoints import load_labeller
 from xpci_utils.sam.model import SemanticSam
+from xpci_utils.sam.naming import Naming, labels_of, particle_probabilities, regions_of
 from xpci_utils.training import StoppedForTime, dihedral, set_threads, time_is_over, watched
 from xpci_utils.training.symmetries import symmetries_of
 
@@ -53,18 +53,29 @@ def undo_dihedral(array, k: int):
     return dihedral(dihedral(array, k & 4), k & 3)
 
 
-def predict_frames(model: SemanticSam, frames: FrameSet, symmetries: bool = False) -> dict[str, np.ndarray]:
-    """Labels uint8 [H, W] of every frame by name, prompted by its true binary mask; tiles are stitched.
+def score_frames(
+    model: SemanticSam, frames: FrameSet, masks: Mapping[str, np.ndarray] | None = None, symmetries: bool = False
+) -> dict[str, np.ndarray]:
+    """Class probabilities float32 [C, H, W] of every frame by name; tiles are stitched.
 
-    This is the setting of Table 5: the location of the particles is given, their class is asked for.
+    The prompts are the true binary masks, the setting of Table 5 (the location of the particles is given, their class
+    is asked for), or ``masks`` bool [H, W] by name.
     """
-    predictions = {}
+    found = {}
     for frame in frames:
         # One structured array takes image and mask through the same tiles.
         both = np.empty(frame.image.shape, [("image", np.uint8), ("mask", bool)])
-        both["image"], both["mask"] = frame.image, binary_mask(frame.labels)
-        predictions[frame.name] = predict_frame(_scores(model, symmetries), both, frames.tile)
-    return predictions
+        both["image"] = frame.image
+        both["mask"] = binary_mask(frame.labels) if masks is None else masks[frame.name]
+        found[frame.name] = frame_scores(_scores(model, symmetries), both, frames.tile)
+    return found
+
+
+def predict_frames(
+    model: SemanticSam, frames: FrameSet, masks: Mapping[str, np.ndarray] | None = None
+) -> dict[str, np.ndarray]:
+    """Labels uint8 [H, W] of every frame by name, prompted as in `score_frames`: the plain argmax."""
+    return {name: scores.argmax(0).astype(np.uint8) for name, scores in score_frames(model, frames, masks).items()}
 
 
 def _scores(model: SemanticSam, symmetries: bool) -> Callable[[np.ndarray], np.ndarray]:
@@ -88,7 +99,7 @@ def particle_table(labels: np.ndarray, mask: np.ndarray, truth: np.ndarray | Non
 
     With true labels also their majority class, ``true_class``: a particle is named right where both agree.
     """
-    regions = connected_components(mask, connectivity=2)
+    regions = regions_of(mask)
     table = _majority(regions, labels)
     if truth is not None:
         table["true_class"] = _majority(regions, truth)["class"]
@@ -109,18 +120,20 @@ def label_pool(
     folder: str | Path,
     *,
     threads: int = 1,
-    symmetries: bool = False,
-    restrict_to_mask: bool = False,
+    naming: Naming | None = None,
 ) -> Path:
     """Let a labeller name the particles of every synthetic pair; returns the path of labels.csv, written last.
 
     Reads images/ and masks/ of ``pairs_folder`` (six-digit PNG names) and the labeller's adapters.safetensors, writes
-    one uint8 label map per pair under the same name. ``labels.csv`` has one row per pair: ``confidence`` (mean
-    probability of the chosen class over the pixels of the mask), mean ``purity`` and number of ``particles``,
-    ``named_background`` (share of mask pixels called background) and ``outside_prompt`` (share of particle pixels
-    that lie outside the mask). ``restrict_to_mask`` calls background what lies outside. Work that was interrupted
-    goes on after the last finished block of pairs, provided labeller and options are the same.
+    one uint8 label map per pair under the same name; ``naming`` (default: the paper's argmax) says how labels follow
+    from probabilities. ``labels.csv`` has one row per pair: ``confidence`` (mean probability of the most probable
+    class over the pixels of the mask), mean ``purity`` and number of ``particles``, ``named_background`` (share of mask
+    pixels called background), ``outside_prompt`` (share of particle pixels that lie outside the mask).
+    ``particles.csv`` has one row per particle: pair, region (numbered as by ``naming.regions_of``), pixels, class,
+    purity, and ``p_1`` ..., the probability of each class on its average: soft labels. Work that was interrupted goes
+    on after the last finished block of pairs, provided labeller and naming are the same.
     """
+    naming = naming or Naming()
     pairs, folder = paths.resolve(pairs_folder), paths.resolve(folder)
     labeller = paths.resolve(labeller_folder) / LABELLER_FILE
     set_threads(threads)
@@ -131,27 +144,30 @@ def label_pool(
         raise FileNotFoundError(f"{paths.display(pairs)}/images holds no pairs; sample them with notebook 04 first")
     folder.mkdir(parents=True, exist_ok=True)
     progress = folder / "progress.jsonl"
-    done = _done(progress, _identity(labeller, symmetries, restrict_to_mask))
+    done = _done(progress, _identity(labeller, naming))
     for start in tqdm(range(0, len(names), BLOCK), desc="labels", unit="block", disable=not watched()):
         block = names[start : start + BLOCK]
         if not all(name in done for name in block):
             if time_is_over():
                 raise StoppedForTime(f"labelling stopped for time before pair {start}; run it again to go on")
-            rows = _label_block(model, pairs, block, folder, symmetries, restrict_to_mask)
-            for row in rows:
+            for row in _label_block(model, pairs, block, folder, naming):
                 artifacts.append_jsonl(progress, row)
                 done[row["name"]] = row
-    with artifacts.atomic_path(folder / "labels.csv") as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(done[name] for name in names)
+    rows = [done[name] for name in names]
+    _write_csv(folder / "particles.csv", [particle for row in rows for particle in row["table"]])
+    _write_csv(folder / "labels.csv", [{name: row[name] for name in COLUMNS} for row in rows])
     progress.unlink()
     return folder / "labels.csv"
 
 
-def _identity(labeller: Path, symmetries: bool, restrict_to_mask: bool) -> str:
+def _write_csv(path: Path, rows: list[dict]) -> None:
+    with artifacts.atomic_path(path) as temporary:
+        pd.DataFrame(rows).to_csv(temporary, index=False)
+
+
+def _identity(labeller: Path, naming: Naming) -> str:
     with open(labeller, "rb") as file:
-        return f"{hashlib.file_digest(file, 'sha256').hexdigest()} {symmetries} {restrict_to_mask}"
+        return f"{hashlib.file_digest(file, 'sha256').hexdigest()} {naming}"
 
 
 def _done(progress: Path, identity: str) -> dict[str, dict]:
@@ -164,32 +180,35 @@ def _done(progress: Path, identity: str) -> dict[str, dict]:
     return {}
 
 
-def _label_block(
-    model: SemanticSam, pairs: Path, names: list[str], folder: Path, symmetries: bool, restrict_to_mask: bool
-) -> list[dict]:
+def _label_block(model: SemanticSam, pairs: Path, names: list[str], folder: Path, naming: Naming) -> list[dict]:
     images = np.stack([read_png(pairs / "images" / name) for name in names])
     masks = np.stack([read_png(pairs / "masks" / name) > 127 for name in names])
-    scores = predict_scores(model, images, masks, symmetries)
-    labels = scores.argmax(1).astype(np.uint8)
-    if restrict_to_mask:
-        labels[~masks] = 0
-    for name, label_map in zip(names, labels, strict=True):
-        write_png(folder / name, label_map)
-    confidence = scores.max(1)
-    return [_row(*four) for four in zip(names, labels, masks, confidence, strict=True)]
+    rows = []
+    for name, scores, mask in zip(names, predict_scores(model, images, masks, naming.symmetries), masks, strict=True):
+        labels = labels_of(scores, mask, naming)
+        write_png(folder / name, labels)
+        rows.append(_row(name, labels, mask, scores, naming))
+    return rows
 
 
-def _row(name: str, labels: np.ndarray, mask: np.ndarray, confidence: np.ndarray) -> dict:
-    """One line of labels.csv; shares are empty where there is nothing to take a share of."""
-    particles, named = particle_table(labels, mask), labels > 0
+def _row(name: str, labels: np.ndarray, mask: np.ndarray, scores: np.ndarray, naming: Naming) -> dict:
+    """One line of labels.csv, and under "table" its lines of particles.csv; shares of nothing are empty."""
+    regions, named = regions_of(mask, naming.vote), (labels > 0) & (labels != IGNORE)
+    particles, probabilities = _majority(regions, labels), particle_probabilities(scores, regions)
     return {
         "name": name,
-        "confidence": _mean(confidence[mask]),
+        "confidence": _mean(scores.max(0)[mask]),
         "purity": _mean(particles["purity"]),
         "particles": len(particles["pixels"]),
         "prompt_pixels": int(mask.sum()),
-        "named_background": _mean(~named[mask]),
+        "named_background": _mean(labels[mask] == 0),
         "outside_prompt": _mean(~mask[named]),
+        "table": [
+            {"name": name, "region": index + 1}
+            | {column: round(values[index].item(), 5) for column, values in particles.items()}
+            | {f"p_{c}": round(float(p), 5) for c, p in enumerate(probabilities[index]) if c}
+            for index in range(len(probabilities))
+        ],
     }
 
 
