@@ -67,6 +67,7 @@ PROFILES: dict[str, dict[str, dict]] = {
         },
         "03_adapt_sam": {
             "size": "paper",
+            "weights": "official",
             "trainable": "adapters+head",
             "unprompted": 0.0,
             "epochs": 100,

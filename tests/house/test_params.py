@@ -44,6 +44,7 @@ def test_defaults_are_the_quick_profile():
         ({"labeller": "vit_h"}, "'vit_h' is not a labeller; choose vit_b or vit_t"),
         ({"size": "huge"}, "size: Input should be 'quick', 'laptop' or 'paper'"),
         ({"bf16": "yes"}, "bf16: Input should be a valid boolean"),
+        ({"weights": "official"}, "weights is 'official', which fit size 'paper' only, and size is 'quick'"),
     ],
 )
 def test_a_wrong_parameter_is_named_with_its_cure(values, sentence):

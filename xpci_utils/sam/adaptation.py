@@ -33,6 +33,7 @@ def adapt_sam(
     identity: str,
     labeller: str = "vit_b",
     size: str = "quick",
+    weights: str = "random",
     trainable: str = "all",
     steps: int = 400,
     epochs: int = 0,
@@ -56,14 +57,16 @@ def adapt_sam(
     printed as 0.99, perhaps for 0.9: it remembers a hundred steps, too many for a run of a few hundred.
     The first ``unprompted`` share of the steps shows no mask: a SAM with random weights that is told from the start
     where the particles are learns their classes late. ``augmentation``: see ``augmentation.augment``. ``epochs`` > 0
-    overrides ``steps``. ``size="paper"`` starts from the official weights, other sizes from random ones (use
-    ``trainable="all"`` there). The validation split, if the set has one, is only watched.
+    overrides ``steps``. ``weights``: "official" (``size="paper"`` only) or "random" (use ``trainable="all"`` there).
+    The validation split, if the set has one, is only watched.
     Writes adapters.safetensors and history.jsonl; returns the adapted model in evaluation mode.
     """
     examples = frames.examples("train")
     steps = epochs * -(-len(examples) // batch_size) or steps
     variant, prompted = parse_labeller(labeller)
-    model = start_model(variant, size, frames.num_classes, examples, prompt_scale, zero_init, seed, weights_folder)
+    model = build_sam(variant, size, frames.num_classes, mask_scale=prompt_scale, seed=seed)
+    start_from(model, weights, examples, weights_folder)
+    add_adapters(model, zero_init=zero_init, seed=seed)
     set_trainable(model, trainable)
     model.config |= {"labeller": labeller, "mask_prompt": prompted, "steps": steps}
     model.to("cuda" if torch.cuda.is_available() else "cpu").train()
@@ -96,24 +99,15 @@ def adapt_sam(
     return model.eval()
 
 
-def start_model(
-    variant: str,
-    size: str,
-    num_classes: int,
-    examples: Sequence[Example],
-    prompt_scale: float,
-    zero_init: bool,
-    seed: int,
-    weights_folder: str | Path,
-) -> SemanticSam:
-    """SAM before adaptation: official weights at ``paper`` size, else random ones with calibrated BatchNorm."""
-    model = build_sam(variant, size, num_classes, mask_scale=prompt_scale, seed=seed)
-    if size == "paper":
+def start_from(model: SemanticSam, weights: str, examples: Sequence[Example], weights_folder: str | Path) -> None:
+    """Give SAM the weights that it has before adaptation: "official" ones, or "random" with calibrated BatchNorm."""
+    if weights == "official":
         load_official_weights(model, weights_folder)
-    else:
+    elif weights == "random":
         images = [pad_image(examples[i][0]) for i in range(min(len(examples), CALIBRATION_FRAMES))]
         calibrate_batch_norm(model, torch.from_numpy(np.stack(images)))
-    return add_adapters(model, zero_init=zero_init, seed=seed)
+    else:
+        raise ValueError(f'weights is {weights!r}; choose "official" or "random"')
 
 
 class TrainableState:
