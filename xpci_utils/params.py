@@ -100,6 +100,7 @@ class PrepareFrames(SeededParameters):
     train_frames: int = Field(40, ge=1, description="simulated frames to train on")
     val_frames: int = Field(12, ge=1, description="simulated frames for choices during training")
     test_frames: int = Field(40, ge=1, description="simulated frames for the tables")
+    shifted_test_frames: int = Field(20, ge=0, description="more of them, from a beamline set up otherwise; 0: none")
 
     @property
     def place(self) -> str:
@@ -164,7 +165,7 @@ class AdaptSam(SeededParameters):
 
     notebook = "03_adapt_sam"
     rooms = ("sam", "frames", "training", "evaluation")
-    products = ("adapters.safetensors", "history.jsonl", "metrics.json", "per_frame.csv", "predictions")
+    products = ("adapters.safetensors", "history.jsonl", "metrics.json", "per_frame.csv", "namings.csv", "predictions")
 
     labeller: str = Field("vit_b", description="vit_b or vit_t, with '-noprompt' to leave the mask prompt out")
     size: Literal["quick", "laptop", "paper"] = Field("quick", description="size of both SAM variants")
@@ -205,6 +206,7 @@ class GenerateSynthetic(SeededParameters):
 
     notebook = "04_generate_synthetic"
 
+    pool: Literal["ddpm", "fresh", "clamped"] = Field("ddpm", description="ddpm: the paper's; others: controls")
     labeller: str = Field("", description="empty: sample (frame, mask) pairs; else: name their particles with it")
     labeller_seed: int = Field(0, ge=0, description="seed of the labeller's training")
     pairs: int = Field(200, ge=1, description="synthetic pairs in the pool")
@@ -228,7 +230,8 @@ class GenerateSynthetic(SeededParameters):
 
     @property
     def rooms(self) -> tuple[str, ...]:
-        return ("sam" if self.labeller else "diffusion", "frames", "training")
+        maker = "simulation" if self.pool == "fresh" else "diffusion"
+        return ("sam" if self.labeller else maker, "frames", "training")
 
     @property
     def products(self) -> tuple[str, ...]:
@@ -237,7 +240,7 @@ class GenerateSynthetic(SeededParameters):
     @property
     def pairs_folder(self) -> Path:
         """The pool of (frame, mask) pairs: what sampling writes and labelling reads."""
-        return self.root / "pools/ddpm/pairs" if self.labeller else self.folder
+        return self.root / grid.pairs_folder(self.pool) if self.labeller else self.folder
 
     @property
     def labeller_folder(self) -> Path:
@@ -246,13 +249,16 @@ class GenerateSynthetic(SeededParameters):
 
     @property
     def place(self) -> str:
-        return f"pools/ddpm/labels/{self.labeller}__s{self.labeller_seed}" if self.labeller else "pools/ddpm/pairs"
+        if not self.labeller:
+            return grid.pairs_folder(self.pool)
+        return grid.labels_folder(self.pool, self.labeller, self.labeller_seed)
 
     @property
     def inputs(self) -> list[Path]:
-        if not self.labeller:
-            return [self.root / "frames", self.root / "ddpm"]
-        return [self.pairs_folder, self.labeller_folder]
+        if self.labeller:
+            return [self.pairs_folder, self.labeller_folder]
+        read = {"ddpm": ["frames", "ddpm"], "fresh": ["frames"], "clamped": ["frames", "ddpm", "pools/fresh/pairs"]}
+        return [self.root / place for place in read[self.pool]]
 
 
 class TrainSegmentation(StageParameters):
@@ -287,10 +293,13 @@ class TrainSegmentation(StageParameters):
 
     @property
     def inputs(self) -> list[Path]:
-        cell = grid.Cell.parse(self.cell)
-        pool = self.root / "pools/ddpm"
-        synthetic = [pool / "pairs", pool / f"labels/{cell.labeller}__s0"] if cell.synthetic else []
-        return [self.root / "frames", *synthetic]
+        return [self.root / place for place in ("frames", *grid.Cell.parse(self.cell).reads)]
+
+    @property
+    def pool(self) -> tuple[Path, Path] | None:
+        """Folders of the pairs that the cell trains on and of their labels; None without any."""
+        sources = grid.Cell.parse(self.cell).sources
+        return sources and (self.root / sources[0], self.root / sources[1])
 
 
 class TablesAndFigures(StageParameters):
@@ -311,12 +320,12 @@ class TablesAndFigures(StageParameters):
     def inputs(self) -> list[Path]:
         from xpci_utils.artifacts import read_run
 
-        wanted = grid.stage_folders(Sweep.from_yaml(paths.resolve(self.sweep)))[:-1]
+        wanted = grid.stage_folders(Sweep.from_yaml(paths.resolve(self.sweep)), *grid.GRIDS)[:-1]
         return [self.root / place for place in wanted if read_run(self.root / place)]
 
 
 class Sweep(Parameters):
-    """The grid of runs: what the tables and figures compare."""
+    """The grids of runs: what the tables and figures compare. A row is the name of a cell without its seed."""
 
     annotated: int = Field(40, ge=0, description="annotated frames in every cell; 0: the whole training split")
     counts: list[int] = Field([0, 50, 100, 200], description="synthetic pairs added to them")
@@ -328,16 +337,34 @@ class Sweep(Parameters):
         ["vit_t-noprompt", "vit_t", "vit_b-noprompt", "vit_b"], description="rows of Table 5, adapted each"
     )
     seeds: list[int] = Field([0], description="seeds of the segmentation networks")
+    contrasts: list[str] = Field([], description="one row per backbone, chosen on validation frames, to be claimed")
+    contrast_seeds: list[int] = Field([], description="their seeds, and those of the same without synthetic pairs")
+    controls: list[str] = Field(
+        grid.control_rows(40, 200, fewer=[20], more=[80]), description="rows of Table C (GRID=controls)"
+    )
+    control_seeds: list[int] = Field([0], description="their seeds")
+    extended: list[str] = Field([], description="rows that take a night (GRID=extended), with the first seed")
+    extended_seeds: list[int] = Field([], description="further seeds of the contrasts, in the same grid")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         for name in self.labellers:
             grid.parse_labeller(name)
-        missing = [name for name in grid.pool_labellers(self) if name not in self.labellers]
+        named = [grid.parse_series(series)[1] for series in self.series]
+        missing = [name for name in dict.fromkeys(named) if name not in self.labellers]
         if missing:
             raise ValueError(f"series use {', '.join(missing)}, which labellers does not list")
         if 0 not in self.counts or min(self.counts) < 0 or len(set(self.counts)) < len(self.counts):
             raise ValueError("counts must be distinct, not negative, and contain 0, the row without synthetic pairs")
+        for row in (*self.contrasts, *self.controls, *self.extended):
+            cell = grid.parse_row(row)
+            if cell.labeller != "none" and cell.annotated != self.annotated:
+                raise ValueError(
+                    f"{row}: its denoiser and its labeller have seen all {self.annotated or ''} annotated frames, "
+                    "so it must have them too; fewer are for rows without synthetic pairs"
+                )
+        if len({grid.parse_row(row).backbone for row in self.contrasts}) < len(self.contrasts):
+            raise ValueError("contrasts declares one row per backbone, not several")
         return self
 
 
