@@ -1,11 +1,13 @@
 # make reproduce [PROFILE=quick]   install into .venv and run everything, from raw frames to tables and figures
+##                 GRID=paper|full|controls|extended: which runs of the profile's sweep.yaml
 ##                 FRAMES=folder [CLASSES=file] PROFILE=own_frames: your own frames; FORCE=1: replace stale results
 PROFILE ?= quick
+GRID ?= paper
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN := .venv/bin
 SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES)
-CONFIG = profile=$(PROFILE) $(if $(FRAMES),frames=$(abspath $(FRAMES))) $(if $(CLASSES),classes=$(abspath $(CLASSES)))
+CONFIG = profile=$(PROFILE) grid=$(GRID) $(if $(FRAMES),frames=$(abspath $(FRAMES))) $(if $(CLASSES),classes=$(abspath $(CLASSES)))
 OWN = $(if $(FRAMES),--frames $(abspath $(FRAMES))) $(if $(CLASSES),--classes $(abspath $(CLASSES)))
 INSTALLED := .venv/.installed
 
@@ -15,13 +17,13 @@ help:
 	@sed -n 's/^# make /make /p; s/^## /  /p' Makefile
 
 reproduce: params/$(PROFILE)/sweep.yaml $(INSTALLED)
-	@$(BIN)/python -m xpci_utils.workflow announce --profile $(PROFILE) $(OWN) $(if $(FORCE),--force)
+	@$(BIN)/python -m xpci_utils.workflow announce --profile $(PROFILE) --grid $(GRID) $(OWN) $(if $(FORCE),--force)
 	@$(SNAKEMAKE) --config $(CONFIG)
-	@$(BIN)/python -m xpci_utils.workflow results --profile $(PROFILE)
+	@$(BIN)/python -m xpci_utils.workflow results --profile $(PROFILE) --grid $(GRID)
 
 ## make status      done, running, failed and to come, with a guess of the time left
 status: $(INSTALLED)
-	@$(BIN)/python -m xpci_utils.workflow status --profile $(PROFILE)
+	@$(BIN)/python -m xpci_utils.workflow status --profile $(PROFILE) --grid $(GRID)
 
 ## make lab         JupyterLab on the notebooks
 lab: $(INSTALLED)

@@ -2,6 +2,7 @@
 #
 #   snakemake                            the quick profile, tables and figures included
 #   snakemake --config profile=smoke     another parameter profile (a folder of params/)
+#   snakemake --config grid=controls     another grid of it: paper, full, controls or extended
 #   snakemake -n                         what would be done, and why
 #
 # A run is finished when its run.json exists, the only output that is declared: Snakemake deletes the declared
@@ -13,11 +14,12 @@ from snakemake.utils import min_version
 
 from xpci_utils import grid, paths
 from xpci_utils.params import Sweep
-from xpci_utils.workflow import notebook_recipe, run_root, run_threads
+from xpci_utils.workflow import check_grid, needs, notebook_recipe, run_root, run_threads
 
 min_version("9.20")
 
 PROFILE = config.get("profile", "quick")
+GRID = check_grid(config.get("grid", "paper"))
 FRAMES = config.get("frames", "")  # folder of the user's own frames, for a profile whose source is "folder"
 CLASSES = config.get("classes", "")
 ROOT = run_root(PROFILE, config.get("run_root", ""))
@@ -28,16 +30,12 @@ RUN = "python -m xpci_utils.run {params.notebook} -f params/" + PROFILE + "/{par
 
 wildcard_constraints:
     labeller=grid.LABELLER.pattern.replace("(", "(?:"),
-
-
-def pool_of(wildcards):
-    cell = grid.Cell.parse(wildcards.cell)
-    return [f"{ROOT}/pools/ddpm/labels/{cell.labeller}__s0/run.json"] if cell.synthetic else []
+    pool="|".join(grid.PAIRS_OF),
 
 
 rule report:
     input:
-        [f"{ROOT}/{folder}/run.json" for folder in grid.stage_folders(SWEEP)[:-1]],
+        [f"{ROOT}/{folder}/run.json" for folder in grid.stage_folders(SWEEP, GRID)[:-1]],
     output:
         f"{ROOT}/report/run.json",
     params:
@@ -88,37 +86,36 @@ rule sam:
 
 rule pairs:
     input:
-        rules.ddpm.output,
+        lambda wildcards: needs(PROFILE, grid.pairs_folder(wildcards.pool), ROOT),
     output:
-        f"{ROOT}/pools/ddpm/pairs/run.json",
+        f"{ROOT}/pools/{{pool}}/pairs/run.json",
     params:
         notebook="04_generate_synthetic",
-        recipe=notebook_recipe(PROFILE, "04_generate_synthetic"),
+        recipe=lambda wildcards: notebook_recipe(PROFILE, "04_generate_synthetic", pool=wildcards.pool),
     threads: run_threads(PROFILE, "04_generate_synthetic")
     priority: 90
     shell:
-        RUN
+        RUN + " -p pool {wildcards.pool}"
 
 
 rule labels:
     input:
         rules.pairs.output,
-        f"{ROOT}/sam/{{labeller}}__s0/run.json",
+        rules.sam.output,
     output:
-        f"{ROOT}/pools/ddpm/labels/{{labeller}}__s0/run.json",
+        f"{ROOT}/pools/{{pool}}/labels/{{labeller}}__s0/run.json",
     params:
         notebook="04_generate_synthetic",
         recipe=notebook_recipe(PROFILE, "04_generate_synthetic", labeller="vit_b"),
     threads: run_threads(PROFILE, "04_generate_synthetic")
     priority: 80
     shell:
-        RUN + " -p labeller {wildcards.labeller}"
+        RUN + " -p pool {wildcards.pool} -p labeller {wildcards.labeller}"
 
 
 rule segmentation:
     input:
-        rules.frames.output,
-        pool_of,
+        lambda wildcards: needs(PROFILE, f"segmentation/{wildcards.cell}", ROOT),
     output:
         f"{ROOT}/segmentation/{{cell}}/run.json",
     params:

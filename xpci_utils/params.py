@@ -257,8 +257,7 @@ class GenerateSynthetic(SeededParameters):
     def inputs(self) -> list[Path]:
         if self.labeller:
             return [self.pairs_folder, self.labeller_folder]
-        read = {"ddpm": ["frames", "ddpm"], "fresh": ["frames"], "clamped": ["frames", "ddpm", "pools/fresh/pairs"]}
-        return [self.root / place for place in read[self.pool]]
+        return [self.root / place for place in grid.PAIRS_OF[self.pool]]
 
 
 class TrainSegmentation(StageParameters):
@@ -339,9 +338,7 @@ class Sweep(Parameters):
     seeds: list[int] = Field([0], description="seeds of the segmentation networks")
     contrasts: list[str] = Field([], description="one row per backbone, chosen on validation frames, to be claimed")
     contrast_seeds: list[int] = Field([], description="their seeds, and those of the same without synthetic pairs")
-    controls: list[str] = Field(
-        grid.control_rows(40, 200, fewer=[20], more=[80]), description="rows of Table C (GRID=controls)"
-    )
+    controls: list[str] = Field([], description="rows of Table C (GRID=controls)")
     control_seeds: list[int] = Field([0], description="their seeds")
     extended: list[str] = Field([], description="rows that take a night (GRID=extended), with the first seed")
     extended_seeds: list[int] = Field([], description="further seeds of the contrasts, in the same grid")

@@ -11,15 +11,28 @@ from pathlib import Path
 
 import yaml
 
-from xpci_utils import artifacts, paths
+from xpci_utils import artifacts, grid, paths
 from xpci_utils.params import STAGES, Parameters, Sweep
 
 MODELS: dict[str, type[Parameters]] = {**STAGES, "sweep": Sweep}
 
+PAPER_COUNTS = [0, 500, 1000, 2000, 5000, 10_000]
+
+
+def _study(annotated: int, counts: list[int], control: int, fewer: list[int], more: list[int]) -> dict:
+    """The grids around one number of annotated frames; ``control`` is the count of synthetic pairs in Table C."""
+    return {
+        "annotated": annotated,
+        "counts": counts,
+        "controls": grid.control_rows(annotated, control, fewer, more),
+        "extended": grid.protocol_rows("emcad__vit_b", annotated, counts),
+    }
+
+
 PROFILES: dict[str, dict[str, dict]] = {
     "quick": {},
     "smoke": {
-        "01_prepare_frames": {"train_frames": 6, "val_frames": 3, "test_frames": 4},
+        "01_prepare_frames": {"train_frames": 6, "val_frames": 3, "test_frames": 4, "shifted_test_frames": 2},
         "02_train_ddpm": {"steps": 6, "batch_size": 2, "evaluations": 2, "preview_pairs": 2},
         "03_adapt_sam": {"steps": 6, "batch_size": 2},
         "04_generate_synthetic": {"pairs": 4, "sampling_steps": 3, "block_size": 2},
@@ -30,18 +43,26 @@ PROFILES: dict[str, dict[str, dict]] = {
             "evaluations": 2,
         },
         "sweep": {
-            "annotated": 6,
-            "counts": [0, 4],
+            **_study(6, [0, 4], 4, fewer=[3], more=[8]),
             "series": ["swin_unetr__vit_b", "emcad__vit_b", "transunet__vit_b"],
             "labellers": ["vit_b-noprompt", "vit_b"],
         },
     },
     "laptop": {
-        "01_prepare_frames": {"train_frames": 100, "val_frames": 20, "test_frames": 240},
+        "01_prepare_frames": {
+            "train_frames": 100,
+            "val_frames": 20,
+            "test_frames": 240,
+            "shifted_test_frames": 60,
+        },
         "02_train_ddpm": {"steps": 8000, "evaluations": 8},
         "04_generate_synthetic": {"pairs": 2500},
         "05_train_segmentation": {"cell": "emcad__r0100__vit_b__n01000__mix__s0"},
-        "sweep": {"annotated": 100, "counts": [0, 250, 500, 1000, 2500]},
+        "sweep": {
+            **_study(100, [0, 250, 500, 1000, 2500], 1000, fewer=[50], more=[200]),
+            "seeds": [0, 1],
+            "control_seeds": [0, 1],
+        },
     },
     "paper": {
         "01_prepare_frames": {
@@ -51,6 +72,7 @@ PROFILES: dict[str, dict[str, dict]] = {
             "train_frames": 200,
             "val_frames": 20,
             "test_frames": 59,
+            "shifted_test_frames": 59,
         },
         "02_train_ddpm": {
             "size": "paper",
@@ -95,7 +117,15 @@ PROFILES: dict[str, dict[str, dict]] = {
             "beta1": 0.99,
             "evaluations": 20,
         },
-        "sweep": {"annotated": 200, "counts": [0, 500, 1000, 2000, 5000, 10_000]},
+        "sweep": {
+            **_study(200, PAPER_COUNTS, 5000, fewer=[50, 100], more=[]),
+            # Every cell has the paper's epochs already; what is added are the real-only rows of as many steps.
+            "extended": [
+                row
+                for backbone in grid.BACKBONES
+                for row in grid.protocol_rows(f"{backbone}__vit_b", 200, PAPER_COUNTS, ["longer"])
+            ],
+        },
     },
     "own_frames": {
         "01_prepare_frames": {"source": "folder", "source_folder": "data/my_frames", "pixel_size_um": 1.0, "tile": 64},
@@ -127,10 +157,12 @@ def profile_values(profile: str, name: str) -> dict:
 def yaml_text(profile: str, name: str) -> str:
     """The YAML file: one commented line per parameter, numbers written so that YAML reads them as numbers."""
     fields = MODELS[name].model_fields
-    lines = [f"{key}: {_yaml_value(value)}" for key, value in profile_values(profile, name).items()]
-    width = max(len(line) for line in lines if len(line) < 60)
+    lines = [_yaml_line(key, value) for key, value in profile_values(profile, name).items()]
+    width = max(len(line) for line, _ in lines if len(line) < 60)
     comments = [field.description for field in fields.values()]
-    body = "\n".join(f"{line:<{width}}  # {comment}" for line, comment in zip(lines, comments, strict=True))
+    body = "\n".join(
+        f"{line:<{width}}  # {comment}{below}" for (line, below), comment in zip(lines, comments, strict=True)
+    )
     return f"# {name}, profile {profile}: made by 'make params' from xpci_utils/params.py and profiles.py\n{body}\n"
 
 
@@ -175,6 +207,14 @@ def _with_parameter_cell(path: Path, source: str) -> str:
         if "parameters" in cell["metadata"].get("tags", []):
             cell["source"] = source.splitlines(keepends=True)
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+
+
+def _yaml_line(key: str, value: object) -> tuple[str, str]:
+    """The line of a parameter and what follows below it: the items of a list too long for one line."""
+    line = f"{key}: {_yaml_value(value)}"
+    if isinstance(value, list) and len(line) > 100:
+        return f"{key}:", "".join(f"\n  - {_yaml_value(item)}" for item in value)
+    return line, ""
 
 
 def _yaml_value(value: object) -> str:

@@ -31,34 +31,48 @@ def run_root(profile: str, chosen: str = "") -> str:
     return chosen or roots.pop()
 
 
-def stage_states(root: Path, sweep: Sweep) -> list[tuple[str, str, str]]:
-    """(folder, state, remark) of every stage of a sweep; states are done, running, failed and to do."""
-    return [(folder, *_state(root, folder)) for folder in grid.stage_folders(sweep)]
+def check_grid(name: str) -> str:
+    """``name`` if there is such a grid; ParameterError names those there are."""
+    if name not in grid.GRIDS:
+        raise ParameterError(f"there is no grid {name!r}; grids are {', '.join(grid.GRIDS)}")
+    return name
+
+
+def needs(profile: str, folder: str, root: str) -> list[str]:
+    """The run.json of every stage that the stage of ``folder`` reads, spelt below ``root`` as it is given."""
+    parameters = stage_parameters(profile, folder, Path(root), {})
+    return [f"{root}/{place.relative_to(parameters.root)}/{artifacts.RUN_FILE}" for place in parameters.inputs]
+
+
+def stage_states(root: Path, sweep: Sweep, *grids: str) -> list[tuple[str, str, str]]:
+    """(folder, state, remark) of every stage of a grid; states are done, running, failed and to do."""
+    return [(folder, *_state(root, folder)) for folder in grid.stage_folders(sweep, *grids)]
 
 
 def stage_parameters(profile: str, folder: str, root: Path, own: dict[str, str]) -> StageParameters:
     """Parameters of the stage that writes ``folder`` below run_root; ``own`` names a user's frames and classes."""
-    kind, name = folder.split("/")[0], folder.split("/")[-1]
+    kind, _, rest = folder.partition("/")
+    pool, name = rest.split("/")[0], rest.split("/")[-1]
     labeller = name.rpartition("__")[0]
     notebook, overrides = {
         "frames": ("01_prepare_frames", own),
         "ddpm": ("02_train_ddpm", {}),
         "sam": ("03_adapt_sam", {"labeller": labeller}),
-        "pools": ("04_generate_synthetic", {"labeller": labeller}),
+        "pools": ("04_generate_synthetic", {"labeller": labeller, "pool": pool}),
         "segmentation": ("05_train_segmentation", {"cell": name}),
         "report": ("06_tables_and_figures", {}),
     }[kind]
     return _parameters(profile, notebook, {**overrides, "run_root": str(root)})
 
 
-def other_results(profile: str, root: Path, sweep: Sweep, own: dict[str, str]) -> dict[Path, str]:
+def other_results(profile: str, root: Path, folders: list[str], own: dict[str, str]) -> dict[Path, str]:
     """Finished stages that belong to other parameters, frames or code than the profile's, and what differs.
 
     The report is left out: it is made in seconds, and again whenever its inputs change.
     """
     found = {}
-    for folder in grid.stage_folders(sweep)[:-1]:
-        if artifacts.read_run(root / folder):
+    for folder in folders:
+        if folder != "report" and artifacts.read_run(root / folder):
             try:
                 artifacts.inspect(stage_parameters(profile, folder, root, own))
             except artifacts.OtherRecipeError as error:
@@ -73,6 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m xpci_utils.workflow", description=main.__doc__)
     parser.add_argument("what", choices=["announce", "status", "results"])
     parser.add_argument("--profile", default="quick")
+    parser.add_argument("--grid", default="paper", help=f"which runs: {', '.join(grid.GRIDS)}")
     parser.add_argument("--frames", dest="source_folder", default="", help="folder of your own frames")
     parser.add_argument("--classes", dest="classes_file", default="", help="its classes file, if it lies elsewhere")
     parser.add_argument("--force", action="store_true", help="announce: give up results of other parameters or code")
@@ -80,24 +95,28 @@ def main(arguments: list[str] | None = None) -> int:
     own = {name: value for name in ("source_folder", "classes_file") if (value := getattr(options, name))}
     try:
         root = paths.resolve(run_root(options.profile))
-        sweep = Sweep.from_yaml(f"params/{options.profile}/sweep.yaml")
+        sweep, wanted = Sweep.from_yaml(f"params/{options.profile}/sweep.yaml"), check_grid(options.grid)
         if options.what == "announce":
-            _check_pool(options.profile, sweep)
-            if _refuse_others(other_results(options.profile, root, sweep, own), options.force):
+            _check_runs(options.profile, wanted, grid.cells(sweep, wanted))
+            folders = grid.stage_folders(sweep, wanted)
+            if _refuse_others(other_results(options.profile, root, folders, own), options.force):
                 return 2
     except ParameterError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     show = {"announce": _announce, "status": _status, "results": _results}[options.what]
-    show(options.profile, root, stage_states(root, sweep))
+    show(options.profile, root, stage_states(root, sweep, wanted))
     return 0
 
 
-def _check_pool(profile: str, sweep: Sweep) -> None:
+def _check_runs(profile: str, which: str, cells: list[grid.Cell]) -> None:
+    if not cells:
+        raise ParameterError(f"params/{profile}/sweep.yaml lists no runs for the grid {which!r}")
     pairs = _parameters(profile, "04_generate_synthetic").pairs
-    if max(sweep.counts) > pairs:
+    wanted = max((cell.synthetic for cell in cells if cell.pool), default=0)
+    if wanted > pairs:
         raise ParameterError(
-            f"params/{profile}/sweep.yaml asks for {max(sweep.counts)} synthetic pairs, but "
+            f"params/{profile}/sweep.yaml asks for {wanted} synthetic pairs, but "
             f"04_generate_synthetic.yaml samples {pairs}; raise pairs or lower counts"
         )
 

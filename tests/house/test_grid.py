@@ -8,11 +8,14 @@ from xpci_utils import grid
 from xpci_utils.params import Sweep
 
 labellers = st.sampled_from(["vit_b", "vit_t", "vit_b-noprompt", "vit_t-noprompt"])
+arms = st.sampled_from([arm for arm in grid.ARMS if arm not in grid.REAL_ONLY_ARMS + grid.SYNTHETIC_ARMS])
 
 
-@given(st.sampled_from(grid.BACKBONES), st.integers(1, 9999), labellers, st.integers(0, 99999), st.integers(0, 99))
-def test_a_name_parses_back(backbone, annotated, labeller, synthetic, seed):
-    cell = grid.Cell(backbone, annotated, labeller if synthetic else "none", synthetic, "mix", seed)
+@given(
+    st.sampled_from(grid.BACKBONES), st.integers(1, 9999), labellers, st.integers(0, 99999), arms, st.integers(0, 99)
+)
+def test_a_name_parses_back(backbone, annotated, labeller, synthetic, arm, seed):
+    cell = grid.Cell(backbone, annotated, labeller if synthetic else "none", synthetic, arm, seed)
     assert grid.Cell.parse(cell.name) == cell
 
 
@@ -37,6 +40,60 @@ def test_the_papers_grid_has_23_runs():
     cells = grid.cells(sweep)
     assert len(cells) == len({cell.name for cell in cells}) == 23
     assert sum(cell.synthetic == 0 for cell in cells) == 3
+
+
+def test_the_full_grid_has_33_runs():
+    """Three backbones, two labellers, five counts, and one real-only run per backbone."""
+    cells = grid.cells(Sweep(annotated=200, counts=[0, 500, 1000, 2000, 5000, 10000]), "full")
+    assert len(cells) == len(set(cells)) == 33
+
+
+def test_a_contrast_adds_its_seeds_to_the_paper_grid_and_nothing_else():
+    row = "emcad__r0040__vit_b__n00100__mix"
+    plain, declared = Sweep(), Sweep(contrasts=[row], contrast_seeds=[0, 1, 2])
+    added = [cell.name for cell in grid.cells(declared) if cell not in grid.cells(plain)]
+    assert added == [f"{r}__s{s}" for s in (1, 2) for r in ("emcad__r0040__none__n00000__mix", row)]
+
+
+CONTROLS = grid.control_rows(100, 500, fewer=[50], more=[200])
+
+
+def test_rows_of_the_error_ladder_read_the_pools_they_are_named_after():
+    """True labels lie with the fresh frames; the same frames named by a labeller; and with the generator's masks."""
+    sources = {row: grid.parse_row(row).sources for row in CONTROLS}
+    assert sources["emcad__r0100__true__n00500__fresh"] == ("pools/fresh/pairs", "pools/fresh/pairs/labels")
+    assert sources["emcad__r0100__vit_b__n00500__fresh"] == ("pools/fresh/pairs", "pools/fresh/labels/vit_b__s0")
+    assert sources["emcad__r0100__vit_b__n00500__clamped"] == ("pools/clamped/pairs", "pools/clamped/labels/vit_b__s0")
+    assert sources["emcad__r0100__vit_b__n00500__mix"] == ("pools/ddpm/pairs", "pools/ddpm/labels/vit_b__s0")
+    assert sources["emcad__r0200__none__n00000__more"] == ("pools/fresh/pairs", "pools/fresh/pairs/labels")
+    assert sources["emcad__r0100__none__n00000__copypaste"] is None
+
+
+def test_every_control_row_is_a_cell_without_its_seed():
+    assert [grid.parse_row(row).row for row in CONTROLS] == CONTROLS
+    assert len(set(CONTROLS)) == len(CONTROLS)
+    with pytest.raises(ValueError, match="leave out its seed"):
+        grid.parse_row(CONTROLS[0] + "__s0")
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        ("emcad__r0100__true__n00500__mix", "only pairs of the arm 'fresh' have true labels"),
+        ("emcad__r0200__vit_b__n00500__more", "annotated frames alone"),
+        ("emcad__r0100__none__n00000__pretrain", "needs synthetic pairs"),
+        ("emcad__r0100__vit_b__n00500__longer", "without synthetic pairs has labeller 'none'"),
+    ],
+)
+def test_a_row_that_contradicts_its_arm_is_refused(row, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        grid.parse_row(row)
+
+
+def test_fewer_annotated_frames_than_the_denoiser_saw_go_with_no_synthetic_pairs():
+    Sweep(controls=["emcad__r0020__none__n00000__mix"])
+    with pytest.raises(ValueError, match="have seen all 40 annotated frames"):
+        Sweep(controls=["emcad__r0020__vit_b__n00050__mix"])
 
 
 def test_stages_come_in_an_order_that_can_be_executed():

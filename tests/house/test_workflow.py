@@ -19,12 +19,12 @@ def dry_run(*arguments):
     return subprocess.run(command, cwd=paths.root(), env=environment, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("profile", ["quick", "smoke"])
-def test_an_empty_run_root_schedules_every_stage_of_the_sweep(tmp_path, profile):
-    done = dry_run("--config", f"profile={profile}", f"run_root={tmp_path}", "--quiet", "progress")
+@pytest.mark.parametrize(("profile", "which"), [("quick", "paper"), ("smoke", "controls"), ("laptop", "extended")])
+def test_an_empty_run_root_schedules_every_stage_of_the_grid(tmp_path, profile, which):
+    done = dry_run("--config", f"profile={profile}", f"grid={which}", f"run_root={tmp_path}", "--quiet", "progress")
     text = done.stdout + done.stderr
     assert done.returncode == 0, text
-    folders = grid.stage_folders(Sweep.from_yaml(f"params/{profile}/sweep.yaml"))
+    folders = grid.stage_folders(Sweep.from_yaml(f"params/{profile}/sweep.yaml"), which)
     scheduled = {line.split(f"{tmp_path}/")[1].strip() for line in text.splitlines() if "output: " in line}
     assert scheduled == {f"{folder}/run.json" for folder in folders}
 
@@ -38,6 +38,23 @@ def test_a_profile_that_does_not_exist_is_named():
     )
     assert make.returncode == 2
     assert "there is no profile 'qiuck'; profiles are:" in make.stderr
+
+
+def test_a_grid_that_does_not_exist_is_named():
+    done = dry_run("--config", "profile=smoke", "grid=control")
+    assert done.returncode != 0
+    assert "there is no grid 'control'; grids are paper, full, controls, extended" in done.stdout + done.stderr
+    assert workflow.main(["announce", "--profile", "smoke", "--grid", "control"]) == 2
+    assert workflow.main(["announce", "--profile", "quick", "--grid", "controls"]) == 2  # lists no such rows
+
+
+def test_every_stage_comes_after_those_it_reads():
+    """For every profile: the order of stage_folders can be executed, and nothing is read that no stage makes."""
+    for profile in profiles.PROFILES:
+        folders = grid.stage_folders(Sweep.from_yaml(f"params/{profile}/sweep.yaml"), *grid.GRIDS)
+        for position, folder in enumerate(folders[:-1]):
+            read = {path.removesuffix("/run.json") for path in workflow.needs(profile, folder, "runs/x")}
+            assert read <= {f"runs/x/{earlier}" for earlier in folders[:position]}, (profile, folder)
 
 
 def test_a_recipe_changes_with_parameters_and_not_with_the_place():
@@ -54,8 +71,8 @@ def test_a_result_of_other_parameters_is_named_and_given_up_only_by_force(tmp_pa
         if "." not in name:
             (stage.folder / name / "a.png").write_text("x")
     stage.finish()
-    sweep = Sweep.from_yaml("params/smoke/sweep.yaml")
-    others = workflow.other_results("smoke", tmp_path, sweep, {})
+    folders = grid.stage_folders(Sweep.from_yaml("params/smoke/sweep.yaml"))
+    others = workflow.other_results("smoke", tmp_path, folders, {})
     assert list(others) == [tmp_path / "frames"]
     assert "seed: 7 -> 0" in others[tmp_path / "frames"]
     assert workflow._refuse_others(others, force=False)
@@ -67,7 +84,7 @@ def test_a_result_of_other_parameters_is_named_and_given_up_only_by_force(tmp_pa
 
 def test_every_folder_of_a_sweep_is_the_place_of_its_parameters():
     root = paths.root() / "runs/quick"
-    for folder in grid.stage_folders(Sweep()):
+    for folder in grid.stage_folders(Sweep(), *grid.GRIDS):
         assert workflow.stage_parameters("quick", folder, root, {}).folder == root / folder
 
 
