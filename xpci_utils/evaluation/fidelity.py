@@ -1,57 +1,147 @@
-"""How synthetic frames compare with annotated ones: composition and texture, in features that fit grey XPCI frames."""
+"""How far a set of synthetic frames is from a reference set, in features that fit grey XPCI frames.
+
+A number alone says little. `fidelity_table` therefore compares several sets with one reference: the synthetic frames,
+new frames from the reference's own source (the floor: what chance makes of two sets that are equal but for being
+finite), and frames of an instrument that was changed on purpose (the ceiling).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from skimage.measure import label
+from scipy.spatial.distance import cdist
+from scipy.stats import wasserstein_distance
+
+from xpci_utils.evaluation.edges import fringe_share
+from xpci_utils.evaluation.features import GROUPS, composition, frame_features, radial_spectrum
+
+__all__ = [
+    "classifier_auc",
+    "composition",
+    "feature_distances",
+    "fidelity_table",
+    "frame_features",
+    "fringe_share",
+    "group_distances",
+    "precision_recall",
+    "radial_spectrum",
+    "spectrum_log_distance",
+]
+
+NEIGHBOURS = 3
+FOLDS = 5
+TREES = 200
+
+PairSequence = Sequence[tuple[np.ndarray, np.ndarray]]
 
 
-def composition(pairs: Iterable[tuple[np.ndarray, np.ndarray]], min_area_px: int = 1) -> pd.DataFrame:
-    """What each frame is made of: one row per (image uint8 [H, W], mask [H, W]), foreground where the mask is not 0.
+def feature_distances(features: pd.DataFrame, reference: pd.DataFrame) -> pd.Series:
+    """Wasserstein-1 distance of every feature between two sets, in standard deviations of the reference.
 
-    ``foreground``      share of the frame's pixels, 0..1
-    ``particles``       8-connected components of the mask with at least ``min_area_px`` pixels
-    ``median_area_px``  their median area in pixels, NaN without particles
-    ``grey_mean``, ``grey_sd``  of all pixels, in grey levels
-    ``contrast``        mean grey level of the background minus that of the foreground, NaN without either
+    0 for equal distributions; a plain shift of s standard deviations gives s.
     """
-    rows = []
-    for image, mask in pairs:
-        inside = mask != 0
-        areas = np.bincount(label(inside, connectivity=2).ravel())[1:]
-        areas = areas[areas >= min_area_px]
-        mixed = inside.any() and not inside.all()
-        rows.append(
-            {
-                "foreground": inside.mean(),
-                "particles": len(areas),
-                "median_area_px": np.median(areas) if len(areas) else np.nan,
-                "grey_mean": image.mean(),
-                "grey_sd": image.std(),
-                "contrast": image[~inside].mean() - image[inside].mean() if mixed else np.nan,
-            }
-        )
-    return pd.DataFrame(rows)
+    distances = {
+        name: wasserstein_distance(features[name], reference[name]) / _spread(reference[name]) for name in reference
+    }
+    return pd.Series(distances, name="distance")
 
 
-def radial_spectrum(images: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """(spatial frequency [cycles per pixel], mean power [grey levels^2]) of frames of one size, up to 0.5.
+def group_distances(distances: pd.Series) -> pd.Series:
+    """Mean distance of each group of features (grey, spectrum, particles, edges), and ``overall``, the mean of these.
 
-    Each frame's mean is taken off and a Hann window applied, so that its borders do not leak into every frequency;
-    the power is that of the unwindowed signal per pixel and Fourier mode.
+    The mean of means keeps a group from weighing more because it happens to be described by more numbers.
     """
-    total, count = None, 0
-    for image in images:
-        window = np.outer(np.hanning(image.shape[0]), np.hanning(image.shape[1]))
-        power = np.abs(np.fft.fft2((image - image.mean()) * window)) ** 2 / (window**2).sum()
-        total, count = (power if total is None else total + power), count + 1
-    if total is None:
-        raise ValueError("radial_spectrum: there are no images to measure")
-    frequency = np.hypot(*np.meshgrid(*(np.fft.fftfreq(n) for n in total.shape), indexing="ij"))
-    bins = np.rint(frequency * min(total.shape)).astype(int)
-    radial = np.bincount(bins.ravel(), total.ravel() / count) / np.maximum(np.bincount(bins.ravel()), 1)
-    wanted = np.arange(1, min(total.shape) // 2 + 1)
-    return wanted / min(total.shape), radial[wanted]
+    groups = {name: distances[list(members)].mean() for name, members in GROUPS.items()}
+    return pd.Series({"overall": np.mean(list(groups.values())), **groups})
+
+
+def spectrum_log_distance(images: Sequence[np.ndarray], reference: Sequence[np.ndarray]) -> float:
+    """Root mean square difference of two sets' mean radial power spectra, in decibels (3 dB: a factor of 2)."""
+    (_, ours), (_, theirs) = radial_spectrum(images), radial_spectrum(reference)
+    return float(np.sqrt(np.mean((10 * np.log10(ours / theirs)) ** 2)))
+
+
+def precision_recall(
+    features: pd.DataFrame, reference: pd.DataFrame, neighbours: int = NEIGHBOURS
+) -> tuple[float, float]:
+    """(precision, recall) of Kynkäänniemi et al. 2019 in features standardised on the reference, each in [0, 1].
+
+    A set's manifold is the union of balls around its frames that reach to their ``neighbours``-th nearest frame of
+    the same set. Precision is the share of frames inside the reference's manifold: are they plausible? Recall is the
+    share of the reference inside theirs: is everything there? Both depend on how many frames there are, so compare sets
+    of one size only. Raises ValueError for sets of too few frames.
+    """
+    fewest = min(len(features), len(reference))
+    if fewest <= neighbours:
+        raise ValueError(f"precision_recall: {neighbours} neighbours need more than {fewest} frames in each set")
+    ours, theirs = (_standardised(table, reference) for table in (features, reference))
+    return _share_inside(ours, theirs, neighbours), _share_inside(theirs, ours, neighbours)
+
+
+def classifier_auc(features: pd.DataFrame, reference: pd.DataFrame, seed: int = 0) -> float:
+    """Area under the ROC curve of a random forest that tells the two sets apart, mean of 5 held-out folds.
+
+    0.5: it cannot; 1: it never errs. Frames that belong together (one sequence, copies) fall into different folds and
+    make the answer too high: give independent frames.
+    """
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.model_selection import StratifiedKFold, cross_val_score
+
+    fewest = min(len(features), len(reference))
+    if fewest < FOLDS:
+        raise ValueError(f"classifier_auc: {FOLDS} folds need at least {FOLDS} frames in each set, got {fewest}")
+    values = pd.concat([features, reference]).to_numpy()
+    synthetic = np.repeat([1, 0], [len(features), len(reference)])
+    forest = RandomForestClassifier(TREES, min_samples_leaf=2, random_state=seed)
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+    return float(cross_val_score(forest, values, synthetic, cv=folds, scoring="roc_auc").mean())
+
+
+def fidelity_table(
+    sets: Mapping[str, PairSequence], reference: PairSequence, pixel_size_um: float, min_area_px: int = 1, seed: int = 0
+) -> pd.DataFrame:
+    """One row per set of (image uint8 [H, W], mask [H, W]) pairs, each compared with ``reference``.
+
+    ``frames``        in the set
+    ``overall``, ``grey``, ``spectrum``, ``particles``, ``edges``  see `group_distances`; smaller is nearer
+    ``spectrum_db``   see `spectrum_log_distance`
+    ``precision``, ``recall``  see `precision_recall`; compare with the floor, not with 1
+    ``auc``           see `classifier_auc`; 0.5 is indistinguishable
+    ``fringe_share``  share of mask components with a significant edge, `fringe_share`; of the set alone
+    ``d_<feature>``   the distance of every single feature, see `feature_distances`
+    """
+    known = frame_features(reference, pixel_size_um, min_area_px)
+    rows = {}
+    for name, pairs in sets.items():
+        features = frame_features(pairs, pixel_size_um, min_area_px)
+        distances = feature_distances(features, known)
+        precision, recall = precision_recall(features, known)
+        rows[name] = {
+            "frames": len(features),
+            **group_distances(distances),
+            "spectrum_db": spectrum_log_distance([image for image, _ in pairs], [image for image, _ in reference]),
+            "precision": precision,
+            "recall": recall,
+            "auc": classifier_auc(features, known, seed),
+            "fringe_share": fringe_share(pairs),
+            **distances.add_prefix("d_"),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _spread(values: pd.Series) -> float:
+    """Standard deviation, 1 for a constant."""
+    return values.std(ddof=0) or 1.0
+
+
+def _standardised(features: pd.DataFrame, reference: pd.DataFrame) -> np.ndarray:
+    return ((features - reference.mean()) / reference.apply(_spread)).to_numpy()
+
+
+def _share_inside(points: np.ndarray, manifold: np.ndarray, neighbours: int) -> float:
+    """Share of the points that lie within the reach of at least one point of the manifold."""
+    # The nearest of all is the point itself, at distance 0.
+    reach = np.partition(cdist(manifold, manifold), neighbours, axis=1)[:, neighbours]
+    return float((cdist(points, manifold) <= reach).any(axis=1).mean())
