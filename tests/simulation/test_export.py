@@ -2,6 +2,8 @@
 
 import csv
 import json
+import shutil
+import subprocess
 
 import h5py
 import numpy as np
@@ -51,6 +53,35 @@ def test_tiff_opens_with_its_scale(recorded, tmp_path):
     assert np.array_equal(tifffile.imread(tmp_path / f"{name}_raw.tif"), recorded.raw)
     assert np.array_equal(tifffile.imread(tmp_path / f"{name}_labels.tif"), recorded.labels)
     assert json.loads((tmp_path / f"{name}_metadata.json").read_text())["preset"]["energy_kev"] == 24.4
+
+
+# What ImageJ, the core of Fiji, finds in a stack: sizes, scale, times, one pixel, and the colour of class 3.
+IMAGEJ_MACRO = """
+open(getArgument());
+getDimensions(width, height, channels, slices, frames);
+getVoxelSize(pixel, pixelHeight, depth, unit);
+getLut(red, green, blue);
+setSlice(2);
+print(width, height, frames, pixel, pixelHeight, unit, 1e6 * Stack.getFrameInterval(), getPixel(X, Y), red[3]);
+"""
+
+
+@pytest.mark.skipif(not (shutil.which("imagej") and shutil.which("xvfb-run")), reason="needs imagej and xvfb")
+@pytest.mark.parametrize(("kind", "red"), [("raw", 3), ("corrected", 3), ("labels", 0x22)])
+def test_imagej_opens_the_stacks(recorded, tmp_path, kind, red):
+    """A particle's pixel in the second frame, pixel size and frame interval as ImageJ itself reports them."""
+    export_tiff(recorded, tmp_path)
+    y, x = np.argwhere(recorded.labels[1])[0]
+    (tmp_path / "look.ijm").write_text(IMAGEJ_MACRO.replace("X, Y", f"{x}, {y}"))
+    stack = tmp_path / f"{recorded.metadata['sequence']}_{kind}.tif"
+    command = ["xvfb-run", "-a", "imagej", "-b", str(tmp_path / "look.ijm"), str(stack)]
+    printed = subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
+    found = printed.strip().splitlines()[-1].split()
+    assert [found[i] for i in (0, 1, 2, 5)] == ["48", "64", "3", "µm"]
+    pixel, pixel_height, interval_us, value = (float(found[i]) for i in (3, 4, 6, 7))
+    assert (pixel, pixel_height, interval_us) == (2.0, 2.0, pytest.approx(20))
+    assert value == pytest.approx(float(getattr(recorded, kind)[1, y, x]), abs=1e-4)  # four decimals are printed
+    assert int(found[8]) == red
 
 
 def test_hdf5_is_data_exchange(recorded, tmp_path):

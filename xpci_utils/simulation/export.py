@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import tifffile
+from PIL import ImageColor
 
 from xpci_utils.artifacts import atomic_path
 from xpci_utils.simulation.classes import load_classes
@@ -65,7 +66,10 @@ def record_sequence(
 
 
 def export_tiff(sequence: RecordedSequence, folder: Path | str) -> list[Path]:
-    """Write one ImageJ TIFF stack per kind, with pixel size [um] and frame interval, and metadata.json."""
+    """Write one ImageJ TIFF stack per kind, with pixel size [um] and frame interval, and metadata.json.
+
+    The labels carry a colour map: ImageJ shows them in the colours of the classes, "ignore" in white.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     name, preset = str(sequence.metadata["sequence"]), sequence.metadata["preset"]
@@ -78,6 +82,7 @@ def export_tiff(sequence: RecordedSequence, folder: Path | str) -> list[Path]:
                 stack,
                 imagej=True,
                 resolution=(1 / preset["pixel_um"], 1 / preset["pixel_um"]),
+                **({"photometric": "palette", "colormap": _class_colours()} if kind == "labels" else {}),
                 metadata={
                     "axes": "TYX",
                     "unit": "um",
@@ -110,6 +115,15 @@ def export_hdf5(sequence: RecordedSequence, path: Path | str) -> Path:
         file.attrs["simulated"] = True
         file.attrs["metadata"] = json.dumps(sequence.metadata)
     return path
+
+
+def _class_colours() -> np.ndarray:
+    """TIFF colour map (uint16 [3, 256]) of the class indices; 255, "ignore", is white."""
+    colours = np.zeros((256, 3), np.uint16)
+    for c in load_classes():
+        colours[c.index] = ImageColor.getrgb(c.colour)
+    colours[255] = 255
+    return 257 * colours.T
 
 
 def _stacks(sequence: RecordedSequence) -> Iterator[tuple[str, np.ndarray]]:
