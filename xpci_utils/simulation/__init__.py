@@ -15,6 +15,7 @@ __getattr__, __dir__ = attach(
         "export_hdf5": "export",
         "export_tiff": "export",
         "flat_field_correct": "detector",
+        "fresh_examples": "fresh",
         "fresnel_propagate": "optics",
         "get_preset": "presets",
         "imaging_steps": "single",
@@ -28,7 +29,10 @@ __getattr__, __dir__ = attach(
         "relative_to_uint8": "window",
         "simulate_frames": "simulate",
         "simulate_sequence": "simulate",
+        "shifted_preset": "more",
         "transmission": "optics",
+        "write_fresh_pool": "more",
+        "write_shifted_frames": "more",
         "write_simulated_frames": "dataset",
     },
 )

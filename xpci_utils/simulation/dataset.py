@@ -59,7 +59,7 @@ def write_simulated_frames(
         for split, indices in splits.items():
             for simulated in simulate_frames(0, height, width, seed, indices=indices, **options):
                 rows.extend(_table_rows(simulated, split))
-                yield _frame(simulated, split, window, log_window)
+                yield as_frame(simulated, split, window, log_window)
 
     info = {**_info(preset), "tile": tile, "sampling": sampling, "mask_jitter_px": mask_jitter_px}
     info["window"] = {"kind": "log" if log_window else "linear", "low": window[0], "high": window[1]}
@@ -82,7 +82,8 @@ def _info(preset: Preset) -> dict[str, object]:
     }
 
 
-def _frame(simulated: SimulatedFrame, split: str, window: tuple[float, float], log: bool) -> Frame:
+def as_frame(simulated: SimulatedFrame, split: str, window: tuple[float, float], log: bool) -> Frame:
+    """A simulated frame in the 8 bits of ``window``."""
     return Frame(
         name=simulated.name,
         sequence=simulated.sequence,

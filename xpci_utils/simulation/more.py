@@ -1,0 +1,92 @@
+"""More frames of the source that a frame set came from: a pool with true labels, and a beamline set up otherwise.
+
+Both read everything they need (preset, size, sampling, 8-bit window) from the frame set that describes itself, and draw
+from seeds of their own, so that no sequence comes twice.
+"""
+
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from skimage.measure import label as connected_components
+from tqdm import tqdm
+
+from xpci_utils import artifacts, paths
+from xpci_utils.frames import Frame, FrameSet, binary_mask, write_frames
+from xpci_utils.frames.frameset import read_png, write_png
+from xpci_utils.randomness import seed_of
+from xpci_utils.simulation.dataset import as_frame
+from xpci_utils.simulation.presets import Preset, get_preset
+from xpci_utils.simulation.simulate import simulate_frames
+
+
+def preset_of(frames: FrameSet) -> Preset:
+    """The preset that simulated ``frames``; ValueError for frames of another source."""
+    if not frames.simulated:
+        raise ValueError(
+            f"{paths.display(frames.folder)} holds no simulated frames; "
+            "more frames of the same kind, with true labels, exist for simulated ones only"
+        )
+    return Preset(**_with_tuples(frames.info["preset"]))
+
+
+def shifted_preset(preset: Preset) -> Preset:
+    """``preset`` on another hutch day: all in which ``aps32id_shifted`` differs from ``aps32id_u18`` is taken over."""
+    plain, shifted = get_preset("aps32id_u18"), get_preset("aps32id_shifted")
+    names = [f.name for f in fields(Preset) if getattr(plain, f.name) != getattr(shifted, f.name)]
+    changes = {name: getattr(shifted, name) for name in names} | {"name": f"{preset.name}_shifted"}
+    return replace(preset, **changes)
+
+
+def write_shifted_frames(frames: FrameSet, folder: str | Path, count: int, seed: int, workers: int = 1) -> FrameSet:
+    """Write ``count`` test frames from the shifted preset, in the 8-bit window of ``frames``, as a frame set."""
+    preset = shifted_preset(preset_of(frames))
+    info = {name: value for name, value in frames.info.items() if name not in ("height", "width")}
+    simulated = _frames(frames, preset, count, seed_of("shifted frames", seed), workers=workers)
+    return write_frames(folder, simulated, info | {"preset": vars(preset)})
+
+
+def write_fresh_pool(frames: FrameSet, folder: str | Path, count: int, seed: int, workers: int = 1) -> Path:
+    """Write ``count`` new frames like ``frames`` as a pool: images/, masks/ (0 / 255), true labels/, pairs.csv.
+
+    The counterpart of the pool that a denoiser samples, with the same columns in pairs.csv. A run that was stopped
+    goes on after its last frame.
+    """
+    folder = paths.resolve(folder)
+    for kind in ("images", "labels", "masks"):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+    done = len(list((folder / "masks").glob("*.png")))  # a frame's mask is written last
+    made = _frames(frames, preset_of(frames), count - done, seed_of("fresh pool", seed), start=done, workers=workers)
+    for index, frame in enumerate(tqdm(made, total=count - done, desc="fresh frames", disable=None), start=done):
+        mask = binary_mask(frame.labels).astype(np.uint8) * 255
+        for kind, array in (("images", frame.image), ("labels", frame.labels), ("masks", mask)):
+            write_png(folder / kind / f"{index:06d}.png", array)
+    rows = [_pair_row(index, read_png(folder / "masks" / f"{index:06d}.png")) for index in range(count)]
+    with artifacts.atomic_path(folder / "pairs.csv") as temporary:
+        pd.DataFrame(rows).to_csv(temporary, index=False)
+    return folder
+
+
+def _with_tuples(value: object) -> object:
+    """A value read from JSON as it was written: a preset holds tuples where JSON has lists."""
+    if isinstance(value, dict):
+        return {name: _with_tuples(item) for name, item in value.items()}
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _frames(
+    frames: FrameSet, preset: Preset, count: int, seed: int, *, start: int = 0, workers: int = 1
+) -> Iterator[Frame]:
+    """Frames ``start``, ``start`` + 1, ... of a seed, as test frames like those of ``frames`` but for the preset."""
+    window, info = frames.info["window"], frames.info
+    options = {"sampling": info["sampling"], "mask_jitter_px": info["mask_jitter_px"], "workers": workers}
+    simulated = simulate_frames(count, frames.height, frames.width, seed, preset, start=start, **options)
+    return (as_frame(s, "test", (window["low"], window["high"]), window["kind"] == "log") for s in simulated)
+
+
+def _pair_row(index: int, mask: np.ndarray) -> dict:
+    particles = int(connected_components(mask, connectivity=2).max())
+    row = {"index": index, "name": f"{index:06d}.png", "foreground": round(float((mask > 0).mean()), 6)}
+    return row | {"components": particles, "specks_removed": 0}
