@@ -150,6 +150,8 @@ class TrainDdpm(SeededParameters):
     bf16: bool = Field(True, description="bfloat16 autocast")
     evaluations: int = Field(4, ge=1, description="equally spaced looks at validation frames; the best is kept")
     preview_pairs: int = Field(16, ge=1, description="pairs sampled at each of those looks")
+    preview_steps: int = Field(20, ge=2, description="solver steps per pair of those samples")
+    probe_draws: int = Field(8, ge=1, description="noise levels per held-out frame at which the denoiser is judged")
 
     @property
     def place(self) -> str:

@@ -215,22 +215,31 @@ def train_denoiser(
 
 
 def describe_denoiser(
-    folder: Path, train: Tensor, held_out: Tensor, *, samples: int = 64, seed: int = 0, bf16: bool = False
+    folder: Path,
+    train: Tensor,
+    held_out: Tensor,
+    *,
+    samples: int = 64,
+    steps: int = 20,
+    draws: int = 8,
+    seed: int = 0,
+    bf16: bool = False,
 ) -> dict:
     """Measure the denoiser that `train_denoiser` left in `folder`; the content of metrics.json.
 
     `train` and `held_out` are pairs [N, 2, H, W] in [-1, 1]: the Wiener baseline learns from the first, the eps errors
-    are those on the second. The foreground share is that of `samples` pairs drawn with 20 solver steps, beside the
-    training frames'.
+    are those on the second, at `draws` noise levels per frame. The foreground share is that of `samples` pairs drawn
+    with `steps` solver steps, beside the training frames'.
     """
     denoiser = load_denoiser(folder / WEIGHTS)
     _, facts = load_tensors(folder / WEIGHTS)
-    _, masks = sample_pairs(denoiser, samples, sampler="sde-dpmsolver++", steps=20, seed=seed, bf16=bf16)
+    solver = {"sampler": "sde-dpmsolver++", "steps": steps, "block": denoiser.comfortable_batch}
+    _, masks = sample_pairs(denoiser, samples, **solver, seed=seed, bf16=bf16)
     return {
         "parameters": sum(p.numel() for p in denoiser.parameters()),
         "steps": facts["settings"]["steps"],
         "chosen_step": facts["step"],
         "validation_loss": facts["loss"],
-        "eps_error": eps_error_by_quartile(denoiser, train, held_out, bf16=bf16),
+        "eps_error": eps_error_by_quartile(denoiser, train, held_out, draws=draws, bf16=bf16),
         "foreground_share": {"samples": foreground_share(masks), "frames": foreground_share(train[:, 1])},
     }
