@@ -1,0 +1,42 @@
+"""New, independent frames like those of a simulated frame set: what synthetic frames are measured against."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from xpci_utils.frames import FrameSet
+from xpci_utils.frames.tiles import tiles_of
+from xpci_utils.randomness import seed_of
+from xpci_utils.simulation.more import preset_of, shifted_preset
+from xpci_utils.simulation.scene import FRAMES_PER_SEQUENCE
+from xpci_utils.simulation.simulate import simulate_frames
+from xpci_utils.simulation.window import relative_to_uint8
+
+
+def fresh_examples(
+    frames: FrameSet, count: int, seed: int, stream: str, *, shifted: bool = False, workers: int = 1
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield ``count`` new (image, labels), uint8 [H, W], with the preset, sampling and 8-bit window of ``frames``.
+
+    Each comes from a sequence of its own (frames of one share flat field, flux and metal, so a classifier recognises
+    them); where the set is seen in tiles, it is one tile. Seed and ``stream`` decide the bytes, and no stream repeats
+    a frame of the set. ``shifted`` simulates on another instrument (`shifted_preset`). ValueError if ``frames`` are not
+    simulated.
+    """
+    info, preset = frames.info, preset_of(frames)
+    simulated = simulate_frames(
+        count,
+        frames.height,
+        frames.width,
+        seed_of("fresh", stream, seed),
+        shifted_preset(preset) if shifted else preset,
+        info["sampling"],
+        indices=[FRAMES_PER_SEQUENCE * i + i % FRAMES_PER_SEQUENCE for i in range(count)],
+        mask_jitter_px=info["mask_jitter_px"],
+        workers=workers,
+    )
+    limits, log = (info["window"]["low"], info["window"]["high"]), info["window"]["kind"] == "log"
+    windows = tiles_of(frames.height, frames.width, frames.tile)
+    for i, frame in enumerate(simulated):
+        window = windows[(i // FRAMES_PER_SEQUENCE) % len(windows)]
+        yield relative_to_uint8(frame.image, limits, log)[window], frame.labels[window]
