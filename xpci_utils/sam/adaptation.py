@@ -11,11 +11,10 @@ from xpci_utils.frames import IGNORE, FrameSet, binary_mask, pad_image, pad_labe
 from xpci_utils.grid import parse_labeller
 from xpci_utils.randomness import numpy_rng, stream_indices
 from xpci_utils.sam.adapters import add_adapters, set_trainable
-from xpci_utils.sam.augmentation import augment
 from xpci_utils.sam.checkpoints import OFFICIAL_FOLDER, load_official_weights, save_labeller
 from xpci_utils.sam.losses import segmentation_loss
 from xpci_utils.sam.model import SemanticSam, build_sam, calibrate_batch_norm
-from xpci_utils.training import poly_lr, run_steps
+from xpci_utils.training import augment, poly_lr, run_steps
 from xpci_utils.training.loop import set_lr
 
 WEIGHT_DECAY, BETA2 = 0.1, 0.999  # section 3.1

@@ -6,6 +6,7 @@ __getattr__, __dir__ = attach(
     __name__,
     {
         "StoppedForTime": "loop",
+        "augment": "augmentation",
         "dihedral": "symmetries",
         "load_tensors": "storage",
         "poly_lr": "loop",

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from xpci_utils.sam.augmentation import augment
+from xpci_utils.training import augment
 
 
 def disc(side=33):
@@ -43,6 +43,13 @@ def test_frames_that_are_not_square_keep_their_shape(kind):
         assert image.shape == labels.shape == (32, 64)
 
 
+def test_none_leaves_everything_as_it_is():
+    image, labels = disc()
+    assert all(
+        a is b for a, b in zip((image, labels), augment(image, labels, np.random.default_rng(0), "none"), strict=True)
+    )
+
+
 def test_unknown_kind_is_named():
-    with pytest.raises(ValueError, match=r"elastic.*symmetries, affine"):
+    with pytest.raises(ValueError, match=r"elastic.*none, symmetries, affine"):
         augment(*disc(), np.random.default_rng(0), "elastic")

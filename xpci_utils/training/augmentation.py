@@ -1,18 +1,17 @@
-"""Random views of annotated frames: image, labels and hence the mask prompt move together.
+"""Random views of annotated frames: image, labels and hence a mask prompt move together.
 
-"symmetries" is the faithful choice: flips and quarter turns, which resample nothing. "affine" adds what finetune-SAM
-does (Gu et al. 2024: rotation, resized crops, contrast jitter), which its prompts could not follow; it is for the
-reduced networks, which start from random weights and see only a few dozen particles.
+"symmetries" is the usual choice: flips and quarter turns, which resample nothing. "affine" adds what finetune-SAM
+does (Gu et al. 2024: rotation, resized crops, contrast jitter), which its prompts could not follow; it is for reduced
+networks, which start from random weights and see only a few dozen particles, and for a control. "none" is another one.
 """
 
 import numpy as np
 from scipy.ndimage import affine_transform
 
 from xpci_utils.frames import IGNORE
-from xpci_utils.training import dihedral
-from xpci_utils.training.symmetries import symmetries_of
+from xpci_utils.training.symmetries import dihedral, symmetries_of
 
-KINDS = ("symmetries", "affine")
+KINDS = ("none", "symmetries", "affine")
 SCALES, CONTRASTS, SHIFT = (0.7, 1.4), (0.7, 1.4), 0.25
 
 
@@ -26,6 +25,8 @@ def augment(
     """
     if kind not in KINDS:
         raise ValueError(f"augmentation is {kind!r}; choose from {', '.join(KINDS)}")
+    if kind == "none":
+        return image, labels
     k = int(rng.integers(symmetries_of(*image.shape)))
     image, labels = dihedral(image, k), dihedral(labels, k)
     if kind == "symmetries":
