@@ -96,7 +96,7 @@ FAULTS = {
     ),
     "unknown class": (
         lambda f: save(f / "masks/f3.png", np.full((12, 16), 7, np.uint8)),
-        r"f3\.png holds class index 7, but the classes file ends at 2",
+        r"f3\.png holds class index 7 \(192 pixels, the first in row 0, column 0\), but the classes file ends at 2",
     ),
     "image without mask": (lambda f: (f / "masks/f3.png").unlink(), r"f3\.png has no mask; add .*masks/f3\.png"),
     "mask without image": (lambda f: (f / "images/f3.png").unlink(), r"masks/f3\.png has no image"),
@@ -119,7 +119,7 @@ FAULTS = {
     ),
     "the same frame twice": (
         lambda f: tifffile.imwrite(f / "images/f3.tif", np.zeros((12, 16), np.uint8)),
-        r"are the same frame twice",
+        r"images has the frame 'f3' twice; rename or remove one",
     ),
     "no masks folder": (lambda f: (f / "masks").rename(f / "labels"), r"masks does not exist; data/README\.md"),
     "split lists a stranger": (

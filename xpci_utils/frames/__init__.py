@@ -5,7 +5,7 @@ from xpci_utils.lazy import attach
 __getattr__, __dir__ = attach(
     __name__,
     {
-        "FolderError": "folder",
+        "FolderError": "faults",
         "Frame": "frameset",
         "FrameSet": "frameset",
         "IGNORE": "frameset",
@@ -13,6 +13,7 @@ __getattr__, __dir__ = attach(
         "binary_mask": "frameset",
         "check_folder": "folder",
         "crop": "pad",
+        "flat_field_correct": "flatfield",
         "pad_image": "pad",
         "pad_labels": "pad",
         "padding": "pad",

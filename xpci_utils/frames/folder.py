@@ -10,27 +10,19 @@ Without ``splits`` whole sequences are dealt out: about a fifth to test and a te
 """
 
 import csv
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tifffile
-from PIL import Image, UnidentifiedImageError
 
 from xpci_utils import paths
 from xpci_utils.frames.classes import FrameClass
+from xpci_utils.frames.faults import FolderError, reading, unique
 from xpci_utils.frames.frameset import SPLITS, Frame, binary_mask
 from xpci_utils.frames.pad import IGNORE
+from xpci_utils.frames.pictures import SUFFIXES, read_grey, read_indices
 from xpci_utils.randomness import numpy_rng
-
-UNREADABLE = (UnidentifiedImageError, OSError, Image.DecompressionBombError, SyntaxError)
-SUFFIXES = (".png", ".tif", ".tiff")
-
-
-class FolderError(ValueError):
-    """The user's folder cannot be used; the message names the file and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +41,9 @@ def check_folder(folder: str | Path, classes: list[FrameClass], seed: int = 0) -
     folder = paths.resolve(folder)
     images, masks = (_files(folder / kind) for kind in ("images", "masks"))
     _match(images, masks, folder)
-    shape, has_particles = None, {}
+    first, has_particles = None, {}
     for name in images:
-        shape, has_particles[name] = _check_pair(images[name], masks[name], classes, shape)
+        first, has_particles[name] = _check_pair(images[name], masks[name], classes, first)
     sequences = _sequences(folder, images)
     splits = _splits(folder, images, sequences, seed)
     for split in SPLITS:
@@ -73,53 +65,12 @@ def read_folder(found: AnnotatedFolder) -> Iterator[Frame]:
         yield Frame(name, found.sequences[name], found.splits[name], image, labels)
 
 
-def read_grey(path: Path) -> np.ndarray:
-    """A grey image [H, W] of 8 or 16 bit or of floats; colour is accepted when its three channels are equal."""
-    pixels = _open(path)
-    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-        raise FolderError(f"{path} holds pixels that are no numbers (NaN or infinite); export it again without them")
-    if pixels.ndim == 3 and all(np.array_equal(pixels[..., 0], pixels[..., c]) for c in (1, 2)):
-        pixels = pixels[..., 0]
-    if pixels.ndim != 2:
-        raise FolderError(f"{path} is a colour image; convert it to grey, frames have one channel")
-    return pixels
-
-
-def read_indices(path: Path) -> np.ndarray:
-    """A mask [H, W] of class indices, from a grey or palette PNG or TIFF."""
-    pixels = _open(path, keep_palette=True)
-    if pixels.ndim != 2:
-        raise FolderError(f"{path} is a colour image; masks hold one class index per pixel")
-    return pixels
-
-
-def _open(path: Path, keep_palette: bool = False) -> np.ndarray:
-    try:
-        if path.suffix.lower() != ".png" and (pages := _pages(path)) > 1:
-            raise FolderError(f"{path} is a stack of {pages} pages; save one file per frame")
-        with Image.open(path) as picture:
-            return np.array(picture.convert("L") if picture.mode in ("P", "1") and not keep_palette else picture)
-    except (*UNREADABLE, tifffile.TiffFileError) as error:
-        raise FolderError(f"{path} cannot be read as an image ({error}); export it again") from None
-
-
-def _pages(path: Path) -> int:
-    """Frames in a TIFF file: some writers put a whole stack behind one page header, which Pillow reads as one."""
-    with tifffile.TiffFile(path) as file:
-        series = file.series[0]
-        leading = series.shape[:-3] if series.axes.endswith("YXS") else series.shape[:-2]
-        return len(file.series) * math.prod(leading)
-
-
 def _files(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise FolderError(f"{paths.display(folder)} does not exist; data/README.md shows the layout of a frame folder")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
-            if path.stem in found:
-                raise FolderError(f"{path} and {found[path.stem].name} are the same frame twice; remove one")
-            found[path.stem] = path
+    with reading(folder, "a folder"):
+        files = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    found = dict(zip(unique((path.stem for path in files), folder), files, strict=True))
     if not found:
         raise FolderError(f"{paths.display(folder)} holds no PNG or TIFF files")
     return found
@@ -134,20 +85,35 @@ def _match(images: dict[str, Path], masks: dict[str, Path], folder: Path) -> Non
             raise FolderError(f"{masks[name]} has no image; add {folder / 'images' / name}.png or remove the mask")
 
 
-def _check_pair(image: Path, mask: Path, classes: list[FrameClass], shape: tuple | None) -> tuple[tuple, bool]:
-    """(size of the frame, whether its mask holds a particle)."""
-    grey, labels = read_grey(image), read_indices(mask)
+def check_labels(labels: np.ndarray, classes: Sequence[FrameClass], where: str | Path) -> np.ndarray:
+    """Labels as uint8, all of them known classes; FolderError names the first stray value, its count and a place."""
+    where = paths.display(where)
+    if labels.dtype.kind not in "ui":
+        raise FolderError(f"{where} holds {labels.dtype} values; a mask holds one class index (an integer) per pixel")
+    known = np.isin(labels, [*range(len(classes)), IGNORE])
+    if not known.all():
+        y, x = np.argwhere(~known)[0]
+        value, count = labels[y, x], int((labels == labels[y, x]).sum())
+        raise FolderError(
+            f"{where} holds class index {value} ({count} pixels, the first in row {y}, column {x}), "
+            f"but the classes file ends at {len(classes) - 1}; add the class to it or correct the mask"
+        )
+    return labels.astype(np.uint8)
+
+
+def _check_pair(
+    image: Path, mask: Path, classes: list[FrameClass], first: np.ndarray | None
+) -> tuple[np.ndarray, bool]:
+    """(the first image of the folder, whether this mask holds a particle)."""
+    grey, labels = read_grey(image), check_labels(read_indices(mask), classes, mask)
+    first = grey if first is None else first
     if labels.shape != grey.shape:
         raise FolderError(f"{mask} is {_size(labels)}, its image {_size(grey)}; export the mask at the image's size")
-    if shape and grey.shape != shape:
-        raise FolderError(f"{image} is {_size(grey)}, the first image {shape[0]} x {shape[1]}; all must be alike")
-    unknown = sorted(set(np.unique(labels).tolist()) - set(range(len(classes))) - {IGNORE})
-    if unknown:
-        raise FolderError(
-            f"{mask} holds class index {unknown[0]}, but the classes file ends at {len(classes) - 1}; "
-            "add the class to it or correct the mask"
-        )
-    return grey.shape, bool(binary_mask(labels).any())
+    if grey.shape != first.shape:
+        raise FolderError(f"{image} is {_size(grey)}, the first image {_size(first)}; all must be alike")
+    if grey.dtype != first.dtype:
+        raise FolderError(f"{image} is {grey.dtype}, the first image {first.dtype}; save all with the same depth")
+    return first, bool(binary_mask(labels).any())
 
 
 def _size(array: np.ndarray) -> str:
@@ -158,7 +124,7 @@ def _sequences(folder: Path, images: dict[str, Path]) -> dict[str, str]:
     path = folder / "sequences.csv"
     if not path.is_file():
         return {name: name for name in images}
-    with open(path, newline="", encoding="utf-8-sig") as file:
+    with reading(path, "a table"), open(path, newline="", encoding="utf-8-sig") as file:
         rows = {row.get("name"): row.get("sequence") for row in csv.DictReader(file)}
     missing = [name for name in images if not rows.get(name)]
     if missing:
@@ -185,7 +151,9 @@ def _listed_splits(folder: Path, images: dict[str, Path]) -> dict[str, str]:
         path = folder / f"{split}.txt"
         if not path.is_file():
             raise FolderError(f"{path} is missing; a splits folder holds train.txt, val.txt and test.txt")
-        for name in filter(None, map(str.strip, path.read_text(encoding="utf-8").splitlines())):
+        with reading(path, "a list of names"):
+            listed = path.read_text(encoding="utf-8-sig").splitlines()
+        for name in filter(None, map(str.strip, listed)):
             name = name.removesuffix(".png").removesuffix(".tif").removesuffix(".tiff")
             if name not in images:
                 raise FolderError(f"{path} lists {name}, which is not among the images")

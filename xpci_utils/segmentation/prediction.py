@@ -8,8 +8,8 @@ from torch import nn
 
 from xpci_utils import paths
 from xpci_utils.frames import FrameSet, crop, pad_image, predict_frame
-from xpci_utils.frames.folder import SUFFIXES, read_grey
 from xpci_utils.frames.frameset import write_png
+from xpci_utils.frames.pictures import SUFFIXES, read_grey
 from xpci_utils.segmentation.networks import build_network
 from xpci_utils.training import load_tensors, save_model
 

@@ -1,0 +1,17 @@
+"""Frames and annotations of other people's formats: films, masks, their correction, and a look at what they hold."""
+
+from xpci_utils.lazy import attach
+
+__getattr__, __dir__ = attach(
+    __name__,
+    {
+        "Annotations": "annotations",
+        "Film": "films",
+        "Request": "convert",
+        "import_frames": "convert",
+        "levels_of": "corrections",
+        "open_annotations": "annotations",
+        "open_film": "films",
+        "open_films": "films",
+    },
+)

@@ -1,0 +1,70 @@
+"""Bring frames and annotations of any known format into a folder that notebook 01 reads.
+
+python -m xpci_utils.importing film.tif masks.zip data/my_frames
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from xpci_utils import paths
+from xpci_utils.frames import FolderError
+from xpci_utils.importing.convert import Request, import_frames
+
+FORMATS = """\
+IMAGES  a folder of PNG or TIFF files, a TIFF stack, HDF5 (/exchange/data), Photron .mraw or Phantom .cine
+MASKS   class indices as PNG, TIFF or /exchange/labels; CVAT "Segmentation mask 1.1" (.zip); COCO .json; labelme
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Import, say what was found, look it over; 0 when the folder was written, 2 when something was wrong."""
+    options = vars(_parser().parse_args(arguments))
+    request = Request(**{name: _here(value) if name in PATHS else value for name, value in options.items()})
+    try:
+        record = import_frames(request)
+    except (FolderError, ValueError, OSError) as error:
+        print(f"error: {error}\nNothing was written.", file=sys.stderr)
+        return 2
+    print("\n".join(record["told"]))
+    print("corrections:", "; ".join(record["corrections"]) or "none")
+    print(f"written: {paths.display(request.out)}")
+    return 0
+
+
+PATHS = ("images", "masks", "out", "classes", "flats", "darks", "sequences", "splits")
+
+
+def _here(value: str | None) -> Path | None:
+    """Paths typed at a prompt count from where one stands."""
+    return Path(value).expanduser().absolute() if value else None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m xpci_utils.importing",
+        description=__doc__.splitlines()[0],
+        epilog=FORMATS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("images", metavar="IMAGES")
+    parser.add_argument("masks", metavar="MASKS")
+    parser.add_argument("out", metavar="OUT", help="the folder to write; it must not exist yet")
+    parser.add_argument("--classes", help="names and colours, like data/classes.yaml; else the annotation tool's own")
+    parser.add_argument("--flats", help="reference frames of the open beam, in any of the formats")
+    parser.add_argument("--darks", help="reference frames without beam")
+    parser.add_argument(
+        "--correct",
+        choices=["auto", "references", "median", "none"],
+        default="auto",
+        help="flat field: by reference frames, by the film's median over time, or none; auto: where there are flats",
+    )
+    parser.add_argument("--sequences", help="CSV name,sequence: frames that belong together stay in one split")
+    parser.add_argument("--splits", help="folder with train.txt, val.txt and test.txt")
+    parser.add_argument("--annotated-only", action="store_true", help="leave out frames without annotation")
+    parser.add_argument("--pixel-um", type=float, help="size of a pixel in the sample plane [um]")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
