@@ -55,6 +55,25 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         Path(name).unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """A temporary folder beside ``path`` that takes its name on success and disappears on failure.
+
+    What a killed process left of an earlier attempt is removed first; FileExistsError if ``path`` exists.
+    """
+    path = Path(path)
+    if path.exists() or path.is_symlink():
+        raise FileExistsError(f"{paths.display(path)} exists already; choose another name or remove it")
+    part = path.with_name(f".{path.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        os.rename(part, path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
 def write_json(path: str | Path, content: dict) -> None:
     """Write ``content`` as indented JSON, atomically; NaN is refused, since JSON has none."""
     with atomic_path(path) as temporary:
