@@ -115,6 +115,7 @@ class Stage:
     parameters: object
     folder: Path
     work: Path
+    hashed: dict
     identity: str
     recipe: str
     inputs: dict[str, str]
@@ -143,7 +144,7 @@ class Stage:
         return {
             "notebook": self.parameters.notebook,
             "parameters": self.parameters.model_dump(),
-            "hashed": self.parameters.hashed(),
+            "hashed": self.hashed,
             "identity": self.identity,
             "recipe": self.recipe,
             "inputs": self.inputs,
@@ -169,7 +170,7 @@ def begin(parameters) -> Stage:
         stage.folder.mkdir(parents=True, exist_ok=True)
         stage.lock = _lock(stage.folder)
         atexit.register(_leave_nothing, stage.folder)
-        stage.to_do = inspect(parameters).to_do  # another process may have finished it in between
+        _look_for_result(stage)  # another process may have finished it in between
     if not stage.to_do:
         print(f"{paths.display(stage.folder)} is finished; its products are shown, nothing is computed again.")
         return stage
@@ -181,13 +182,19 @@ def inspect(parameters) -> Stage:
     """See whether a stage can start and whether it is finished, without touching its folder."""
     folder, inputs = parameters.folder, _input_identities(parameters)
     recipe = recipe_of(parameters)
-    identity = digest(parameters.hashed(), recipe, inputs)
-    stage = Stage(parameters, folder, parameters.work, identity, recipe, inputs, to_do=True)
-    record = read_run(folder)
-    if record and not parameters.force:
+    hashed = parameters.hashed()  # once: it reads every file of a folder of one's own
+    identity = digest(hashed, recipe, inputs)
+    stage = Stage(parameters, folder, parameters.work, hashed, identity, recipe, inputs, to_do=True)
+    _look_for_result(stage)
+    return stage
+
+
+def _look_for_result(stage: Stage) -> None:
+    """Mark the stage as done if its folder holds its result; OtherRecipeError if it holds another one."""
+    record = read_run(stage.folder)
+    if record and not stage.parameters.force:
         _refuse_other(record, stage)
         stage.to_do = False
-    return stage
 
 
 def recipe_of(parameters) -> str:
@@ -222,7 +229,7 @@ def _input_identities(parameters) -> dict[str, str]:
 def _refuse_other(record: dict, stage: Stage) -> None:
     if record["identity"] == stage.identity:
         return
-    then, now = record["hashed"], stage.parameters.hashed()
+    then, now = record["hashed"], stage.hashed
     changed = [f"{name}: {then.get(name)!r} -> {value!r}" for name, value in now.items() if then.get(name) != value]
     if not changed:
         changed = ["its inputs" if record["recipe"] == stage.recipe else "the code behind it"]

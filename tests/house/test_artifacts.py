@@ -54,6 +54,29 @@ def test_code_counts_and_prose_does_not(small_house, count_stage):
         artifacts.begin(count_stage())
 
 
+def test_a_stage_hashes_its_parameters_once(small_house, count_stage, monkeypatch):
+    """For a folder of one's own that means reading every file of it."""
+    hashed, calls = count_stage.hashed, []
+    monkeypatch.setattr(count_stage, "hashed", lambda self: calls.append(1) or hashed(self))
+    finish(count_stage())
+    assert len(calls) == 1
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path):
+    out = tmp_path / "new"
+    with pytest.raises(RuntimeError, match="half"), artifacts.atomic_folder(out) as part:
+        (part / "a.txt").write_text("a")
+        raise RuntimeError("half done")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / ".new.part").mkdir()  # what a killed process left
+    (tmp_path / ".new.part/old.txt").write_text("old")
+    with artifacts.atomic_folder(out) as part:
+        (part / "a.txt").write_text("a")
+    assert [str(p.relative_to(tmp_path)) for p in sorted(tmp_path.rglob("*"))] == ["new", "new/a.txt"]
+    with pytest.raises(FileExistsError, match="new exists already"), artifacts.atomic_folder(out):
+        pass
+
+
 def test_a_stage_that_lacks_a_product_is_not_finished(small_house, count_stage):
     stage = artifacts.begin(count_stage())
     with pytest.raises(artifacts.StageError, match=r"lacks count\.txt"):
