@@ -84,8 +84,20 @@ def test_batches_are_padded_with_ignored_pixels(examples):
     assert -1 <= images.min() < images.max() <= 1
 
 
+def test_pretraining_sees_synthetic_pairs_first_and_annotated_frames_afterwards(examples):
+    batches = Batches(examples[:4], examples[4:], "pretrain", 4, seed=0, steps=6)
+    annotated = {e[1].tobytes() for e in examples[:4]}
+    of_annotated = [[is_symmetry_of(label, annotated) for label in batches(step)[1].numpy()] for step in range(6)]
+    assert of_annotated == [[False] * 4] * 3 + [[True] * 4] * 3
+
+
+def test_synthetic_pairs_alone_fill_the_batch(examples):
+    labels = Batches((), examples[4:], "half", 4, seed=0)(0)[1].numpy()
+    assert all(is_symmetry_of(label, {e[1].tobytes() for e in examples[4:]}) for label in labels)
+
+
 def test_an_unknown_mixing_is_refused(examples):
-    with pytest.raises(ValueError, match="half or concat"):
+    with pytest.raises(ValueError, match="half, concat, pretrain"):
         Batches(examples, (), "third", 4, seed=0)
 
 

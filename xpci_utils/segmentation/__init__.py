@@ -16,6 +16,7 @@ __getattr__, __dir__ = attach(
         "save_network": "prediction",
         "synthetic_examples": "training",
         "train_network": "training",
+        "training_of": "arms",
         "training_steps": "training",
         "write_predictions": "prediction",
     },

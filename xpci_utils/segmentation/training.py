@@ -14,12 +14,14 @@ from xpci_utils.frames import FrameSet, PairExamples, pad_image, pad_labels
 from xpci_utils.randomness import numpy_rng, seed_of, stream_indices
 from xpci_utils.segmentation.losses import dice_ce_loss
 from xpci_utils.segmentation.prediction import network_input, predict
-from xpci_utils.training import dihedral, poly_lr, run_steps
+from xpci_utils.training import augment, poly_lr, run_steps
 from xpci_utils.training.loop import set_lr
-from xpci_utils.training.symmetries import symmetries_of
 
 Examples = Sequence[tuple[np.ndarray, np.ndarray]]
+View = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
 Score = Callable[[FrameSet, dict[str, np.ndarray]], float]
+
+MIXINGS = ("half", "concat", "pretrain")
 
 
 class BestWeights:
@@ -52,33 +54,48 @@ class Batches:
     """The training batch of every step, a function of (seed, step) alone.
 
     ``mixing`` "half" takes half of every batch from each source, so that cells with different counts of synthetic
-    pairs see the same annotated frames in the same order; "concat" shuffles the plain union, as the paper does.
-    Without synthetic pairs both are the same stream of annotated frames.
+    pairs see the same annotated frames in the same order; "concat" shuffles the plain union, as the paper does;
+    "pretrain" shows synthetic pairs alone in the first half of ``steps`` and annotated frames alone in the second.
+    With one source only, all three are the same stream of it. ``view`` is what happens to every example.
     """
 
-    def __init__(self, annotated: Examples, synthetic: Examples, mixing: str, batch_size: int, seed: int):
-        if mixing not in ("half", "concat"):
-            raise ValueError(f"There is no mixing {mixing!r}; choose half or concat.")
-        of_synthetic = batch_size // 2 if len(synthetic) else 0
-        if len(synthetic) and mixing == "concat":
-            self.streams = [("union", ConcatDataset([annotated, synthetic]), batch_size)]
-        else:
-            self.streams = [("annotated", annotated, batch_size - of_synthetic), ("synthetic", synthetic, of_synthetic)]
-        self.seed = seed
+    def __init__(
+        self,
+        annotated: Examples,
+        synthetic: Examples,
+        mixing: str,
+        batch_size: int,
+        seed: int,
+        *,
+        view: View = augment,
+        steps: int = 0,
+    ):
+        if mixing not in MIXINGS:
+            raise ValueError(f"There is no mixing {mixing!r}; choose from {', '.join(MIXINGS)}.")
+        self.sources = {"annotated": annotated, "synthetic": synthetic}
+        if mixing == "concat" and len(annotated) and len(synthetic):
+            self.sources = {"union": ConcatDataset([annotated, synthetic])}
+        self.mixing, self.batch_size, self.seed, self.view, self.steps = mixing, batch_size, seed, view, steps
+
+    def sizes(self, step: int) -> dict[str, int]:
+        """How many examples of each source the batch of a step holds."""
+        present = [name for name, source in self.sources.items() if len(source)]
+        if len(present) < 2:
+            return dict.fromkeys(present, self.batch_size)
+        if self.mixing == "pretrain":
+            return {"synthetic" if step < self.steps // 2 else "annotated": self.batch_size}
+        return {"annotated": self.batch_size - self.batch_size // 2, "synthetic": self.batch_size // 2}
 
     def __call__(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Images float [N, 1, H, W] in [-1, 1] and labels uint8 [N, H, W], padded, flipped and turned."""
+        """Images float [N, 1, H, W] in [-1, 1] and labels uint8 [N, H, W], padded, each in a random view."""
+        rng = numpy_rng("augment", self.seed, step)
         examples = [
-            source[int(index)]
-            for name, source, size in self.streams
-            if size
-            for index in stream_indices(len(source), size, name, self.seed, step=step)
+            self.sources[name][int(index)]
+            for name, size in self.sizes(step).items()
+            for index in stream_indices(len(self.sources[name]), size, name, self.seed, step=step)
         ]
-        images, labels = (
-            np.stack([pad(example[part]) for example in examples]) for part, pad in enumerate((pad_image, pad_labels))
-        )
-        ways = numpy_rng("augment", self.seed, step).integers(symmetries_of(*images.shape[-2:]), size=len(images))
-        images, labels = (np.stack([dihedral(a, k) for a, k in zip(x, ways, strict=True)]) for x in (images, labels))
+        views = [self.view(pad_image(image), pad_labels(labels), rng) for image, labels in examples]
+        images, labels = (np.stack(part) for part in zip(*views, strict=True))
         return network_input(images), torch.from_numpy(labels)
 
 
@@ -118,6 +135,7 @@ def train_network(
     *,
     synthetic: Examples = (),
     mixing: str = "half",
+    view: View = augment,
     steps: int,
     batch_size: int = 4,
     learning_rate: float = 1e-4,
@@ -145,7 +163,7 @@ def train_network(
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     network.to(device, memory_format=torch.channels_last)  # 10 to 30 % faster on CPU, never slower
     optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, betas=betas, weight_decay=weight_decay)
-    batches, best = Batches(annotated, synthetic, mixing, batch_size, seed), BestWeights()
+    batches, best = Batches(annotated, synthetic, mixing, batch_size, seed, view=view, steps=steps), BestWeights()
 
     def update(step: int) -> dict[str, float]:
         images, labels = (tensor.to(device) for tensor in batches(step))

@@ -1,0 +1,157 @@
+"""Each arm of the controls changes what its name says and leaves the rest as it is."""
+
+from math import ceil
+
+import numpy as np
+import pytest
+
+from xpci_utils.frames import FrameSet, binary_mask
+from xpci_utils.frames.frameset import write_png
+from xpci_utils.grid import Cell
+from xpci_utils.segmentation import training_of
+from xpci_utils.segmentation.copy_paste import ParticlePaste, find_place, pick_particle
+from xpci_utils.training import augment
+
+SETTINGS = {"mixing": "half", "steps": 30, "batch_size": 4}
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory, examples):
+    """Twelve pairs and their labels, as a pool has them."""
+    folder = tmp_path_factory.mktemp("pool")
+    for index, (image, labels) in enumerate(examples):
+        write_png(folder / "pairs" / "images" / f"{index:06d}.png", image)
+        write_png(folder / "labels" / f"{index:06d}.png", labels)
+    return folder / "pairs", folder / "labels"
+
+
+def training(frames, pool, row, **changes):
+    return training_of(Cell.parse(f"{row}__s0"), frames, pool, **SETTINGS | changes)
+
+
+def test_mix_is_the_papers_way(frames, pool):
+    alone = training(frames, None, "emcad__r0004__none__n00000__mix")
+    mixed = training(frames, pool, "emcad__r0004__vit_b__n00008__mix")
+    assert (len(alone.annotated), len(alone.synthetic)) == (4, 0)
+    assert (len(mixed.annotated), len(mixed.synthetic)) == (4, 8)
+    assert alone.steps == mixed.steps == 30  # more data is not more training
+    assert alone.mixing == mixed.mixing == "half"
+
+
+def test_epochs_give_a_larger_set_more_steps_and_longer_gives_them_without_it(frames, pool):
+    epochs = training(frames, pool, "emcad__r0004__vit_b__n00008__epochs")
+    longer = training(frames, None, "emcad__r0004__none__n00008__longer")
+    assert (epochs.steps, epochs.mixing) == (90, "concat")  # 30 steps are the same number of epochs of a third as many
+    assert (longer.steps, len(longer.synthetic)) == (90, 0)
+
+
+def test_where_the_profile_counts_epochs_every_cell_has_them(frames, pool):
+    rows = ("emcad__r0004__none__n00000__mix", "emcad__r0004__vit_b__n00008__mix", "emcad__r0004__none__n00008__longer")
+    found = [training(frames, pool, row, epochs=5).steps for row in rows]
+    assert found == [5, ceil(5 * 12 / 4), ceil(5 * 12 / 4)]
+
+
+def test_synthetic_only_and_pretraining(frames, pool):
+    only = training(frames, pool, "emcad__r0004__vit_b__n00008__synthonly")
+    assert (len(only.annotated), len(only.synthetic), only.steps) == (0, 8, 30)
+    first = training(frames, pool, "emcad__r0004__vit_b__n00008__pretrain")
+    assert (first.mixing, first.steps) == ("pretrain", 30)
+
+
+def test_augmentation_arms_change_the_view_and_nothing_else(frames, examples):
+    image, labels = examples[0]
+    views = {}
+    for arm in ("mix", "noaug", "strongaug"):
+        plan = training(frames, None, f"emcad__r0004__none__n00000__{arm}")
+        views[arm] = [plan.view(image, labels, np.random.default_rng(seed))[0] for seed in range(6)]
+        assert (len(plan.annotated), plan.steps, plan.mixing) == (4, 30, "half")
+    assert all(np.array_equal(view, image) for view in views["noaug"])
+    for seed, view in enumerate(views["mix"]):
+        np.testing.assert_array_equal(view, augment(image, labels, np.random.default_rng(seed))[0])
+    assert all(np.sort(view, None).tolist() != np.sort(image, None).tolist() for view in views["strongaug"])
+
+
+def test_fewer_annotated_frames_are_the_first_ones_and_more_come_from_the_fresh_pool(frames, pool, examples):
+    fewer = training(frames, None, "emcad__r0002__none__n00000__mix").annotated
+    whole = training(frames, None, "emcad__r0004__none__n00000__mix").annotated
+    more = training(frames, pool, "emcad__r0007__none__n00000__more").annotated
+    assert [len(part) for part in (fewer, whole, more)] == [2, 4, 7]
+    for index in range(4):
+        np.testing.assert_array_equal(more[index][0], whole[index][0])
+    known = {image.tobytes() for image, _ in examples}
+    assert all(more[index][0].tobytes() in known for index in range(4, 7))
+    with pytest.raises(ValueError, match="has 4 frames already"):
+        training(frames, pool, "emcad__r0004__none__n00000__more")
+
+
+def test_fewer_annotated_frames_than_the_denoiser_saw_are_refused_with_synthetic_pairs(frames, pool):
+    with pytest.raises(ValueError, match="have seen all 4 annotated frames"):
+        training(frames, pool, "emcad__r0002__vit_b__n00008__mix")
+    assert len(training(frames, pool, "emcad__r0002__true__n00008__fresh").annotated) == 2  # no network saw anything
+
+
+class TestCopyPaste:
+    """On a flat donor and target everything can be computed by hand."""
+
+    @pytest.fixture
+    def donor(self):
+        image, labels = np.full((32, 32), 200, np.uint8), np.zeros((32, 32), np.uint8)
+        image[10:16, 12:18], labels[10:16, 12:18] = 100, 3  # lets half of the beam through
+        image[9, 12:18] = 220  # its fringe, in the background
+        labels[0:4, 0:4] = 5  # cut by the border: never pasted
+        return image, labels
+
+    @pytest.mark.parametrize("window", [{"kind": "linear", "low": 0.0, "high": 1.275}, None])
+    def test_what_is_pasted_multiplies_what_is_there(self, donor, window):
+        target = np.full((32, 32), 160, np.uint8)
+        image, labels = ParticlePaste([donor], window).paste(
+            target, np.zeros((32, 32), np.uint8), *donor, np.random.default_rng(0)
+        )
+        assert (labels == 3).sum() == 36
+        np.testing.assert_array_equal(image[labels == 3], 80)  # 160 * 100 / 200
+        assert sorted(np.unique(image)) == [80, 160, 176]  # particle, beam, fringe: 160 * 220 / 200
+        assert (image == 176).sum() == 6
+        assert 5 not in labels
+
+    def test_in_a_logarithmic_window_grey_levels_add(self, donor):
+        paste = ParticlePaste([donor], {"kind": "log", "low": -2.0, "high": 0.5})
+        labels = np.zeros((32, 32), np.uint8)
+        image, labels = paste.paste(np.full((32, 32), 160, np.uint8), labels, *donor, np.random.default_rng(1))
+        np.testing.assert_array_equal(image[labels == 3], 60)  # 160 + 100 - 200
+
+    @pytest.mark.parametrize("kind", ["linear", "log"])
+    def test_grey_levels_survive_the_way_to_intensity_and_back(self, kind):
+        paste = ParticlePaste([], {"kind": kind, "low": -0.9 if kind == "log" else 0.11, "high": 1.23})
+        levels = np.arange(256, dtype=np.uint8)
+        np.testing.assert_array_equal(paste.grey(paste.intensity(levels)), levels)
+
+    def test_without_room_or_a_whole_particle_nothing_changes(self, donor):
+        full, empty = np.full((32, 32), 2, np.uint8), np.zeros((32, 32), np.uint8)
+        for labels, donor_labels in ((full, donor[1]), (empty, np.where(donor[1] == 5, 5, 0).astype(np.uint8))):
+            image = np.full((32, 32), 160, np.uint8)
+            found = ParticlePaste([donor]).paste(image, labels, donor[0], donor_labels, np.random.default_rng(0))
+            assert found[0] is image
+            assert found[1] is labels
+
+    @pytest.mark.parametrize("seed", range(10))
+    def test_a_particle_is_whole_and_lands_inside_where_there_is_room(self, examples, seed):
+        rng = np.random.default_rng(seed)
+        labels, target = examples[seed][1], examples[seed + 1][1]
+        particle = pick_particle(labels, rng)
+        if particle is None:
+            return
+        assert not np.concatenate([particle[0], particle[-1], particle[:, 0], particle[:, -1]]).any()
+        assert len(np.unique(labels[particle])) == 1
+        place = find_place(particle, particle, target, rng)
+        if place:
+            assert (target[place[1]][particle[place[0]]] != 0).mean() <= 0.2
+
+    def test_the_arm_adds_particles_of_annotated_frames(self, frames: FrameSet):
+        plan = training(frames, None, "emcad__r0004__none__n00000__copypaste")
+        image, labels = plan.annotated[0]
+        views = [plan.view(image, labels, np.random.default_rng(seed)) for seed in range(20)]
+        areas = [binary_mask(view[1]).sum() for view in views]
+        assert min(areas) >= 0.8 * binary_mask(labels).sum()  # at most a fifth of a pasted particle hides another
+        assert np.mean(areas) > 1.1 * binary_mask(labels).sum()
+        again = plan.view(image, labels, np.random.default_rng(3))
+        assert all(np.array_equal(a, b) for a, b in zip(again, views[3], strict=True))
