@@ -1,12 +1,19 @@
-"""Simulated aluminium spheres against two published radiographs of metal powder."""
+"""Simulated aluminium spheres against two published radiographs of metal powder.
+
+Rim, place of the peak and the missing second fringe lie in the real ranges for every diameter. Peak and width do so
+from 19 to 56 um; the smallest and the largest sphere miss by what `MISSED` says. Why, docs/simulator_calibration.md
+tells: homogeneous spheres cannot have both the real heights at both ends and the real widths.
+"""
 
 import numpy as np
 import pytest
 
 from xpci_utils.simulation import adjusted_preset
-from xpci_utils.simulation.calibration import REAL_FRINGES, REAL_RANGES, sphere_fringe
+from xpci_utils.simulation.calibration import REAL_FRINGES, REAL_RANGES, measure_sphere, sphere_fringe, sphere_image
 
-# Two real frames differ by about one and a half points at the same diameter; the model cannot do better than that.
+# Where a simulated sphere leaves the real range, and by how much: diameter [um], quantity, measured value.
+MISSED = ((15, "peak", 0.066), (60, "peak", 0.182), (15, "fwhm_um", 3.84))
+# Two real frames differ by about one and a half points at the same diameter.
 SCATTER = 0.015
 
 
@@ -18,13 +25,29 @@ def fringes():
 
 
 def test_fringe_rises_with_diameter_within_the_real_range(fringes):
-    peaks = np.array([f.peak for f in fringes.values()])
-    assert (np.diff(peaks) > 0).all()
+    peaks = {d: f.peak for d, f in fringes.items()}
+    assert (np.diff(list(peaks.values())) > 0).all()
     low, high = REAL_RANGES["fringe"]
-    assert peaks.min() > low - SCATTER
-    assert peaks.max() < high + SCATTER
-    inner = [f.peak for d, f in fringes.items() if 19 <= d <= 56]
-    assert low <= min(inner) <= max(inner) <= high
+    assert {d for d, peak in peaks.items() if not low <= peak <= high} == {15, 60}
+
+
+def test_where_the_real_ranges_are_missed(fringes):
+    """The deviations are as stated, to a thousandth of the open beam and 0.05 um: neither hidden nor growing."""
+    for diameter, quantity, value in MISSED:
+        tolerance = 0.05 if quantity == "fwhm_um" else 0.001
+        assert getattr(fringes[diameter], quantity) == pytest.approx(value, abs=tolerance)
+
+
+def test_no_blur_gives_both_ends_of_the_fringes_and_their_width():
+    """Fringes of 60 and 15 um: a ratio of at most 18 / 8 needs a blur whose fringes are thinner than 3 um.
+
+    Checked along the blur at two distances; the full scan is in docs/simulator_calibration.md.
+    """
+    for distance in (0.15, 0.4):
+        for core in (1.2, 1.5, 1.8, 2.1, 2.4):
+            preset = adjusted_preset("aps32id_u18", distance_m=distance, psf_core_sigma_um=core)
+            small, large = (sphere_fringe(d, preset) for d in (15, 60))
+            assert large.peak / small.peak > 0.18 / 0.08 or small.fwhm_um < 3
 
 
 def test_every_real_sphere_is_met():
@@ -35,12 +58,25 @@ def test_every_real_sphere_is_met():
 
 def test_rim_width_and_position(fringes):
     low, high = REAL_RANGES["fwhm_um"]
-    for diameter, f in fringes.items():
+    for f in fringes.values():
         assert REAL_RANGES["rim"][0] < f.rim < REAL_RANGES["rim"][1]
         assert 2.0 <= f.distance_um <= 3.0
-        assert low - 0.25 < f.fwhm_um < high
-        if diameter >= 19:
-            assert f.fwhm_um >= low
+    assert {d for d, f in fringes.items() if not low <= f.fwhm_um <= high} == {15}
+
+
+@pytest.mark.parametrize(("diameter", "pixel_um"), [(19, 1.31), (27, 2.0), (56, 1.31)])
+def test_a_sphere_is_measured_in_a_recorded_frame(diameter, pixel_um):
+    """Under noise, on a sloping background, from a rough guess: as the real spheres were measured."""
+    preset = adjusted_preset("aps32id_u18", pixel_um=pixel_um)
+    image, centre = sphere_image(diameter, preset)
+    y, x = np.indices(image.shape) / image.shape[0]
+    quanta = 3000 * image * (1 + 0.2 * y - 0.1 * x)
+    frame = 0.55 * np.random.default_rng(0).poisson(quanta) + 64
+    place = centre / pixel_um - 0.5
+    found, measured = measure_sphere(frame - 64, place + 1.4, place - 2.1, 1.1 * diameter, pixel_um)
+    assert found == pytest.approx(diameter, abs=1.3)  # the blur draws the edge of a small sphere inwards
+    assert measured.peak == pytest.approx(sphere_fringe(diameter, preset).peak, abs=0.012)
+    assert measured.fwhm_um == pytest.approx(sphere_fringe(diameter, preset).fwhm_um, abs=0.8)
 
 
 def test_no_second_fringe_above_the_noise(fringes):

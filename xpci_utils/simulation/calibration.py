@@ -53,10 +53,13 @@ def sphere_image(diameter_um: float, preset: Preset, material: str = "Al") -> tu
     return render([make_piece(ball, size, size, preset)], size, size, preset), centre
 
 
-def radial_profile(image: np.ndarray, centre_um: float, pixel_um: float) -> tuple[np.ndarray, np.ndarray]:
-    """Azimuthal mean in rings of 1 um every 0.5 um: radius [um] and intensity."""
-    y, x = (np.indices(image.shape) + 0.5) * pixel_um - centre_um
-    radius = np.hypot(y, x)
+def radial_profile(
+    image: np.ndarray, centre_um: float | tuple[float, float], pixel_um: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Azimuthal mean in rings of 1 um every 0.5 um around (y, x) or one number for both: radius [um] and intensity."""
+    centre_y, centre_x = np.broadcast_to(centre_um, 2)
+    y, x = (np.indices(image.shape) + 0.5) * pixel_um
+    radius = np.hypot(y - centre_y, x - centre_x)
     wanted = np.arange(0.5, image.shape[0] * pixel_um / 2 - 1, 0.5)
     rings = [np.abs(radius - r) < 0.5 for r in wanted]
     kept = np.array([ring.any() for ring in rings])
@@ -85,6 +88,46 @@ def sphere_fringe(diameter_um: float, preset: Preset, material: str = "Al") -> F
     """The fringe of a simulated sphere."""
     image, centre = sphere_image(diameter_um, preset, material)
     return fringe(*radial_profile(image, centre, preset.pixel_um), diameter_um)
+
+
+def measure_sphere(
+    frame: np.ndarray, x_px: float, y_px: float, diameter_um: float, pixel_um: float
+) -> tuple[float, Fringe]:
+    """Diameter [um] and fringe of a lone sphere in a recorded frame (H x W, any unit), given roughly where it is.
+
+    The centre is the one within 3 pixels whose profile has most contrast; the open beam a plane through what lies 8 to
+    15 um outside the edge, outliers left out; the edge half way up from the dark rim to the bright fringe.
+    """
+    half = round((diameter_um / 2 + 18) / pixel_um) + 3
+    y0, x0 = (max(round(c) - half, 0) for c in (y_px, x_px))
+    patch = frame[y0 : round(y_px) + half + 1, x0 : round(x_px) + half + 1].astype(float)
+    guess = (np.array([y_px - y0, x_px - x0]) + 0.5) * pixel_um
+    steps = np.arange(-3, 3.1, 0.5) * pixel_um
+    near = diameter_um / 2 + 8
+
+    def contrast(centre: np.ndarray) -> float:
+        radius, intensity = radial_profile(patch, centre, pixel_um)
+        return np.ptp(intensity[radius < near])
+
+    centre = max((guess + (dy, dx) for dy in steps for dx in steps), key=contrast)
+    radius, intensity = radial_profile(patch / _open_beam(patch, centre, near, pixel_um), centre, pixel_um)
+    top = int(intensity[radius < near].argmax())
+    rim = int(intensity[: top + 1].argmin())
+    middle = (intensity[top] + intensity[rim]) / 2
+    edge = np.interp(middle, np.maximum.accumulate(intensity[rim : top + 1]), radius[rim : top + 1])
+    return 2 * float(edge), fringe(radius, intensity, 2 * float(edge))
+
+
+def _open_beam(patch: np.ndarray, centre: np.ndarray, near_um: float, pixel_um: float) -> np.ndarray:
+    """Plane through the ring of 7 um beyond ``near_um``, without what deviates by more than 2.5 sigma."""
+    y, x = (np.indices(patch.shape) + 0.5) * pixel_um
+    radius = np.hypot(y - centre[0], x - centre[1])
+    design = np.stack([np.ones_like(x), y, x], axis=-1)
+    kept = (radius > near_um) & (radius < near_um + 7)
+    for _ in range(5):
+        plane = design @ np.linalg.lstsq(design[kept], patch[kept], rcond=None)[0]
+        kept &= np.abs(patch - plane) < 2.5 * (patch - plane)[kept].std()
+    return plane
 
 
 def photon_transfer(

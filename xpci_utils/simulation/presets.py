@@ -28,14 +28,14 @@ REDUCED_DIAMETERS_UM = {
 # Weights with which the class of a slow particle is drawn at its reference time. Particles change class and
 # explosions throw fragments, so the shares among the labelled instances differ; notebook 01 counts them.
 CURATED = {
-    "solid_particle": 0.19,
-    "molten_droplet": 0.18,
+    "solid_particle": 0.17,
+    "molten_droplet": 0.16,
     "bubbling_droplet": 0.11,
     "hollow_shell": 0.10,
     "oxide_capped": 0.10,
     "microexplosion": 0.18,
-    "agglomerate": 0.07,
-    "residue": 0.07,
+    "agglomerate": 0.10,
+    "residue": 0.08,
 }
 NATURAL = {
     "solid_particle": 0.28,
