@@ -59,7 +59,7 @@ def test_edge_profile_is_the_drawn_one(toys):
 
 @pytest.mark.parametrize("blur", [0.0, 0.6, 1.0])
 def test_scores_of_pure_noise_have_unit_spread(blur):
-    """Whatever the noise's correlation. Errors of independent pixels give 1.7 (blur 0.6) and 2.5 (blur 1, 24 % false)."""
+    """However correlated it is. Errors of independent pixels give 1.7 (blur 0.6) and 2.5 (blur 1: 24 % false)."""
     rng = np.random.default_rng(1)
     pairs = []
     for _ in range(60):

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy import ndimage, stats
 
+from xpci_utils.evaluation.edges import edge_profile
 from xpci_utils.evaluation.features import FEATURES, GROUPS
 from xpci_utils.evaluation.fidelity import (
     classifier_auc,
@@ -13,6 +14,7 @@ from xpci_utils.evaluation.fidelity import (
     group_distances,
     precision_recall,
     spectrum_log_distance,
+    write_fidelity,
 )
 
 GROUP_NAMES = list(GROUPS)
@@ -186,3 +188,14 @@ def test_a_collapsed_set_is_precise_and_recalls_nothing(table):
     assert row.precision > floor.precision - 0.15
     assert row.recall < 0.15
     assert row.auc > 0.95
+
+
+def test_files_hold_the_table_and_the_profiles_also_of_sets_too_small_for_the_rest(tmp_path, toy):
+    reference = [toy(np.random.default_rng(k)) for k in range(4)]
+    write_fidelity(tmp_path, {"same": reference}, reference, 2.0)
+    row = pd.read_csv(tmp_path / "fidelity.csv", index_col="set").loc["same"]
+    assert (row.overall, row.frames, row.d_fringe) == (0, 4, 0)
+    assert row[["precision", "recall", "auc"]].isna().all()
+    edges = pd.read_csv(tmp_path / "fidelity_edges.csv", index_col="distance_px")
+    np.testing.assert_allclose(edges["same"], edge_profile(reference))
+    np.testing.assert_allclose(edges["same"], edges["reference"])

@@ -29,5 +29,6 @@ __getattr__, __dir__ = attach(
         "spectrum_log_distance": "fidelity",
         "summarise": "per_frame",
         "surface_dice_per_class": "surface",
+        "write_fidelity": "fidelity",
     },
 )

@@ -8,13 +8,15 @@ finite), and frames of an instrument that was changed on purpose (the ceiling).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy.spatial.distance import cdist
 from scipy.stats import wasserstein_distance
 
-from xpci_utils.evaluation.edges import fringe_share
+from xpci_utils import artifacts
+from xpci_utils.evaluation.edges import edge_profile, fringe_share
 from xpci_utils.evaluation.features import GROUPS, composition, frame_features, radial_spectrum
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "precision_recall",
     "radial_spectrum",
     "spectrum_log_distance",
+    "write_fidelity",
 ]
 
 NEIGHBOURS = 3
@@ -107,8 +110,8 @@ def fidelity_table(
     ``frames``        in the set
     ``overall``, ``grey``, ``spectrum``, ``particles``, ``edges``  see `group_distances`; smaller is nearer
     ``spectrum_db``   see `spectrum_log_distance`
-    ``precision``, ``recall``  see `precision_recall`; compare with the floor, not with 1
-    ``auc``           see `classifier_auc`; 0.5 is indistinguishable
+    ``precision``, ``recall``  see `precision_recall`; compare with the floor, not with 1; NaN below 5 frames
+    ``auc``           see `classifier_auc`; 0.5 is indistinguishable; NaN below 5 frames
     ``fringe_share``  share of mask components with a significant edge, `fringe_share`; of the set alone
     ``d_<feature>``   the distance of every single feature, see `feature_distances`
     """
@@ -117,18 +120,35 @@ def fidelity_table(
     for name, pairs in sets.items():
         features = frame_features(pairs, pixel_size_um, min_area_px)
         distances = feature_distances(features, known)
-        precision, recall = precision_recall(features, known)
+        enough = min(len(features), len(known)) >= FOLDS
+        precision, recall = precision_recall(features, known) if enough else (np.nan, np.nan)
         rows[name] = {
             "frames": len(features),
             **group_distances(distances),
             "spectrum_db": spectrum_log_distance([image for image, _ in pairs], [image for image, _ in reference]),
             "precision": precision,
             "recall": recall,
-            "auc": classifier_auc(features, known, seed),
+            "auc": classifier_auc(features, known, seed) if enough else np.nan,
             "fringe_share": fringe_share(pairs),
             **distances.add_prefix("d_"),
         }
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def write_fidelity(
+    folder: str | Path,
+    sets: Mapping[str, PairSequence],
+    reference: PairSequence,
+    pixel_size_um: float,
+    min_area_px: int = 1,
+    seed: int = 0,
+) -> None:
+    """Write fidelity.csv (`fidelity_table`) and fidelity_edges.csv (`edge_profile` of the reference and every set)."""
+    table = fidelity_table(sets, reference, pixel_size_um, min_area_px, seed)
+    profiles = {name: edge_profile(pairs) for name, pairs in {"reference": reference, **sets}.items()}
+    for name, content in {"fidelity": table.rename_axis("set"), "fidelity_edges": pd.DataFrame(profiles)}.items():
+        with artifacts.atomic_path(Path(folder) / f"{name}.csv") as temporary:
+            content.to_csv(temporary)
 
 
 def _spread(values: pd.Series) -> float:
