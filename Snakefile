@@ -29,8 +29,9 @@ RUN = "python -m xpci_utils.run {params.notebook} -f params/" + PROFILE + "/{par
 
 
 wildcard_constraints:
-    labeller=grid.LABELLER.pattern.replace("(", "(?:"),
+    labeller=grid.LABELLER.pattern,
     pool="|".join(grid.PAIRS_OF),
+    seed=r"\d+",
 
 
 rule report:
@@ -74,14 +75,14 @@ rule sam:
     input:
         rules.frames.output,
     output:
-        f"{ROOT}/sam/{{labeller}}__s0/run.json",
+        f"{ROOT}/sam/{{labeller}}__s{{seed}}/run.json",
     params:
         notebook="03_adapt_sam",
         recipe=notebook_recipe(PROFILE, "03_adapt_sam"),
     threads: run_threads(PROFILE, "03_adapt_sam")
     priority: 50
     shell:
-        RUN + " -p labeller {wildcards.labeller}"
+        RUN + " -p labeller {wildcards.labeller} -p seed {wildcards.seed}"
 
 
 rule pairs:
@@ -103,14 +104,14 @@ rule labels:
         rules.pairs.output,
         rules.sam.output,
     output:
-        f"{ROOT}/pools/{{pool}}/labels/{{labeller}}__s0/run.json",
+        f"{ROOT}/pools/{{pool}}/labels/{{labeller}}__s{{seed}}/run.json",
     params:
         notebook="04_generate_synthetic",
         recipe=notebook_recipe(PROFILE, "04_generate_synthetic", labeller="vit_b"),
     threads: run_threads(PROFILE, "04_generate_synthetic")
     priority: 80
     shell:
-        RUN + " -p pool {wildcards.pool} -p labeller {wildcards.labeller}"
+        RUN + " -p pool {wildcards.pool} -p labeller {wildcards.labeller} -p labeller_seed {wildcards.seed}"
 
 
 rule segmentation:

@@ -9,8 +9,8 @@ synthetic data. A row is a cell without its seed: what a line of a table stands 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain
-from typing import Self
+from itertools import chain, product
+from typing import NamedTuple, Self
 
 BACKBONES = ("transunet", "swin_unetr", "emcad")
 VARIANTS = ("vit_t", "vit_b")
@@ -36,8 +36,10 @@ PAIRS_OF = {"ddpm": ["frames", "ddpm"], "fresh": ["frames"], "clamped": ["frames
 REAL_ONLY_ARMS = ("more", "longer")
 SYNTHETIC_ARMS = ("synthonly", "pretrain", "fresh", "clamped", "epochs")
 
-LABELLER = re.compile(r"vit_[bt](-noprompt)?")
-CELL = re.compile(r"([a-z0-9_]+?)__r(\d{4})__(none|true|vit_[bt](?:-noprompt)?)__n(\d{5})__([a-z0-9-]+)__s(\d+)")
+LABELLER = re.compile(r"(vit_[bt])(-noprompt)?(-frozen)?")
+CELL = re.compile(
+    r"([a-z0-9_]+?)__r(\d{4})__(none|true|vit_[bt](?:-noprompt)?(?:-frozen)?)__n(\d{5})__([a-z0-9-]+)__s(\d+)"
+)
 
 
 @dataclass(frozen=True)
@@ -121,11 +123,27 @@ def parse_row(name: str) -> Cell:
     return Cell.parse(f"{name}__s0")
 
 
-def parse_labeller(name: str) -> tuple[str, bool]:
-    """(SAM variant, mask prompt?) of "vit_b", "vit_t-noprompt", ...; ValueError for anything else."""
+class Labeller(NamedTuple):
+    """What the name of a labeller says: "vit_b", "vit_t-noprompt", "vit_b-frozen", "vit_t-noprompt-frozen"."""
+
+    variant: str
+    prompted: bool
+    head_frozen: bool
+
+
+def parse_labeller(name: str) -> Labeller:
+    """The parts of a labeller's name; ValueError for anything else."""
     if not LABELLER.fullmatch(name):
-        raise ValueError(f"{name!r} is not a labeller; choose vit_b or vit_t, with '-noprompt' to leave the prompt out")
-    return name.removesuffix("-noprompt"), not name.endswith("-noprompt")
+        raise ValueError(
+            f"{name!r} is not a labeller; choose vit_b or vit_t, with '-noprompt' to leave the prompt out "
+            "and '-frozen' to keep the class head as it starts"
+        )
+    return Labeller(name[: len("vit_b")], "-noprompt" not in name, name.endswith("-frozen"))
+
+
+def labeller_folder(labeller: str, seed: int = 0) -> str:
+    """Where a labeller lies below run_root that was adapted with ``seed``."""
+    return f"sam/{labeller}__s{seed}"
 
 
 def parse_series(name: str) -> tuple[str, str]:
@@ -247,13 +265,14 @@ def pool_labellers(sweep, *grids: str) -> list[str]:
 def stage_folders(sweep, *grids: str) -> list[str]:
     """Folders below run_root of every stage of the named grids, in an order that can be executed."""
     wanted, labelled = cells(sweep, *grids), _labelled(sweep, *grids)
-    adapted = sweep.labellers if not grids or "paper" in grids else []
+    compared = product(sweep.labellers, sweep.labeller_seeds) if not grids or "paper" in grids else []
+    adapted = dict.fromkeys([*compared, *((name, 0) for _, name in labelled)])
     pools = {pairs_folder(cell.pool): PAIRS_OF[cell.pool] for cell in wanted if cell.pool}
     read = {place for places in pools.values() for place in places}
     return [
         "frames",
         *(["ddpm"] if "ddpm" in read else []),
-        *(f"sam/{labeller}__s0" for labeller in dict.fromkeys([*adapted, *(name for _, name in labelled)])),
+        *(labeller_folder(*one) for one in adapted),
         *(place for place in map(pairs_folder, PAIRS_OF) if place in pools or place in read),
         *(labels_folder(*pair) for pair in labelled),
         *(f"segmentation/{cell.name}" for cell in wanted),

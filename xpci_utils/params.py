@@ -169,7 +169,7 @@ class AdaptSam(SeededParameters):
     rooms = ("sam", "frames", "training", "evaluation")
     products = ("adapters.safetensors", "history.jsonl", "metrics.json", "per_frame.csv", "namings.csv", "predictions")
 
-    labeller: str = Field("vit_b", description="vit_b or vit_t, with '-noprompt' to leave the mask prompt out")
+    labeller: str = Field("vit_b", description="vit_b or vit_t; '-noprompt': no mask; '-frozen': head not trained")
     size: Literal["quick", "laptop", "paper"] = Field("quick", description="size of both SAM variants")
     weights: Literal["random", "official"] = Field("random", description="first weights; official: size paper only")
     trainable: Literal["all", "adapters+head", "adapters"] = Field("all", description="what is trained")
@@ -196,7 +196,7 @@ class AdaptSam(SeededParameters):
 
     @property
     def place(self) -> str:
-        return f"sam/{self.labeller}__s{self.seed}"
+        return grid.labeller_folder(self.labeller, self.seed)
 
     @property
     def inputs(self) -> list[Path]:
@@ -247,7 +247,7 @@ class GenerateSynthetic(SeededParameters):
     @property
     def labeller_folder(self) -> Path:
         """Where the labeller was adapted."""
-        return self.root / f"sam/{self.labeller}__s{self.labeller_seed}"
+        return self.root / grid.labeller_folder(self.labeller, self.labeller_seed)
 
     @property
     def place(self) -> str:
@@ -337,6 +337,7 @@ class Sweep(Parameters):
     labellers: list[str] = Field(
         ["vit_t-noprompt", "vit_t", "vit_b-noprompt", "vit_b"], description="rows of Table 5, adapted each"
     )
+    labeller_seeds: list[int] = Field([0], description="seeds of the labellers; the first one names synthetic pairs")
     seeds: list[int] = Field([0], description="seeds of the segmentation networks")
     contrasts: list[str] = Field([], description="one row per backbone, chosen on validation frames, to be claimed")
     contrast_seeds: list[int] = Field([], description="their seeds, and those of the same without synthetic pairs")
@@ -362,6 +363,8 @@ class Sweep(Parameters):
                     f"{row}: its denoiser and its labeller have seen all {self.annotated or ''} annotated frames, "
                     "so it must have them too; fewer are for rows without synthetic pairs"
                 )
+        if self.labeller_seeds[:1] != [0]:
+            raise ValueError("labeller_seeds must start with 0, the labeller that names synthetic pairs")
         if len({grid.parse_row(row).backbone for row in self.contrasts}) < len(self.contrasts):
             raise ValueError("contrasts declares one row per backbone, not several")
         return self

@@ -29,6 +29,9 @@ def _study(annotated: int, counts: list[int], control: int, fewer: list[int], mo
     }
 
 
+# Table 5's rows of a SAM variant, and the same with a class head that keeps its start.
+CONFIGURATIONS = ("-noprompt", "", "-noprompt-frozen", "-frozen")
+
 PROFILES: dict[str, dict[str, dict]] = {
     "quick": {},
     "smoke": {
@@ -60,6 +63,8 @@ PROFILES: dict[str, dict[str, dict]] = {
         "05_train_segmentation": {"cell": "emcad__r0100__vit_b__n01000__mix__s0"},
         "sweep": {
             **_study(100, [0, 250, 500, 1000, 2500], 1000, fewer=[50], more=[200]),
+            "labellers": [f"{variant}{end}" for variant in ("vit_t", "vit_b") for end in CONFIGURATIONS],
+            "labeller_seeds": [0, 1, 2],
             "seeds": [0, 1],
             "control_seeds": [0, 1],
         },

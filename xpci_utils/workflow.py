@@ -53,12 +53,12 @@ def stage_parameters(profile: str, folder: str, root: Path, own: dict[str, str])
     """Parameters of the stage that writes ``folder`` below run_root; ``own`` names a user's frames and classes."""
     kind, _, rest = folder.partition("/")
     pool, name = rest.split("/")[0], rest.split("/")[-1]
-    labeller = name.rpartition("__")[0]
+    labeller, _, seed = name.rpartition("__s") if "__s" in name else ("", "", "0")
     notebook, overrides = {
         "frames": ("01_prepare_frames", own),
         "ddpm": ("02_train_ddpm", {}),
-        "sam": ("03_adapt_sam", {"labeller": labeller}),
-        "pools": ("04_generate_synthetic", {"labeller": labeller, "pool": pool}),
+        "sam": ("03_adapt_sam", {"labeller": labeller, "seed": int(seed)}),
+        "pools": ("04_generate_synthetic", {"labeller": labeller, "labeller_seed": int(seed), "pool": pool}),
         "segmentation": ("05_train_segmentation", {"cell": name}),
         "report": ("06_tables_and_figures", {}),
     }[kind]

@@ -3,6 +3,7 @@ import math
 import pytest
 import yaml
 
+from xpci_utils.params import Sweep
 from xpci_utils.report import caution, compare_baselines, compare_claims, foreground_shares, read_results
 from xpci_utils.report.claims import AGREES, DIFFERS, UNFINISHED
 from xpci_utils.report.results import aggregate
@@ -111,9 +112,7 @@ def test_wording(text, expected):
 
 def _sweep(root):
     path = root / "sweep.yaml"
-    names = {"series": ["transunet__vit_t", "swin_unetr__vit_b", "emcad__vit_b", "transunet__vit_b"]}
-    names |= {"labellers": ["vit_t-noprompt", "vit_t", "vit_b-noprompt", "vit_b"], "seeds": [0]}
-    path.write_text(yaml.safe_dump({"annotated": 4, "counts": [0, 2, 4], **names}))
+    path.write_text(yaml.safe_dump(Sweep(annotated=4, counts=[0, 2, 4]).model_dump()))
     return path
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from xpci_utils.report.results import Results
-from xpci_utils.report.wording import BACKBONE_NAMES, DASH, is_missing, labeller_name, plural
+from xpci_utils.report.wording import BACKBONE_NAMES, DASH, is_missing, labeller_title, plural
 
 BETTER, WORSE = "yes", "no"
 
@@ -34,11 +34,12 @@ def _denoiser(results: Results) -> list[tuple]:
 
 
 def _labellers(results: Results) -> list[tuple]:
-    rows = []
-    for row in results.labellers[results.labellers["finished"]].to_dict("records"):
-        name = labeller_name(row["labeller"]) + (" with mask prompt" if row["mask_prompt"] else " without mask prompt")
-        scores = row["dice_foreground"], row.get("trivial_dice_foreground")
-        rows.append(_dice_row(name, *scores, "every particle of the most frequent class"))
+    rows, done = [], results.labellers[results.labellers["finished"]]
+    for labeller, seeds in done.groupby("labeller", sort=False):
+        worst = seeds.sort_values("dice_foreground").iloc[0]
+        name = labeller_title(labeller) + (f", lowest of {plural(len(seeds), 'seed')}" if len(seeds) > 1 else "")
+        trivial = worst.get("trivial_dice_foreground")
+        rows.append(_dice_row(name, worst["dice_foreground"], trivial, "every particle of the most frequent class"))
     return rows
 
 

@@ -72,8 +72,7 @@ def _small_labeller_needs_more(results: Results) -> dict:
 
 def _prompt_helps_the_small(results: Results) -> dict:
     published = read_published(5).set_index("labeller")["dice"]
-    rows = results.labellers.set_index("labeller")
-    ours = rows["dice"].reindex(published.index) if "dice" in rows else published * math.nan
+    ours = {name: aggregate(results.of_labeller(name), "dice")[0] for name in published.index}
     gains = {name: ours[name] - ours[f"{name}-noprompt"] for name in ("vit_t", "vit_b")}
     theirs = {name: published[name] - published[f"{name}-noprompt"] for name in gains}
     return {

@@ -75,7 +75,7 @@ def pipeline(results: Results) -> Figure:
 def sam_adaptation(results: Results) -> Figure:
     """Figure 2: the blocks of SAM, which of them were trained, which stayed frozen, and how large each is."""
     place = f"sam/{results.labeller}__s0"
-    variant, prompted = parse_labeller(results.labeller)
+    variant, prompted, _ = parse_labeller(results.labeller)
     metrics, trainable = results.metrics(place), results.parameters(place)["trainable"]
     counts = metrics["parameters"]
     frame = results.frames.split("test")[0]

@@ -1,6 +1,7 @@
 """What a run has measured so far, as tidy tables; what is not finished is named, never filled in."""
 
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -10,14 +11,12 @@ from xpci_utils.artifacts import read_json, read_run
 from xpci_utils.frames import FrameSet
 from xpci_utils.params import Sweep
 
-PREFERRED_LABELLERS = ("vit_b", "vit_t", "vit_b-noprompt", "vit_t-noprompt")
-
 
 @dataclass(frozen=True)
 class Results:
     """Everything the report prints.
 
-    ``cells`` has one row per cell of the sweep and ``labellers`` one per adapted SAM, finished or not (column
+    ``cells`` has one row per cell of the sweep and ``labellers`` one per adapted SAM and seed, finished or not (column
     ``finished``); scores are those of the test frames. ``runs`` maps the folder of every finished stage to the content
     of its run.json.
     """
@@ -53,13 +52,13 @@ class Results:
     @property
     def labeller(self) -> str:
         """The labeller that the pictures show: SAM-b with its prompt if it is finished, else the next best."""
-        order = sorted(self.sweep.labellers, key=PREFERRED_LABELLERS.index)
+        order = sorted(self.sweep.labellers, key=_preference)
         return next((name for name in order if f"sam/{name}__s0" in self.runs), order[0])
 
     @property
     def pool_labeller(self) -> str:
         """The labeller whose names of the synthetic pool the pictures show."""
-        order = sorted(grid.pool_labellers(self.sweep), key=PREFERRED_LABELLERS.index)
+        order = sorted(grid.pool_labellers(self.sweep), key=_preference)
         return next((name for name in order if f"pools/ddpm/labels/{name}__s0" in self.runs), order[0])
 
     @property
@@ -76,6 +75,10 @@ class Results:
         """The parameters of a finished stage; {} if it is unfinished."""
         return self.runs.get(place, {}).get("parameters", {})
 
+    def of_labeller(self, labeller: str) -> pd.DataFrame:
+        """The finished adaptations of a labeller, one per seed."""
+        return self.labellers[(self.labellers["labeller"] == labeller) & self.labellers["finished"]]
+
     def of_series(self, series: str, synthetic: int) -> pd.DataFrame:
         """The finished cells, one per seed, behind one row of a table."""
         names = [grid.series_cell(series, self.sweep.annotated, synthetic, seed).name for seed in self.sweep.seeds]
@@ -89,7 +92,8 @@ def read_results(run_root: str | Path, sweep: Sweep | str | Path) -> Results:
     found = {place: read_run(root / place) for place in grid.stage_folders(sweep)[:-1]}
     runs = {place: run for place, run in found.items() if run}
     cells = pd.DataFrame([_cell_row(root, cell, runs) for cell in grid.cells(sweep)])
-    labellers = pd.DataFrame([_labeller_row(root, name, runs) for name in sweep.labellers])
+    adapted = product(sweep.labellers, sweep.labeller_seeds)
+    labellers = pd.DataFrame([_labeller_row(root, name, seed, runs) for name, seed in adapted])
     return Results(root, sweep, cells, labellers, runs)
 
 
@@ -105,11 +109,17 @@ def _cell_row(root: Path, cell: grid.Cell, runs: dict) -> dict:
     return identity | _measured(root, place, runs, ("size", "parameters", "weights", "steps"))
 
 
-def _labeller_row(root: Path, labeller: str, runs: dict) -> dict:
-    place = f"sam/{labeller}__s0"
-    variant, mask_prompt = grid.parse_labeller(labeller)
-    identity = {"labeller": labeller, "variant": variant, "mask_prompt": mask_prompt, "finished": place in runs}
-    return identity | _measured(root, place, runs, ("description", "head", "parameters"))
+def _labeller_row(root: Path, labeller: str, seed: int, runs: dict) -> dict:
+    place = grid.labeller_folder(labeller, seed)
+    variant, mask_prompt, _ = grid.parse_labeller(labeller)
+    identity = {"labeller": labeller, "seed": seed, "variant": variant, "mask_prompt": mask_prompt}
+    return identity | {"finished": place in runs} | _measured(root, place, runs, ("description", "head", "parameters"))
+
+
+def _preference(labeller: str) -> tuple[bool, bool, str]:
+    """Sorts labellers: with the prompt first, then with a trained head, then SAM-b."""
+    variant, prompted, head_frozen = grid.parse_labeller(labeller)
+    return not prompted, head_frozen, variant
 
 
 def _measured(root: Path, place: str, runs: dict, names: tuple[str, ...]) -> dict:

@@ -15,7 +15,7 @@ from xpci_utils import grid, paths
 from xpci_utils.artifacts import atomic_path
 from xpci_utils.report import captions
 from xpci_utils.report.results import Results, aggregate
-from xpci_utils.report.wording import DASH, METRIC_NAMES, score
+from xpci_utils.report.wording import DASH, METRIC_NAMES, labeller_title, score
 
 SERIES_OF_TABLE = {1: "transunet__vit_t", 2: "swin_unetr__vit_b", 3: "emcad__vit_b", 4: "transunet__vit_b"}
 HEADLINE = tuple(METRIC_NAMES)
@@ -104,9 +104,10 @@ def segmentation_table(number: int, results: Results) -> Table:
 
 
 def labeller_table(results: Results) -> Table:
-    """Table 5: the adapted SAMs, with and without the mask prompt."""
-    rows = results.labellers.set_index("labeller")
-    data = pd.DataFrame([_labeller_row(row, rows, results) for row in read_published(5).to_dict("records")])
+    """Table 5: the adapted SAMs, with and without the mask prompt; below the paper's rows those it does not have."""
+    published = read_published(5).set_index("labeller")
+    names = [*published.index, *(name for name in results.sweep.labellers if name not in published.index)]
+    data = pd.DataFrame([_labeller_row(name, published, results) for name in names])
     columns = {
         "Model & configuration": data["configuration"],
         "Network of this run": data["description"].fillna(DASH),
@@ -114,6 +115,8 @@ def labeller_table(results: Results) -> Table:
         "Dice, paper": data["dice_published"].map(score),
         "Dice, no background": _scores(data, "dice_foreground"),
         "Micro F1": _scores(data, "micro_f1"),
+        "Binary Dice": _scores(data, "binary_dice"),
+        "Particles named right": _scores(data, "particles_named_right"),
     }
     return Table("table 5", captions.labellers(results), data, pd.DataFrame(columns))
 
@@ -137,15 +140,18 @@ def _segmentation_row(series: str, count: int | None, published: dict, results: 
     return row | {name: _common(cells, name) for name in ("size", "parameters", "weights", "steps")}
 
 
-def _labeller_row(published: dict, rows: pd.DataFrame, results: Results) -> dict:
-    name = published["labeller"]
-    found = rows.loc[name].to_dict() if name in rows.index and rows.loc[name, "finished"] else {}
-    row = {key: published[key] for key in ("configuration", "labeller", "mask_prompt")}
-    row |= {"description": found.get("description"), "dice": found.get("dice"), "dice_published": published["dice"]}
-    others = ("binary_dice", *VARIANTS, "nsd", "micro_f1", "trivial_dice_foreground", "head")
-    counts = sorted(name for name in rows.columns if name.startswith("parameters_"))
-    row |= {key: found.get(key) for key in (*others, *counts)}
-    return row | {"missing": "" if found else f"sam/{name}__s0"}
+def _labeller_row(name: str, published: pd.DataFrame, results: Results) -> dict:
+    found = results.of_labeller(name)
+    paper = published.loc[name] if name in published.index else {}
+    row = {"configuration": paper.get("configuration", labeller_title(name)), "labeller": name}
+    row |= {"mask_prompt": grid.parse_labeller(name).prompted, "dice_published": paper.get("dice")}
+    for metric in ("dice", "binary_dice", "particles_named_right", *VARIANTS, "nsd", "micro_f1"):
+        row[metric], row[f"{metric}_sd"], _ = aggregate(found, metric)
+    counts = sorted(column for column in results.labellers.columns if column.startswith("parameters_"))
+    row |= {key: _common(found, key) for key in ("description", "trivial_dice_foreground", "head", *counts)}
+    wanted = results.labellers[results.labellers["labeller"] == name]
+    missing = [grid.labeller_folder(name, seed) for seed in wanted[~wanted["finished"]]["seed"]]
+    return row | {"seeds": len(found), "missing": " ".join(missing)}
 
 
 def _missing_cells(series: str, count: int | None, cells: pd.DataFrame, results: Results) -> str:

@@ -12,7 +12,13 @@ METRIC_NAMES = {"dice": "Dice", "nsd": "NSD", "micro_f1": "Micro F1"}
 
 def labeller_name(labeller: str) -> str:
     """ "SAM-b" for "vit_b" and for "vit_b-noprompt"."""
-    return SAM_NAMES[parse_labeller(labeller)[0]]
+    return SAM_NAMES[parse_labeller(labeller).variant]
+
+
+def labeller_title(labeller: str) -> str:
+    """ "SAM-t without mask prompt, frozen head" for "vit_t-noprompt-frozen"."""
+    variant, prompted, head_frozen = parse_labeller(labeller)
+    return f"{SAM_NAMES[variant]} {'with' if prompted else 'without'} mask prompt{', frozen head' * head_frozen}"
 
 
 def series_name(series: str) -> str:

@@ -52,7 +52,8 @@ def adapt_sam(
     """Adapt SAM to the train split of ``frames`` and write it to ``folder``; resumes from ``work``.
 
     ``labeller`` is a SAM variant, "vit_b" or "vit_t", with "-noprompt" for training (and later labelling) without the
-    mask prompt. AdamW with the paper's weight decay and betas, polynomial decay (power 0.9) per step. ``beta1`` is
+    mask prompt, and "-frozen" for a class head that keeps its start (only the adapters are trained then).
+    AdamW with the paper's weight decay and betas, polynomial decay (power 0.9) per step. ``beta1`` is
     printed as 0.99, perhaps for 0.9: it remembers a hundred steps, too many for a run of a few hundred.
     The first ``unprompted`` share of the steps shows no mask: a SAM with random weights that is told from the start
     where the particles are learns their classes late. ``augmentation``: see ``augmentation.augment``. ``epochs`` > 0
@@ -62,11 +63,11 @@ def adapt_sam(
     """
     examples = frames.examples("train")
     steps = epochs * -(-len(examples) // batch_size) or steps
-    variant, prompted = parse_labeller(labeller)
+    variant, prompted, head_frozen = parse_labeller(labeller)
     model = build_sam(variant, size, frames.num_classes, mask_scale=prompt_scale, seed=seed)
     start_from(model, weights, examples, weights_folder)
     add_adapters(model, zero_init=zero_init, seed=seed)
-    set_trainable(model, trainable)
+    set_trainable(model, "adapters" if head_frozen else trainable)
     model.config |= {"labeller": labeller, "mask_prompt": prompted, "steps": steps}
     model.to("cuda" if torch.cuda.is_available() else "cpu").train()
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
