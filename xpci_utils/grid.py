@@ -36,10 +36,8 @@ PAIRS_OF = {"ddpm": ["frames", "ddpm"], "fresh": ["frames"], "clamped": ["frames
 REAL_ONLY_ARMS = ("more", "longer")
 SYNTHETIC_ARMS = ("synthonly", "pretrain", "fresh", "clamped", "epochs")
 
-LABELLER = re.compile(r"(vit_[bt])(-noprompt)?(-frozen)?")
-CELL = re.compile(
-    r"([a-z0-9_]+?)__r(\d{4})__(none|true|vit_[bt](?:-noprompt)?(?:-frozen)?)__n(\d{5})__([a-z0-9-]+)__s(\d+)"
-)
+LABELLER = re.compile(r"vit_[bt](?:-noprompt)?(?:-frozen)?")
+CELL = re.compile(rf"([a-z0-9_]+?)__r(\d{{4}})__(none|true|{LABELLER.pattern})__n(\d{{5}})__([a-z0-9-]+)__s(\d+)")
 
 
 @dataclass(frozen=True)
