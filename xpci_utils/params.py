@@ -76,14 +76,14 @@ class PrepareFrames(SeededParameters):
     """01: where the annotated frames come from."""
 
     notebook = "01_prepare_frames"
-    rooms = ("frames", "simulation")
+    rooms = ("frames", "importing", "simulation")
     data_files = ("data/classes.yaml", "data/materials.csv")
     products = ("frames.csv", "frames.json", "images", "labels")
 
     source: Literal["simulator", "folder"] = Field("simulator", description="'simulator', or 'folder' for your own")
     source_folder: str = Field("", description="your folder: images/, masks/, optional splits/; see data/README.md")
     classes_file: str = Field("", description="YAML of classes; empty: classes.yaml of source_folder")
-    pixel_size_um: float = Field(2.0, gt=0, description="size of a pixel in the sample plane [um]")
+    pixel_size_um: float = Field(2.0, gt=0, description="size of a pixel in the sample plane [um]; imports may tell")
     tile: int = Field(0, ge=0, description="side of the square tiles that networks see [px]; 0: whole frames")
     preset: Literal["aps32id_u18", "aps32id_shifted", "reduced"] = Field("reduced", description="simulator preset")
     sampling: Literal["curated", "natural"] = Field("curated", description="frames an annotator picks, or any")

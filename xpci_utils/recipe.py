@@ -32,7 +32,8 @@ def recipe_hash(notebook: str, rooms: tuple[str, ...], data_files: tuple[str, ..
 def folder_digest(folder: Path, *files: Path) -> str:
     """Hash of the names and bytes of the images, masks, splits and tables in a user's folder, and of ``files``."""
     inside = [path for kind in ("images", "masks", "splits") for path in (folder / kind).glob("*")]
-    listed = sorted(path for path in (*inside, folder / "sequences.csv", *files) if path.is_file())
+    tables = (folder / "sequences.csv", folder / "import.json")
+    listed = sorted(path for path in (*inside, *tables, *files) if path.is_file())
     return digest(*([path.name, path.parent.name, hashlib.blake2b(path.read_bytes()).hexdigest()] for path in listed))
 
 

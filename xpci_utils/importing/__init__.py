@@ -7,8 +7,11 @@ __getattr__, __dir__ = attach(
     {
         "Annotations": "annotations",
         "Film": "films",
+        "check_up": "checkup",
+        "check_up_folder": "checkup",
         "Request": "convert",
         "import_frames": "convert",
+        "imported": "checkup",
         "levels_of": "corrections",
         "open_annotations": "annotations",
         "open_film": "films",

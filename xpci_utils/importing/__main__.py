@@ -9,6 +9,7 @@ from pathlib import Path
 
 from xpci_utils import paths
 from xpci_utils.frames import FolderError
+from xpci_utils.importing.checkup import check_up_folder
 from xpci_utils.importing.convert import Request, import_frames
 
 FORMATS = """\
@@ -28,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     print("\n".join(record["told"]))
     print("corrections:", "; ".join(record["corrections"]) or "none")
-    print(f"written: {paths.display(request.out)}")
+    print(f"written: {paths.display(request.out)}\n\n{check_up_folder(request.out)}")
     return 0
 
 

@@ -1,0 +1,246 @@
+"""A look at annotated frames before anything is trained on them: counts, empty masks, near copies, advice in words.
+
+python -m xpci_utils.importing.checkup data/my_frames
+"""
+
+import argparse
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import ndimage
+
+from xpci_utils import artifacts, paths
+from xpci_utils.frames import IGNORE, FolderError, binary_mask, check_folder, read_classes
+from xpci_utils.frames.classes import FrameClass
+from xpci_utils.frames.folder import AnnotatedFolder
+from xpci_utils.frames.frameset import SPLITS
+from xpci_utils.frames.pictures import read_grey, read_indices
+from xpci_utils.importing.corrections import Levels, levels_of
+
+# Frames of different simulated sequences of 64 or 128 pixels correlate, and overlap, by less than 0.5 (36,400 pairs);
+# so do the micrographs of UHCSDB (0.26). Neighbours in a sequence lie above 0.7 in 95 of 100 cases.
+ALIKE = 0.6
+THUMBNAIL = 64
+FEW_FRAMES, FEW_PARTICLES = 10, 10
+
+
+@dataclass(frozen=True)
+class Twins:
+    """Two frames of different splits that are near copies."""
+
+    first: str
+    second: str
+    splits: tuple[str, str]
+    alike: float
+
+
+@dataclass(frozen=True)
+class CheckUp:
+    """What the frames of a folder hold, and what to do about it."""
+
+    frames: pd.DataFrame  # one row per frame: split, foreground, ignored, particles, clipped
+    classes: pd.DataFrame  # one row per class: per split frames, particles and share of the area; median diameter
+    shape: tuple[int, int]
+    levels: Levels | None
+    twins: list[Twins]
+    advice: list[str] = field(default_factory=list)
+
+    def worth_a_look(self, count: int = 6) -> dict[str, str]:
+        """Up to ``count`` frames where mistakes show first, with the reason: near copies, extremes, rare classes."""
+        chosen: dict[str, str] = {}
+        for twins in self.twins[:2]:
+            chosen |= {twins.first: f"near copy ({twins.splits[0]})", twins.second: f"near copy ({twins.splits[1]})"}
+        extremes = {"least foreground": self.frames.foreground, "most foreground": -self.frames.foreground}
+        extremes |= {"most ignored": -self.frames.ignored, "most particles": -self.frames.particles}
+        extremes |= {"most at the ends of the range": -self.frames.clipped}
+        for reason, values in extremes.items():
+            if values.min() < values.max():
+                chosen.setdefault(values.idxmin(), reason)
+        return dict(list(chosen.items())[:count])
+
+    def __str__(self) -> str:
+        height, width = self.shape
+        counts = ", ".join(f"{(self.frames.split == split).sum()} {split}" for split in SPLITS)
+        lines = [f"{len(self.frames)} frames of {height} x {width} pixels ({counts}), {self.levels or 'floats'}"]
+        lines += ["", self.classes.to_string(), ""]
+        return "\n".join([*lines, *(f"* {sentence}" for sentence in self.advice or ["nothing to object to"])])
+
+
+def check_up(
+    found: AnnotatedFolder, classes: list[FrameClass], tile: int = 0, pixel_um: float | None = None
+) -> CheckUp:
+    """Count and compare the frames of a checked folder; ``tile`` is what networks will see [px], 0 whole frames."""
+    rows, counts, thumbnails, outlines = [], [], [], []
+    for name, split in found.splits.items():
+        image, labels = read_grey(found.images[name]), read_indices(found.masks[name])
+        objects = _objects(labels, len(classes))
+        counts.append(objects.assign(frame=name, split=split))
+        ends = np.mean((image == image.min()) | (image == image.max())) if image.dtype.kind == "u" else 0.0
+        shares = {"foreground": binary_mask(labels).mean(), "ignored": np.mean(labels == IGNORE), "clipped": ends}
+        rows.append({"frame": name, "split": split, "particles": objects.particles.sum(), **shares})
+        thumbnails.append(_thumbnail(image))
+        outlines.append(_thumbnail(binary_mask(labels)) > 0.5)
+    frames = pd.DataFrame(rows).set_index("frame")
+    levels = levels_of(read_grey(found.images[name]) for name in found.splits)
+    twins = _twins(frames, np.stack(thumbnails), np.stack(outlines))
+    table = _class_table(pd.concat(counts), classes)
+    result = CheckUp(frames, table, labels.shape, levels, twins)
+    result.advice.extend(_advice(result, tile, pixel_um))
+    return result
+
+
+def check_up_folder(
+    folder: str | Path, classes_file: str | Path | None = None, tile: int = 0, seed: int = 0
+) -> CheckUp:
+    """The check-up of a folder like ``data/README.md`` shows; FolderError or ValueError when it cannot be used."""
+    folder = paths.resolve(folder)
+    classes = read_classes(classes_file or folder / "classes.yaml")
+    pixel_um = imported(folder).get("pixel_size_um")
+    return check_up(check_folder(folder, classes, seed), classes, tile, pixel_um)
+
+
+def imported(folder: str | Path) -> dict:
+    """What the import command wrote about a folder; empty for one that was laid out by hand."""
+    path = paths.resolve(folder) / "import.json"
+    return artifacts.read_json(path) if path.is_file() else {}
+
+
+def _objects(labels: np.ndarray, num_classes: int) -> pd.DataFrame:
+    """Per class of one frame: connected particles, their areas [px], and the share of all pixels."""
+    rows = []
+    for index in range(1, num_classes):
+        numbered, count = ndimage.label(labels == index)
+        areas = np.bincount(numbered.ravel())[1:]
+        rows.append({"index": index, "particles": count, "areas": areas.tolist(), "share": areas.sum() / labels.size})
+    return pd.DataFrame(rows, columns=["index", "particles", "areas", "share"])
+
+
+def _class_table(counts: pd.DataFrame, classes: list[FrameClass]) -> pd.DataFrame:
+    columns = {}
+    for split in SPLITS:
+        own = counts[counts.split == split].groupby("index")
+        columns[split, "frames"] = own.particles.apply(lambda column: int((column > 0).sum())).to_numpy()
+        columns[split, "particles"] = own.particles.sum().to_numpy()
+        columns[split, "% area"] = (100 * own.share.mean()).round(2).to_numpy()
+    areas = counts.groupby("index").areas.sum()
+    diameters = [np.sqrt(4 / np.pi * np.median(own)) if len(own) else np.nan for own in areas]
+    columns["median", "diameter [px]"] = np.round(diameters, 1)
+    return pd.DataFrame(columns, index=[one.name for one in classes[1:]])
+
+
+def _thumbnail(image: np.ndarray) -> np.ndarray:
+    """Mean over blocks, at most THUMBNAIL blocks a side, flattened."""
+    block = -(-max(image.shape) // THUMBNAIL)
+    height, width = (max(side // block, 1) for side in image.shape)
+    cut = image[: height * block, : width * block].astype(np.float32)
+    return cut.reshape(height, cut.shape[0] // height, width, cut.shape[1] // width).mean((1, 3)).ravel()
+
+
+def _twins(frames: pd.DataFrame, thumbnails: np.ndarray, outlines: np.ndarray) -> list[Twins]:
+    """Pairs of frames of different splits whose grey levels, without what all frames share, or whose masks agree."""
+    pattern = thumbnails - np.median(thumbnails, axis=0) if len(thumbnails) > 2 else thumbnails
+    pattern = pattern - pattern.mean(1, keepdims=True)
+    length = np.linalg.norm(pattern, axis=1, keepdims=True)
+    pattern = pattern / np.where(length > 0, length, 1)
+    masks = outlines.astype(np.float32)
+    areas, splits, found = masks.sum(1), frames.split.to_numpy(), []
+    for i in range(len(frames)):
+        common = masks @ masks[i]
+        overlap = common / np.maximum(areas + areas[i] - common, 1)
+        same = (thumbnails == thumbnails[i]).all(1)
+        alike = np.maximum(np.maximum(pattern @ pattern[i], overlap), same)
+        for j in np.flatnonzero((alike > ALIKE) & (splits != splits[i]) & (np.arange(len(frames)) > i)):
+            pair = (splits[i], splits[j])
+            found.append(Twins(frames.index[i], frames.index[j], pair, float(min(alike[j], 1))))
+    return sorted(found, key=lambda twins: -twins.alike)
+
+
+def _advice(seen: CheckUp, tile: int, pixel_um: float | None) -> list[str]:
+    return [*_about_splits(seen), *_about_classes(seen), *_about_frames(seen), *_about_sizes(seen, tile, pixel_um)]
+
+
+def _about_splits(seen: CheckUp) -> list[str]:
+    said = []
+    train = int((seen.frames.split == "train").sum())
+    if train < FEW_FRAMES:
+        said.append(f"{train} training frames are few; the paper starts from 200, and about 20 is what was tried here")
+    if seen.twins:
+        first = seen.twins[0]
+        said.append(
+            f"{len(seen.twins)} pairs of frames in different splits are near copies (worst: {first.first} in "
+            f"{first.splits[0]} and {first.second} in {first.splits[1]}, {first.alike:.2f}); the scores would be too "
+            "good: put frames of one film into one sequence (sequences.csv)"
+        )
+    return said
+
+
+def _about_classes(seen: CheckUp) -> list[str]:
+    said, table = [], seen.classes
+    for name, row in table.iterrows():
+        if not row["train", "particles"]:
+            said.append(f"no training frame shows {name}: it cannot be learnt; annotate some, or drop the class")
+        elif row["train", "particles"] < FEW_PARTICLES:
+            said.append(f"{name} is shown {row['train', 'particles']:.0f} times in training; expect it to be missed")
+        absent = [split for split in ("val", "test") if not row[split, "particles"]]
+        if absent and row["train", "particles"]:
+            said.append(f"no {' or '.join(absent)} frame shows {name}: its score will be empty there")
+    return said
+
+
+def _about_frames(seen: CheckUp) -> list[str]:
+    said, frames = [], seen.frames
+    empty = frames.index[frames.foreground == 0].tolist()
+    if empty:
+        said.append(f"{len(empty)} masks are empty ({_some(empty)}); right if nothing is there, else annotate them")
+    ignored = frames.index[frames.ignored > 0.3].tolist()
+    if ignored:
+        said.append(f"{len(ignored)} masks ignore more than 30 % of their pixels ({_some(ignored)})")
+    clipped = frames.index[frames.clipped > 0.05].tolist()
+    if clipped:
+        said.append(
+            f"{len(clipped)} images have over 5 % of their pixels at the ends of their range ({_some(clipped)})"
+        )
+    return said
+
+
+def _about_sizes(seen: CheckUp, tile: int, pixel_um: float | None) -> list[str]:
+    said, diameters = [], seen.classes["median", "diameter [px]"]
+    small = diameters.index[diameters < 4].tolist()
+    if small:
+        said.append(
+            f"half of {_some(small)} is smaller than 4 pixels across: speckle in the masks, or too coarse a pixel"
+        )
+    large = diameters.index[diameters > tile / 2].tolist() if tile else []
+    if large:
+        said.append(f"half of {_some(large)} fills more than half a tile of {tile} pixels; raise tile")
+    if tile > min(seen.shape):
+        said.append(f"tile is {tile}, the frames are {seen.shape[0]} x {seen.shape[1]}; whole frames will be used")
+    if pixel_um is None:
+        said.append("the files do not tell the size of a pixel: give --pixel-um to the import, or set pixel_size_um")
+    return said
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the check-up of a folder; 0, or 2 when it cannot be used."""
+    parser = argparse.ArgumentParser(prog="python -m xpci_utils.importing.checkup", description=main.__doc__)
+    parser.add_argument("folder", type=lambda text: Path(text).expanduser().absolute())
+    parser.add_argument("--classes", type=lambda text: Path(text).expanduser().absolute(), help="its classes file")
+    parser.add_argument("--tile", type=int, default=0, help="side of the tiles that networks will see [px]")
+    options = parser.parse_args(arguments)
+    try:
+        print(check_up_folder(options.folder, options.classes, options.tile))
+    except (FolderError, ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
