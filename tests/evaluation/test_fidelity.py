@@ -183,6 +183,18 @@ def test_blur_is_seen_in_the_spectrum_and_misplaced_masks_in_their_edges(table):
     assert table.loc["doubled", "d_particles"] > 1
 
 
+def test_the_classifier_says_what_gives_a_set_away(table):
+    """Masks are untouched by blur and darkening, so particles tell nothing: within 0.16 of one half."""
+    aucs = table[[f"auc_{name}" for name in GROUP_NAMES]]
+    assert aucs.loc["blurred", "auc_spectrum"] > 0.99
+    assert aucs.loc["darkened"].idxmax() == "auc_grey"
+    assert aucs.loc["misplaced"].idxmax() == "auc_edges"
+    assert aucs.loc["doubled", "auc_particles"] > 0.8
+    np.testing.assert_allclose(
+        aucs.loc[["new", "blurred", "darkened", "without fringe"], "auc_particles"], 0.5, atol=0.16
+    )
+
+
 def test_a_collapsed_set_is_precise_and_recalls_nothing(table):
     row, floor = table.loc["collapsed"], table.loc["new"]
     assert row.precision > floor.precision - 0.15

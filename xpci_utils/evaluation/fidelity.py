@@ -97,7 +97,7 @@ def classifier_auc(features: pd.DataFrame, reference: pd.DataFrame, seed: int = 
         raise ValueError(f"classifier_auc: {FOLDS} folds need at least {FOLDS} frames in each set, got {fewest}")
     values = pd.concat([features, reference]).to_numpy()
     synthetic = np.repeat([1, 0], [len(features), len(reference)])
-    trees = HistGradientBoostingClassifier(random_state=seed)
+    trees = HistGradientBoostingClassifier(max_iter=50, random_state=seed)
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
     return float(cross_val_score(trees, values, synthetic, cv=folds, scoring="roc_auc").mean())
 
@@ -113,6 +113,7 @@ def fidelity_table(
     ``precision``, ``recall``  see `precision_recall`; compare with the floor, not with 1; NaN below 5 frames
     ``auc``           see `classifier_auc`; 0.5 is indistinguishable; NaN below 5 frames
     ``fringe_share``  share of mask components with a significant edge, `fringe_share`; of the set alone
+    ``auc_<group>``   the same classifier with one group of features only: what gives the set away
     ``d_<feature>``   the distance of every single feature, see `feature_distances`
     """
     known = frame_features(reference, pixel_size_um, min_area_px)
@@ -130,6 +131,7 @@ def fidelity_table(
             "recall": recall,
             "auc": classifier_auc(features, known, seed) if enough else np.nan,
             "fringe_share": fringe_share(pairs),
+            **(_group_aucs(features, known, seed) if enough else {}),
             **distances.add_prefix("d_"),
         }
     return pd.DataFrame.from_dict(rows, orient="index")
@@ -149,6 +151,13 @@ def write_fidelity(
     for name, content in {"fidelity": table.rename_axis("set"), "fidelity_edges": pd.DataFrame(profiles)}.items():
         with artifacts.atomic_path(Path(folder) / f"{name}.csv") as temporary:
             content.to_csv(temporary)
+
+
+def _group_aucs(features: pd.DataFrame, reference: pd.DataFrame, seed: int) -> dict[str, float]:
+    return {
+        f"auc_{name}": classifier_auc(features[list(members)], reference[list(members)], seed)
+        for name, members in GROUPS.items()
+    }
 
 
 def _spread(values: pd.Series) -> float:
