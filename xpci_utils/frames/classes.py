@@ -1,9 +1,11 @@
 """The classes of a frame set, from a YAML file like ``data/classes.yaml``."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import yaml
 
 from xpci_utils import paths
@@ -39,3 +41,10 @@ def read_classes(path: str | Path) -> list[FrameClass]:
         if not re.fullmatch("#[0-9a-fA-F]{6}", str(one.colour)):
             raise ValueError(f"{paths.display(path)}: the colour of {one.name} is {one.colour!r}, not like '#cc3311'")
     return classes
+
+
+def colour_table(colours: Sequence[str]) -> np.ndarray:
+    """uint8 [256, 3]: the colour "#rrggbb" of every class index, white for all others, 255 (ignored) among them."""
+    table = np.full((256, 3), 255, np.uint8)
+    table[: len(colours)] = [list(bytes.fromhex(colour[1:])) for colour in colours]
+    return table

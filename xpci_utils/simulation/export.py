@@ -8,9 +8,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 import tifffile
-from PIL import ImageColor
 
 from xpci_utils.artifacts import atomic_path
+from xpci_utils.frames.classes import colour_table
 from xpci_utils.simulation.classes import load_classes
 from xpci_utils.simulation.detector import Camera
 from xpci_utils.simulation.presets import Preset, get_preset
@@ -119,11 +119,8 @@ def export_hdf5(sequence: RecordedSequence, path: Path | str) -> Path:
 
 def _class_colours() -> np.ndarray:
     """TIFF colour map (uint16 [3, 256]) of the class indices; 255, "ignore", is white."""
-    colours = np.zeros((256, 3), np.uint16)
-    for c in load_classes():
-        colours[c.index] = ImageColor.getrgb(c.colour)
-    colours[255] = 255
-    return 257 * colours.T
+    table = colour_table(["#000000", *(c.colour for c in load_classes())])
+    return 257 * table.T.astype(np.uint16)
 
 
 def _stacks(sequence: RecordedSequence) -> Iterator[tuple[str, np.ndarray]]:

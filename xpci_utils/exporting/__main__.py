@@ -1,0 +1,41 @@
+"""Export the synthetic frames of a run, with their labels, to a layout that other programs read.
+
+python -m xpci_utils.exporting runs/own_frames nnunet nnUNet_raw/Dataset501_particles --annotated
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from xpci_utils import artifacts, paths
+from xpci_utils.exporting import FORMATS, export, synthetic_set
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the folder and say what is in it; 0, or 2 when nothing could be written."""
+    options = _parser().parse_args(arguments)
+    out = Path(options.out).expanduser().absolute()
+    try:
+        chosen = synthetic_set(options.run_root, options.labeller, options.pool, options.annotated, options.count)
+        export(chosen, options.layout, out)
+    except (artifacts.StageError, FileNotFoundError, FileExistsError, ValueError) as error:
+        print(f"error: {error}\nNothing was written.", file=sys.stderr)
+        return 2
+    print(f"{chosen.told}\nwritten: {paths.display(out)}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m xpci_utils.exporting", description=__doc__.splitlines()[0])
+    parser.add_argument("run_root", help="folder of a run, like runs/own_frames")
+    parser.add_argument("layout", choices=list(FORMATS))
+    parser.add_argument("out", metavar="OUT", help="the folder to write; it must not exist yet")
+    parser.add_argument("--labeller", default="", help="whose labels; needed when there are several")
+    parser.add_argument("--pool", default="ddpm", help="which pool of the run")
+    parser.add_argument("--count", type=int, default=0, help="the first so many pairs; 0: all")
+    parser.add_argument("--annotated", action="store_true", help="add the annotated frames, with their splits")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""What is exported: synthetic frames with the labels of one labeller, on request with the annotated frames."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from xpci_utils import artifacts, paths
+from xpci_utils.artifacts import StageError
+from xpci_utils.frames import FrameSet
+from xpci_utils.frames.frameset import read_png
+
+
+@dataclass(frozen=True)
+class Item:
+    """One frame of the set: where it comes from, and its split ("train" for synthetic ones)."""
+
+    name: str
+    split: str
+    source: str
+    image_path: Path
+    labels_path: Path
+
+    @property
+    def image(self) -> np.ndarray:
+        """uint8 [H, W]."""
+        return read_png(self.image_path)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """uint8 [H, W] of class indices; 0 background, 255 ignored."""
+        return read_png(self.labels_path)
+
+
+@dataclass(frozen=True)
+class ExportSet:
+    """Frames with labels, read one at a time, and what their classes are called."""
+
+    items: tuple[Item, ...]
+    class_names: list[str]
+    class_colours: list[str]
+    pixel_um: float
+    told: str
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(self.items)
+
+    @property
+    def splits(self) -> list[str]:
+        return list(dict.fromkeys(item.split for item in self.items))
+
+
+def synthetic_set(
+    run_root: str | Path, labeller: str = "", pool: str = "ddpm", annotated: bool = False, count: int = 0
+) -> ExportSet:
+    """The pool of a run with the labels of ``labeller``, the first ``count`` pairs (0: all).
+
+    ``annotated`` adds the annotated frames with their splits. Raises StageError when a stage is unfinished or the
+    labeller has to be chosen.
+    """
+    root = paths.resolve(run_root)
+    frames = FrameSet.open(_finished(root / "frames"))
+    labels, named = _labels(root / "pools" / pool, labeller)
+    pairs = _finished(root / "pools" / pool / "pairs")
+    names = sorted(path.name for path in (pairs / "images").glob("*.png"))
+    if count > len(names):
+        raise StageError(f"{count} pairs are asked for, but {paths.display(pairs)} holds {len(names)}")
+    items = [
+        Item(f"synthetic_{name[:-4]}", "train", named, pairs / "images" / name, labels / name)
+        for name in names[: count or None]
+    ]
+    if annotated:
+        items += _annotated(frames)
+    kind = "simulated" if frames.simulated else "given"
+    told = f"{len(names[: count or None])} synthetic frames of {paths.display(root)}, named by {named}"
+    told += f", with {len(frames)} annotated {kind} frames" if annotated else f", learnt from {kind} frames"
+    return ExportSet(tuple(items), frames.class_names, frames.class_colours, frames.pixel_size_um, told)
+
+
+def _annotated(frames: FrameSet) -> list[Item]:
+    source = "annotated, simulated" if frames.simulated else "annotated"
+    folder = frames.folder
+    return [
+        Item(
+            f"annotated_{row['name']}",
+            row["split"],
+            source,
+            folder / f"images/{row['name']}.png",
+            folder / f"labels/{row['name']}.png",
+        )
+        for row in frames.rows
+    ]
+
+
+def _finished(folder: Path) -> Path:
+    if artifacts.read_run(folder) is None:
+        raise StageError(f"{paths.display(folder)} is not finished; 'make reproduce' goes on with it")
+    return folder
+
+
+def _labels(pool: Path, labeller: str) -> tuple[Path, str]:
+    """(folder of the labels, who gave them): the labeller asked for or the only one; a fresh pool has true labels."""
+    if (pool / "pairs/labels").is_dir() and not labeller:
+        return pool / "pairs/labels", "the simulator"
+    found = {path.name.rpartition("__")[0]: path for path in sorted((pool / "labels").glob("*__s0"))}
+    if not found:
+        raise StageError(f"{paths.display(pool)} holds no labels; adapt a labeller and let it name the pairs first")
+    if not labeller and len(found) > 1:
+        raise StageError(f"{paths.display(pool)} was labelled by {', '.join(found)}; choose one with --labeller")
+    chosen = labeller or next(iter(found))
+    if chosen not in found:
+        raise StageError(f"{paths.display(pool)} was not labelled by {chosen!r}, but by {', '.join(found)}")
+    return _finished(found[chosen]), chosen
