@@ -11,7 +11,7 @@ CONFIG = profile=$(PROFILE) grid=$(GRID) $(if $(FRAMES),frames=$(abspath $(FRAME
 OWN = $(if $(FRAMES),--frames $(abspath $(FRAMES))) $(if $(CLASSES),--classes $(abspath $(CLASSES)))
 INSTALLED := .venv/.installed
 
-.PHONY: reproduce status test test-system lab report params notebooks benchmark lint clean help
+.PHONY: reproduce status test test-system lab report params notebooks weights benchmark lint clean help
 
 help:
 	@sed -n 's/^# make /make /p; s/^## /  /p' Makefile
@@ -58,6 +58,11 @@ test: lint
 test-system: $(INSTALLED)
 	$(BIN)/pytest -q -s tests/system
 
+## make weights     pre-train the small SAMs of data/weights again (an hour on 2 cores)
+weights: $(INSTALLED)
+	for variant in vit_b vit_t; do $(BIN)/python -m xpci_utils.run A1_pretrain_small_sam \
+	  -f params/weights/A1_pretrain_small_sam.yaml -p variant $$variant --folder data/weights/$$variant || exit 1; done
+
 ## make benchmark   timings, as ratios measured in one process
 benchmark: $(INSTALLED)
 	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
@@ -74,4 +79,4 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@touch $@
 
 params/$(PROFILE)/sweep.yaml:
-	@echo "error: there is no profile '$(PROFILE)'; profiles are: $(notdir $(wildcard params/*))" >&2; exit 2
+	@echo "error: there is no profile '$(PROFILE)'; profiles are: $(notdir $(patsubst %/sweep.yaml,%,$(wildcard params/*/sweep.yaml)))" >&2; exit 2

@@ -203,6 +203,26 @@ class AdaptSam(SeededParameters):
         return [self.root / "frames"]
 
 
+class PretrainSam(SeededParameters):
+    """A1: the weights from which a small SAM is adapted; their place in data/weights is given as output_folder."""
+
+    notebook = "A1_pretrain_small_sam"
+    rooms = ("sam", "training")
+    products = ("sam.safetensors", "history.jsonl", "metrics.json")
+
+    variant: Literal["vit_b", "vit_t"] = Field("vit_t", description="SAM-b or SAM-t, both of reduced size")
+    steps: int = Field(60, ge=1, description="optimiser steps; params/weights has those of the shipped weights")
+    batch_size: int = Field(8, ge=1, description="new pictures per optimiser step")
+    learning_rate: float = Field(2e-3, gt=0, description="AdamW learning rate after warm-up, cosine decay")
+    bf16: bool = Field(True, description="bfloat16 autocast")
+    evaluations: int = Field(4, ge=1, description="equally spaced looks at pictures of held-out textures")
+    held_out: int = Field(128, ge=1, description="pictures of held-out textures, at these looks and in the end")
+
+    @property
+    def place(self) -> str:
+        return f"weights/{self.variant}__s{self.seed}"
+
+
 class GenerateSynthetic(SeededParameters):
     """04: sample the pool once (no labeller), then let each labeller name its particles."""
 
@@ -374,10 +394,12 @@ STAGES: dict[str, type[StageParameters]] = {
     model.notebook: model
     for model in (PrepareFrames, TrainDdpm, AdaptSam, GenerateSynthetic, TrainSegmentation, TablesAndFigures)
 }
+APPENDICES: dict[str, type[StageParameters]] = {PretrainSam.notebook: PretrainSam}  # in no grid: their results are shipped
 
 
 def stage_model(notebook: str) -> type[StageParameters]:
     """The model of a notebook by its name; ParameterError suggests the nearest one."""
-    if notebook not in STAGES:
-        raise ParameterError(f"there is no notebook {notebook!r}{suggest(notebook, STAGES)}")
-    return STAGES[notebook]
+    models = STAGES | APPENDICES
+    if notebook not in models:
+        raise ParameterError(f"there is no notebook {notebook!r}{suggest(notebook, models)}")
+    return models[notebook]

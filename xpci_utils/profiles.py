@@ -12,9 +12,9 @@ from pathlib import Path
 import yaml
 
 from xpci_utils import artifacts, grid, paths
-from xpci_utils.params import STAGES, Parameters, Sweep
+from xpci_utils.params import APPENDICES, STAGES, Parameters, Sweep
 
-MODELS: dict[str, type[Parameters]] = {**STAGES, "sweep": Sweep}
+MODELS: dict[str, type[Parameters]] = {**STAGES, **APPENDICES, "sweep": Sweep}
 
 PAPER_COUNTS = [0, 500, 1000, 2000, 5000, 10_000]
 
@@ -140,6 +140,12 @@ PROFILES: dict[str, dict[str, dict]] = {
     },
 }
 
+# Parameter files that belong to no profile: what made the weights in data/weights.
+APPENDIX_FILES = {("weights", "A1_pretrain_small_sam"): {"steps": 6000, "evaluations": 12, "held_out": 256}}
+
+FILES = [(profile, name) for profile in PROFILES for name in MODELS if name not in APPENDICES]
+FILES += [("quick", name) for name in APPENDICES] + list(APPENDIX_FILES)
+
 NEEDS = {
     "quick": "about 20 minutes on 2 cores, 4 GB of memory, 0.2 GB of disk; every stage is real, every size reduced",
     "laptop": "about two and a half hours on 2 cores; the evidence this repository reports",
@@ -151,8 +157,8 @@ NEEDS = {
 
 def profile_values(profile: str, name: str) -> dict:
     """Every parameter of one file of a profile, checked."""
-    values = dict(PROFILES[profile].get(name, {}))
-    if name in STAGES:
+    values = dict(APPENDIX_FILES.get((profile, name)) or PROFILES[profile].get(name, {}))
+    if name in STAGES | APPENDICES:
         values.setdefault("run_root", f"runs/{profile}")
     if name == "06_tables_and_figures":
         values.setdefault("sweep", f"params/{profile}/sweep.yaml")
@@ -174,18 +180,14 @@ def yaml_text(profile: str, name: str) -> str:
 def parameter_cell(name: str) -> str:
     """The source of a notebook's parameter cell: the model's defaults with their descriptions."""
     lines = [f"{key} = {_python_value(value)}" for key, value in profile_values("quick", name).items()]
-    comments = [field.description for field in STAGES[name].model_fields.values()]
+    comments = [field.description for field in MODELS[name].model_fields.values()]
     return "\n".join(f"{line}  # {comment}" for line, comment in zip(lines, comments, strict=True))
 
 
 def expected_files() -> dict[Path, str]:
     """Path -> content of everything that is made from the models."""
-    files = {
-        paths.root() / "params" / profile / f"{name}.yaml": yaml_text(profile, name)
-        for profile in PROFILES
-        for name in MODELS
-    }
-    for name in STAGES:
+    files = {paths.root() / "params" / profile / f"{name}.yaml": yaml_text(profile, name) for profile, name in FILES}
+    for name in STAGES | APPENDICES:
         path = paths.root() / "notebooks" / f"{name}.ipynb"
         if path.is_file():
             files[path] = _with_parameter_cell(path, parameter_cell(name))

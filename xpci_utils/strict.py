@@ -90,5 +90,5 @@ def suggest(name: str, choices) -> str:
 
 
 def _suggest_profile(path: Path) -> str:
-    profiles = sorted(p.name for p in (paths.root() / "params").glob("*") if p.is_dir())
+    profiles = sorted(path.parent.name for path in (paths.root() / "params").glob("*/sweep.yaml"))
     return f"; profiles are {', '.join(profiles)}" if path.parent.name not in profiles else ""

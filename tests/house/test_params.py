@@ -6,7 +6,6 @@ import yaml
 from xpci_utils import paths, profiles
 from xpci_utils.params import STAGES, AdaptSam, ParameterError, PrepareFrames, Sweep, TrainSegmentation, stage_model
 
-FILES = [(profile, name) for profile in profiles.PROFILES for name in profiles.MODELS]
 
 
 def test_files_and_parameter_cells_are_made_from_the_models():
@@ -18,7 +17,7 @@ def test_files_and_parameter_cells_are_made_from_the_models():
     assert not stale, f"run 'make params': {stale}"
 
 
-@pytest.mark.parametrize(("profile", "name"), FILES)
+@pytest.mark.parametrize(("profile", "name"), profiles.FILES)
 def test_every_file_survives_papermills_reader(profile, name):
     """papermill reads YAML 1.1, where 1e-4 is a string; the files must arrive with their types intact."""
     from papermill.iorw import read_yaml_file
