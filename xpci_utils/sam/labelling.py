@@ -19,7 +19,8 @@ from xpci_utils.sam.naming import Naming, labels_of, particle_probabilities, reg
 from xpci_utils.training import StoppedForTime, dihedral, set_threads, time_is_over, watched
 from xpci_utils.training.symmetries import symmetries_of
 
-BLOCK = 16  # pairs predicted together; fixed blocks give every pair the same bits whenever the work is resumed
+BLOCK = 16  # pairs that a reduced SAM takes together; fixed blocks give a pair the same bits whenever work is resumed
+BLOCK_SIDE = 128  # of its input [px]; of a larger one fewer are taken, since memory grows with the pixels
 COLUMNS = ("name", "confidence", "purity", "particles", "prompt_pixels", "named_background", "outside_prompt")
 
 
@@ -145,8 +146,9 @@ def label_pool(
     folder.mkdir(parents=True, exist_ok=True)
     progress = folder / "progress.jsonl"
     done = _done(progress, _identity(labeller, naming))
-    for start in tqdm(range(0, len(names), BLOCK), desc="labels", unit="block", disable=not watched()):
-        block = names[start : start + BLOCK]
+    size = max(1, BLOCK * BLOCK_SIDE**2 // model.image_encoder.img_size**2)
+    for start in tqdm(range(0, len(names), size), desc="labels", unit="block", disable=not watched()):
+        block = names[start : start + size]
         if not all(name in done for name in block):
             if time_is_over():
                 raise StoppedForTime(f"labelling stopped for time before pair {start}; run it again to go on")
