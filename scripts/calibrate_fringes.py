@@ -14,6 +14,7 @@ from itertools import product
 
 import numpy as np
 from PIL import Image
+from scipy import ndimage
 
 from xpci_utils.simulation import adjusted_preset, get_preset
 from xpci_utils.simulation.calibration import REAL_RANGES, Fringe, measure_sphere, sphere_fringe
@@ -23,6 +24,7 @@ CORE_SIGMAS_UM = (1.2, 1.5, 1.8, 2.1, 2.4)
 TAIL_SIGMAS_UM = (6.0, 12.0, 20.0)
 TAIL_SHARES = (0.15, 0.3, 0.45)
 DIAMETERS_UM = (15, 60)
+BLURS_UM = (0.8, 1.0, 1.5, 2.0, 2.5, 3.0)
 
 
 def outside(fringe: Fringe, name: str) -> float:
@@ -42,6 +44,14 @@ def row(name: str, fringes: list[Fringe]) -> str:
         " / ".join(f"{f.distance_um:.1f}" for f in fringes),
     )
     return f"| {name} | {' | '.join(columns)} |"
+
+
+def weak_fringe(diameter_um: float, blur_um: float, grid_um: float = 0.1) -> float:
+    """Height, in any unit, of a sphere's fringe by transport of intensity: minus the blurred Laplacian of thickness."""
+    half = np.arange(0, diameter_um / 2 + 25, grid_um)
+    x = np.concatenate([-half[:0:-1], half])
+    thickness = 2 * np.sqrt(np.maximum((diameter_um / 2) ** 2 - x**2 - x[:, None] ** 2, 0))
+    return float(ndimage.laplace(ndimage.gaussian_filter(thickness, blur_um / grid_um)).max())
 
 
 def scan() -> None:
@@ -71,6 +81,10 @@ def scan() -> None:
     print(row(f"smallest ratio with both widths in range: {flattest_wide}", wide[flattest_wide]))
     print(row(f"least outside the ranges in all: {nearest}", found[nearest]))
     print(row("the preset", [sphere_fringe(d, preset) for d in DIAMETERS_UM]))
+    weak = (weak_fringe(DIAMETERS_UM[1], blur) / weak_fringe(DIAMETERS_UM[0], blur) for blur in BLURS_UM)
+    print(
+        "ratio by transport of intensity:", ", ".join(f"{r:.2f} at {b} um" for b, r in zip(BLURS_UM, weak, strict=True))
+    )
 
 
 def measure(path: str, pixel_um: float, spheres: list[str]) -> None:

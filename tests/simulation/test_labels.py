@@ -80,14 +80,27 @@ def test_labels_follow_the_table():
 def test_hand_drawn_masks_differ_at_the_boundary_only():
     mask = bin_silhouette(disc(64, 20.0), 4)
     drawn = humanise(mask, np.random.default_rng(0), 1.0)
+    assert drawn.sum() == pytest.approx(mask.sum(), rel=0.01)
     changed = drawn != mask
     axis = np.arange(64) - 31.5
     radius = np.hypot(axis, axis[:, None])
     assert 0 < changed.sum() < 0.2 * mask.sum()
     assert np.abs(radius[changed] - 20).max() < 5
-    exact, jittered = (next(simulate_frames(1, 64, 64, 0, "reduced", mask_jitter_px=j)) for j in (0.0, 1.0))
-    assert np.array_equal(exact.image, jittered.image)
-    assert not np.array_equal(exact.labels, jittered.labels)
+
+
+def test_a_hand_draws_every_visible_particle():
+    """Also small ones and those that the frame's border cuts; the frame stays the same."""
+    changed = 0
+    for exact, drawn in zip(
+        *(simulate_frames(12, 64, 64, 0, "reduced", mask_jitter_px=j) for j in (0.0, 1.0)), strict=True
+    ):
+        assert np.array_equal(exact.image, drawn.image)
+        changed += (exact.labels != drawn.labels).sum()
+        for a, b in zip(exact.table, drawn.table, strict=True):
+            assert (a.class_index, a.visible) == (b.class_index, b.visible)
+            assert b.mask.sum() == pytest.approx(a.mask.sum(), rel=0.01)
+            assert np.hypot(a.x - b.x, a.y - b.y) < 3
+    assert changed > 12 * 20
 
 
 def test_droplets_beyond_two_radii_are_fragments():

@@ -9,6 +9,7 @@ from xpci_utils.simulation.classes import IGNORE, class_index, load_classes
 
 SMALLEST_PIXELS = 6
 SMALLEST_SIGMAS = 3.0
+Window = tuple[slice, slice]  # rows and columns of a frame
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Instance:
     x: float
     y: float
     visible: bool
-    window: tuple[slice, slice]
+    window: Window
     mask: np.ndarray
 
 
@@ -34,26 +35,35 @@ def bin_silhouette(inside: np.ndarray, oversampling: int) -> np.ndarray:
     return inside.reshape(h, oversampling, w, oversampling).mean(axis=(1, 3)) >= 0.5
 
 
-def is_visible(mask: np.ndarray, window: tuple[slice, slice], clean: np.ndarray, noise: float) -> bool:
+def is_visible(mask: np.ndarray, window: Window, clean: np.ndarray, noise: float) -> bool:
     """Whether an annotator could draw it: at least 6 pixels, and a dip or fringe of 3 sigma of the noise."""
     if mask.sum() < SMALLEST_PIXELS:
         return False
-    y, x = window
-    wide = (slice(max(y.start - 2, 0), y.stop + 2), slice(max(x.start - 2, 0), x.stop + 2))
-    area = np.zeros(clean.shape, bool)[wide]
-    area[y.start - wide[0].start :, x.start - wide[1].start :][: mask.shape[0], : mask.shape[1]] = mask
+    wide, area = widened(window, mask, clean.shape, 2)
     area = ndimage.binary_dilation(area, iterations=2)
     return bool(np.abs(clean[wide][area] - 1).max() >= SMALLEST_SIGMAS * noise)
 
 
+def widened(window: Window, mask: np.ndarray, shape: tuple[int, int], by: int) -> tuple[Window, np.ndarray]:
+    """Window and mask with a border of ``by`` pixels, as far as the frame of that shape reaches."""
+    wide = tuple(slice(max(s.start - by, 0), min(s.stop + by, n)) for s, n in zip(window, shape, strict=True))
+    larger = np.zeros([s.stop - s.start for s in wide], bool)
+    inside = tuple(slice(s.start - w.start, s.stop - w.start) for s, w in zip(window, wide, strict=True))
+    larger[inside] = mask
+    return wide, larger
+
+
 def humanise(mask: np.ndarray, rng: np.random.Generator, jitter_px: float) -> np.ndarray:
-    """A silhouette as a hand would draw it: corners rounded, the boundary wandering by about ``jitter_px`` (rms)."""
-    padded = np.pad(mask, 4)
+    """A silhouette as a hand would draw it: corners rounded, the boundary wandering by about ``jitter_px`` (rms).
+
+    The area stays, so that small particles do not vanish. Give the mask a border that the boundary may wander into.
+    """
+    padded = np.pad(mask, 4, mode="edge")  # what the frame's border cuts goes on beyond it
     distance = ndimage.distance_transform_edt(padded) - ndimage.distance_transform_edt(~padded)
     wander = ndimage.gaussian_filter(rng.normal(size=padded.shape), 2.5)
     wander *= jitter_px / max(wander.std(), 1e-9)
-    drawn = ndimage.gaussian_filter(distance, 0.8) + wander > 0
-    return drawn[4:-4, 4:-4]
+    depth = (ndimage.gaussian_filter(distance, 0.8) + wander)[4:-4, 4:-4]
+    return depth >= np.partition(depth, -mask.sum(), axis=None)[-mask.sum()]
 
 
 def paint(instances: list[Instance], shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -67,7 +77,7 @@ def paint(instances: list[Instance], shape: tuple[int, int]) -> tuple[np.ndarray
 
 
 def make_instance(
-    number: int, class_name: str, diameter_um: float, window: tuple[slice, slice], mask: np.ndarray, visible: bool
+    number: int, class_name: str, diameter_um: float, window: Window, mask: np.ndarray, visible: bool
 ) -> Instance:
     """The table entry of a silhouette (mask must not be empty)."""
     rows, columns = np.nonzero(mask)

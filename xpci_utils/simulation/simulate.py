@@ -13,7 +13,7 @@ import numpy as np
 
 from xpci_utils.randomness import numpy_rng
 from xpci_utils.simulation.detector import Camera
-from xpci_utils.simulation.labels import Instance, bin_silhouette, humanise, is_visible, make_instance, paint
+from xpci_utils.simulation.labels import Instance, bin_silhouette, humanise, is_visible, make_instance, paint, widened
 from xpci_utils.simulation.materials import CHEMISTRIES
 from xpci_utils.simulation.presets import Preset, get_preset
 from xpci_utils.simulation.render import Piece, make_piece, render
@@ -194,11 +194,13 @@ def _label(
     table: list[Instance] = []
     for i, (item, pieces) in enumerate(placed):
         window, mask = _silhouette(pieces, clean.shape, job.preset.oversampling)
-        if job.jitter_px and mask.any():
+        if not mask.any():
+            continue
+        seen = is_visible(mask, window, clean, job.preset.relative_noise)
+        if job.jitter_px:
+            window, mask = widened(window, mask, clean.shape, int(np.ceil(4 * job.jitter_px)))
             mask = humanise(mask, numpy_rng("hand", job.seed, *key, i), job.jitter_px)
-        if mask.any():
-            seen = is_visible(mask, window, clean, job.preset.relative_noise)
-            table.append(make_instance(len(table) + 1, item.class_name, item.diameter_um, window, mask, seen))
+        table.append(make_instance(len(table) + 1, item.class_name, item.diameter_um, window, mask, seen))
     return table
 
 
