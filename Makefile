@@ -11,7 +11,7 @@ CONFIG = profile=$(PROFILE) grid=$(GRID) $(if $(FRAMES),frames=$(abspath $(FRAME
 OWN = $(if $(FRAMES),--frames $(abspath $(FRAMES))) $(if $(CLASSES),--classes $(abspath $(CLASSES)))
 INSTALLED := .venv/.installed
 
-.PHONY: reproduce status test test-system lab report params notebooks weights benchmark lint clean help
+.PHONY: reproduce status test test-system lab report params notebooks rehearse dry-run weights benchmark lint clean help
 
 help:
 	@sed -n 's/^# make /make /p; s/^## /  /p' Makefile
@@ -57,6 +57,14 @@ test: lint
 ## make test-system kills, failures and resumes on the smoke grid
 test-system: $(INSTALLED)
 	$(BIN)/pytest -q -s tests/system
+
+## make rehearse    every notebook with the parameters of PROFILE=paper, counts cut to one; writes its cost table
+rehearse: params/$(PROFILE)/sweep.yaml $(INSTALLED)
+	$(BIN)/python -m xpci_utils.costs.rehearsal --profile $(PROFILE) --threads $(CORES)
+
+## make dry-run     every job of PROFILE and GRID with the GPU hours, memory and disk its cost table predicts
+dry-run: params/$(PROFILE)/sweep.yaml $(INSTALLED)
+	@$(BIN)/python -m xpci_utils.costs.jobs --profile $(PROFILE) --grid $(GRID)
 
 ## make weights     pre-train the small SAMs of data/weights again (an hour on 2 cores)
 weights: $(INSTALLED)

@@ -1,0 +1,206 @@
+"""Every job of a profile with the GPU hours, memory and disk that its cost table predicts: ``make dry-run``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass
+from math import ceil
+
+from xpci_utils import grid, paths, workflow
+from xpci_utils.costs.table import GIB, GPU, CostTable
+from xpci_utils.frames.pad import padding
+from xpci_utils.params import (
+    AdaptSam,
+    GenerateSynthetic,
+    ParameterError,
+    PrepareFrames,
+    StageParameters,
+    Sweep,
+    TrainDdpm,
+    TrainSegmentation,
+)
+from xpci_utils.training.symmetries import symmetries_of
+
+LOOKS_OF_SAM = 4  # at the validation frames while a labeller is trained
+# What a training keeps on disk until it ends, in units of the weights it trains: they, AdamW's two moments, and the
+# average of the denoiser or the best weights of a segmentation network.
+CHECKPOINT = {TrainDdpm: 4, AdaptSam: 3, TrainSegmentation: 4}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One stage and what it is predicted to take; None where the cost table does not say."""
+
+    folder: str
+    steps: int  # of the optimiser
+    gpu_hours: float | None = None
+    cpu_hours: float | None = None  # of work that no GPU does: simulating frames, drawing figures
+    gpu_gib: float | None = None
+    disk_gib: float | None = None  # products
+    work_gib: float | None = None  # more, while it runs
+
+
+def dry_run(profile: str, folders: Iterable[str], table: CostTable | None) -> list[Job]:
+    """A job for each of ``folders`` (places below run_root, as `grid.stage_folders` lists them), in their order."""
+    root = paths.resolve(workflow.run_root(profile))
+    frames = workflow.stage_parameters(profile, "frames", root, {})
+    return [predict(workflow.stage_parameters(profile, folder, root, {}), folder, frames, table) for folder in folders]
+
+
+def predict(parameters: StageParameters, folder: str, frames: PrepareFrames, table: CostTable | None) -> Job:
+    """The job of one stage; ``frames`` are the parameters of the profile's frames.
+
+    Nothing is predicted without a table that has every unit of its work, nor for a folder of a user's own frames,
+    whose number and size only notebook 01 finds out.
+    """
+    work = work_of(parameters, frames)
+    batch = {"step": getattr(parameters, "batch_size", 1), "forward": getattr(parameters, "block_size", 1)}
+    steps = sum(count // batch["step"] for (_, unit), count in work.items() if unit == "step")
+    if table is None or frames.source == "folder" or not work.keys() <= table.costs.keys():
+        return Job(folder, steps)
+    costs = {table.costs[key]: count for key, count in work.items()}
+    on_gpu = [cost for cost in costs if cost.gflop]
+    cpu_seconds = sum(cost.wall_seconds / cost.batch * count for cost, count in costs.items() if not cost.gflop)
+    return Job(
+        folder,
+        steps,
+        gpu_hours=sum(cost.gpu_seconds / cost.batch * costs[cost] for cost in on_gpu) / 3600,
+        cpu_hours=(cpu_seconds if work else table.facts["report_seconds"]) / 3600,
+        gpu_gib=max((cost.gpu_gib(batch[cost.unit]) for cost in on_gpu), default=0.0),
+        disk_gib=_products_gib(parameters, work, table),
+        work_gib=sum(_checkpoint_gib(parameters, cost.trainable) for cost in on_gpu if cost.unit == "step"),
+    )
+
+
+def network_of(parameters: StageParameters) -> str:
+    """What a stage trains (or "simulator"), as the cost table calls it; empty for a stage that trains nothing."""
+    match parameters:
+        case PrepareFrames():
+            return "simulator"
+        case TrainDdpm():
+            return "denoiser"
+        case AdaptSam():
+            return grid.parse_labeller(parameters.labeller)[0]
+        case TrainSegmentation():
+            return grid.Cell.parse(parameters.cell).backbone
+    return ""
+
+
+def work_of(parameters: StageParameters, frames: PrepareFrames) -> dict[tuple[str, str], int]:
+    """(network, unit) -> how many frames a stage takes through it; nothing for the report."""
+    train, val, test = frames.train_frames, frames.val_frames, frames.test_frames + frames.shifted_test_frames
+    name = network_of(parameters)
+    match parameters:
+        case PrepareFrames():
+            return {(name, "frame"): train + val + test}
+        case TrainDdpm() as p:
+            looks = p.evaluations * (val * p.probe_draws + p.preview_pairs * p.preview_steps)
+            last = min(64, test) * p.probe_draws + 4 * p.preview_pairs * p.preview_steps
+            return {(name, "step"): p.steps * p.batch_size, (name, "forward"): looks + last}
+        case AdaptSam() as p:
+            steps = p.epochs * ceil(train / p.batch_size) or p.steps
+            looks = val * (LOOKS_OF_SAM + 1 + _symmetries(frames)) + test
+            return {(name, "step"): steps * p.batch_size, (name, "forward"): looks}
+        case TrainSegmentation() as p:
+            looks = p.evaluations * val + 2 * test
+            return {(name, "step"): _cell_steps(p, train) * p.batch_size, (name, "forward"): looks}
+        case GenerateSynthetic(labeller="", pool="fresh") as p:
+            return {("simulator", "frame"): p.pairs}
+        case GenerateSynthetic(labeller="") as p:
+            return {("denoiser", "forward"): p.pairs * p.sampling_steps}
+        case GenerateSynthetic() as p:
+            views = _symmetries(frames) if p.symmetries else 1
+            return {(grid.parse_labeller(p.labeller)[0], "forward"): p.pairs * views}
+    return {}
+
+
+def _cell_steps(parameters: TrainSegmentation, train: int) -> int:
+    """Optimiser steps of a cell whose profile has ``train`` annotated training frames."""
+    from xpci_utils.segmentation.arms import equal_epochs
+
+    p, cell = parameters, grid.Cell.parse(parameters.cell)
+    by_epochs = p.epochs or cell.arm in ("epochs", "longer")
+    return (
+        equal_epochs(cell.annotated or train, cell.synthetic, p.steps, p.epochs, p.batch_size) if by_epochs else p.steps
+    )
+
+
+def _symmetries(frames: PrepareFrames) -> int:
+    height, width = (frames.tile or side for side in (frames.height, frames.width))
+    (top, bottom), (left, right) = padding(height, width)
+    return symmetries_of(height + top + bottom, width + left + right)
+
+
+def _products_gib(parameters: StageParameters, work: dict, table: CostTable) -> float:
+    """Disk of the products, from those of the rehearsal: images by their number, networks as they are."""
+    disk = table.facts["disk_bytes"]
+    if isinstance(parameters, PrepareFrames):
+        return disk["frame"] * sum(work.values()) / GIB
+    if isinstance(parameters, GenerateSynthetic):
+        return disk["label" if parameters.labeller else "pair"] * parameters.pairs / GIB
+    return disk[network_of(parameters) or "report"] / GIB
+
+
+def _checkpoint_gib(parameters: StageParameters, trainable: int) -> float:
+    """Disk of the checkpoint, and of the denoisers that are judged on the way."""
+    copies = CHECKPOINT[type(parameters)] + (parameters.evaluations if isinstance(parameters, TrainDdpm) else 0)
+    return copies * 4 * trainable / GIB
+
+
+def lines(profile: str, jobs: list[Job]) -> Iterable[str]:
+    """The list as text with its total (see `total`), and what has to be said about it."""
+    header = ("steps", "GPU h", "CPU h", "GPU GiB", "disk GiB", "work GiB")
+    width = max(len(job.folder) for job in jobs)
+    yield f"{'job':{width}} " + " ".join(f"{name:>9}" for name in header)
+    for job in [*jobs, total(jobs)]:
+        yield f"{job.folder:{width}} " + " ".join(_cell(value) for value in astuple(job)[1:])
+    unknown = sum(job.gpu_hours is None for job in jobs)
+    if unknown == len(jobs):
+        yield f"Profile {profile} has no cost table: 'make rehearse PROFILE={profile}' measures one."
+    elif unknown:
+        yield f"{unknown} jobs, printed with a dash, have no entry in the cost table; the total leaves them out."
+    yield f"GPU: {GPU}; what is assumed of it, and how the costs were measured: docs/costs.md"
+
+
+def total(jobs: list[Job]) -> Job:
+    """Sums of steps, hours and disk, the largest of memory and working space, over the jobs that have a prediction."""
+    known = [job for job in jobs if job.gpu_hours is not None]
+    name, steps = f"total of {len(jobs)} jobs", sum(job.steps for job in jobs)
+    if not known:
+        return Job(name, steps)
+    return Job(
+        name,
+        steps,
+        gpu_hours=sum(job.gpu_hours for job in known),
+        cpu_hours=sum(job.cpu_hours for job in known),
+        gpu_gib=max(job.gpu_gib for job in known),
+        disk_gib=sum(job.disk_gib for job in known),
+        work_gib=max(job.work_gib for job in known),
+    )
+
+
+def _cell(value: float | None) -> str:
+    text = "-" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:.2f}"
+    return f"{text:>9}"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """List every job of a profile's grid with its predicted cost; nothing is run."""
+    parser = argparse.ArgumentParser(prog="python -m xpci_utils.costs.jobs", description=main.__doc__)
+    parser.add_argument("--profile", default="paper")
+    parser.add_argument("--grid", default="paper", choices=grid.GRIDS, help="which runs of its sweep")
+    options = parser.parse_args(arguments)
+    try:
+        sweep = Sweep.from_yaml(f"params/{options.profile}/sweep.yaml")
+        jobs = dry_run(options.profile, grid.stage_folders(sweep, options.grid), CostTable.read(options.profile))
+    except ParameterError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print("\n".join(lines(options.profile, jobs)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,228 @@
+"""What one step of a network costs on this machine: seconds, memory, floating-point operations, parameters.
+
+Every measurement runs in a process of its own (`measure`), so that its peak memory is its own. It builds what the stage
+with these parameters would train, and calls the update functions and samplers of that stage on frames of noise.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from torch.utils import flop_counter
+
+from xpci_utils import grid, paths
+from xpci_utils.costs.jobs import network_of
+from xpci_utils.costs.table import GIB, Cost, MeasurementError, View
+from xpci_utils.params import AdaptSam, PrepareFrames, StageParameters, TrainDdpm, TrainSegmentation, stage_model
+
+LONG_SECONDS = 20.0  # a call that takes longer is not repeated; of two, the second is taken: the first warms up
+FRAMES = 2  # of noise, to draw batches from
+
+
+def _attention(query, key, value, *_, **__) -> int:
+    return flop_counter.sdpa_flop_count(query, key, value)
+
+
+def _attention_backward(gradient, query, key, value, *_, **__) -> int:
+    return flop_counter.sdpa_backward_flop_count(gradient, query, key, value)
+
+
+def _convolution_backward(gradient, images, weight, *arguments, **_) -> int:
+    transposed, wanted = arguments[4], arguments[7]  # gradients wanted: of images, weight, bias
+    return flop_counter.conv_flop_count(images, weight, gradient, transposed) * sum(wanted[:2])
+
+
+aten = torch.ops.aten
+FORMULAS = {  # torch counts the attention of GPUs only, and convolutions' gradients as if they had one group
+    aten._scaled_dot_product_flash_attention_for_cpu: _attention,
+    aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
+    aten.convolution_backward: _convolution_backward,
+}
+
+
+@dataclass
+class Subject:
+    """A network ready to be measured."""
+
+    network: torch.nn.Module
+    optimizer: torch.optim.Optimizer
+    update: Callable[[int], object]  # one optimiser step, by its number
+    forward: Callable[[], object]  # one or more forward passes without gradients
+    passes: int = 1
+    copies: tuple[torch.Tensor, ...] = ()  # averages and the like, kept beside the network
+
+    def state_bytes(self) -> int:
+        """Weights, gradients, the optimiser's moments and copies, as they are held now."""
+        parameters = list(self.network.parameters())
+        kept = [*parameters, *self.network.buffers(), *self.copies, *(p.grad for p in parameters if p.grad is not None)]
+        kept += [value for slot in self.optimizer.state.values() for value in slot.values() if torch.is_tensor(value)]
+        return sum(tensor.nbytes for tensor in kept)
+
+
+def measure_stage(parameters: StageParameters, view: View, threads: int) -> list[Cost]:
+    """Costs of one stage's units (see `Cost`), from a new process; MeasurementError says why there are none."""
+    order = [parameters.notebook, parameters.model_dump(), asdict(view), threads]
+    command = [sys.executable, "-m", "xpci_utils.costs.measure", json.dumps(order)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=paths.root())
+    if done.returncode:
+        why = (done.stderr.strip().splitlines() or ["it was killed, perhaps for lack of memory"])[-1]
+        raise MeasurementError(f"measuring {parameters.place} failed: {why}")
+    return [Cost(**record) for record in json.loads(done.stdout.splitlines()[-1])]
+
+
+def measure_here(parameters: StageParameters, view: View, threads: int) -> Iterator[Cost]:
+    """The same in this process: a forward pass first, then the optimiser step, whose peak is the larger."""
+    if isinstance(parameters, PrepareFrames):
+        yield _simulator_cost(parameters)
+        return
+    torch.set_num_threads(threads)
+    rng, shape = np.random.default_rng(0), (FRAMES, view.height, view.width)
+    images, labels = rng.integers(0, 256, shape, np.uint8), rng.integers(0, view.classes, shape, np.uint8)
+    build = {TrainDdpm: _denoiser, AdaptSam: _sam, TrainSegmentation: _segmenter}[type(parameters)]
+    name, subject = network_of(parameters), build(parameters, view, list(zip(images, labels, strict=True)))
+    libraries = _peak_gib() - subject.state_bytes() / GIB
+    yield _cost(name, "forward", 1, subject, lambda _: subject.forward(), subject.passes, libraries)
+    yield _cost(name, "step", parameters.batch_size, subject, subject.update, 1, libraries)
+
+
+def _cost(
+    name: str, unit: str, batch: int, subject: Subject, call: Callable, passes: int, libraries_gib: float
+) -> Cost:
+    wall, cpu, flops = _timed(call)
+    convolutions = sum(count for kernel, count in flops.items() if "conv" in str(kernel))
+    every = list(subject.network.parameters())
+    return Cost(
+        network=name,
+        unit=unit,
+        batch=batch,
+        parameters=sum(p.numel() for p in every),
+        trainable=sum(p.numel() for p in every if p.requires_grad),
+        convolution_gflop=convolutions / passes / 1e9,
+        matmul_gflop=(sum(flops.values()) - convolutions) / passes / 1e9,
+        wall_seconds=wall / passes,
+        cpu_seconds=cpu / passes,
+        peak_gib=_peak_gib(),
+        libraries_gib=libraries_gib,
+        state_gib=subject.state_bytes() / GIB,
+    )
+
+
+def _timed(call: Callable[[int], object]) -> tuple[float, float, dict]:
+    """(wall seconds, CPU seconds of all threads, FLOPs by kernel) of one call."""
+    for number in range(2):
+        wall, cpu = time.perf_counter(), time.process_time()
+        with flop_counter.FlopCounterMode(display=False, custom_mapping=FORMULAS) as counter:
+            call(number)
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        if wall > LONG_SECONDS:
+            break
+    return wall, cpu, dict(counter.get_flop_counts()["Global"])
+
+
+def _denoiser(parameters: TrainDdpm, view: View, examples: list) -> Subject:
+    """Section 2.1; a forward pass is one step of the strided ancestral sampler, of which two are taken."""
+    from diffusers.training_utils import EMAModel
+
+    from xpci_utils.diffusion import PairTensors, TrainingSettings, build_denoiser, denoiser_config
+    from xpci_utils.diffusion.sampling import sample_block
+    from xpci_utils.diffusion.training import make_update
+
+    names = {"prediction": parameters.prediction, "timesteps": parameters.diffusion_steps}
+    denoiser = build_denoiser(denoiser_config(parameters.size, view.height, view.width, **names))
+    denoiser.unet.to(memory_format=torch.channels_last)
+    pairs = PairTensors(examples)
+    if denoiser.measures_data:
+        denoiser.fit(pairs.first(FRAMES))
+    optimizer = torch.optim.AdamW(denoiser.parameters())
+    ema, averaged = EMAModel(denoiser.parameters(), decay=parameters.ema_decay), copy.deepcopy(denoiser)
+    settings = TrainingSettings(batch_size=parameters.batch_size, bf16=parameters.bf16)
+    return Subject(
+        denoiser,
+        optimizer,
+        make_update(denoiser, optimizer, ema, pairs, settings),
+        lambda: sample_block(denoiser, [0], sampler="ddpm", steps=2, seed=0, bf16=parameters.bf16),
+        passes=2,
+        copies=(*ema.shadow_params, *averaged.parameters()),  # the average, and the network it is judged in
+    )
+
+
+def _sam(parameters: AdaptSam, view: View, examples: list) -> Subject:
+    """Section 2.2, from random weights: the official ones cost the same."""
+    from xpci_utils.sam import add_adapters, build_sam, predict_scores, set_trainable
+    from xpci_utils.sam.adaptation import draw_batch, loss_of
+
+    variant, prompted, _ = grid.parse_labeller(parameters.labeller)
+    model = set_trainable(add_adapters(build_sam(variant, parameters.size, view.classes)), parameters.trainable)
+    model.config |= {"mask_prompt": prompted}
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])
+
+    def update(step: int) -> None:
+        batch = draw_batch(examples, parameters.batch_size, 0, step, parameters.augmentation)
+        _descend(optimizer, loss_of(model.train(), *batch, parameters.dice, parameters.bf16, prompted)[0])
+
+    image, labels = examples[0]
+    return Subject(model, optimizer, update, lambda: predict_scores(model, image[None], labels[None] > 0))
+
+
+def _segmenter(parameters: TrainSegmentation, view: View, examples: list) -> Subject:
+    """Section 2.3, from random weights: pretrained ones cost the same."""
+    from xpci_utils.segmentation import build_network, class_scores
+    from xpci_utils.segmentation.training import Batches, loss_of
+
+    size = (view.height, view.width)
+    network = build_network(network_of(parameters), view.classes, size=parameters.size, image_size=size)
+    network.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(network.parameters())
+    batches = Batches(examples, (), parameters.mixing, parameters.batch_size, 0)
+
+    def update(step: int) -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=parameters.bf16):
+            loss = loss_of(network.train(), *batches(step), parameters.loss)
+        _descend(optimizer, loss)
+
+    return Subject(network, optimizer, update, lambda: class_scores(network, examples[0][0][None]))
+
+
+def _descend(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
+def _simulator_cost(parameters: PrepareFrames) -> Cost:
+    """One simulated frame; its networks are none, so everything but time and memory is 0."""
+    from xpci_utils.simulation import simulate_frames
+
+    libraries, wall, cpu = _peak_gib(), time.perf_counter(), time.process_time()
+    size = (parameters.height, parameters.width)
+    frames = list(simulate_frames(FRAMES, *size, parameters.seed, parameters.preset, parameters.sampling))
+    return Cost(
+        network="simulator",
+        unit="frame",
+        batch=1,
+        wall_seconds=(time.perf_counter() - wall) / len(frames),
+        cpu_seconds=(time.process_time() - cpu) / len(frames),
+        peak_gib=_peak_gib(),
+        libraries_gib=libraries,
+    )
+
+
+def _peak_gib() -> float:
+    """Largest resident size of this process so far."""
+    kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return kib * (1 if sys.platform == "darwin" else 1024) / GIB
+
+
+if __name__ == "__main__":
+    notebook, values, view, threads = json.loads(sys.argv[1])
+    costs = measure_here(stage_model(notebook).checked(values), View(**view), threads)
+    print(json.dumps([asdict(cost) for cost in costs]))

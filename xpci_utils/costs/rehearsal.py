@@ -1,0 +1,207 @@
+"""The rehearsal of a profile: all notebooks with its real parameters and counts cut to one, and what they cost.
+
+``python -m xpci_utils.costs.rehearsal --profile paper`` runs every stage through the runner, measures the units of work
+that the profile is made of, each in a process of its own, and writes the cost table and ``docs/costs.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import yaml
+
+from xpci_utils import artifacts, grid, paths, workflow
+from xpci_utils.costs.jobs import network_of
+from xpci_utils.costs.page import PAGE_PROFILE, write_page
+from xpci_utils.costs.table import GIB, Cost, CostTable, MeasurementError, View
+from xpci_utils.params import (
+    GenerateSynthetic,
+    ParameterError,
+    PrepareFrames,
+    StageParameters,
+    Sweep,
+    TrainSegmentation,
+)
+
+ROOT = "runs/rehearsal"
+SWEEP_FILE = f"{ROOT}/params/sweep.yaml"
+PIXELS_PER_BATCH = 640 * 640  # of a measured step: one published frame
+
+# What a rehearsal changes: counts, and what would have to be downloaded.
+CUTS: dict[str, dict[str, object]] = {
+    "01_prepare_frames": {"train_frames": 2, "val_frames": 1, "test_frames": 1, "shifted_test_frames": 1},
+    "02_train_ddpm": {"steps": 1, "evaluations": 1, "preview_pairs": 1, "preview_steps": 2, "probe_draws": 1},
+    "03_adapt_sam": {"epochs": 0, "steps": 1, "weights": "random"},
+    "04_generate_synthetic": {"pairs": 1, "sampling_steps": 2, "block_size": 1},
+    "05_train_segmentation": {"epochs": 0, "steps": 1, "evaluations": 1, "pretrained": False},
+    "06_tables_and_figures": {"sweep": SWEEP_FILE},
+}
+
+
+class RehearsalError(RuntimeError):
+    """A profile cannot be rehearsed, or one of its stages failed; the message says which and why."""
+
+
+def rehearsed_sweep(profile: str) -> Sweep:
+    """One series per backbone of the profile, with two annotated frames and one synthetic pair."""
+    sweep = Sweep.from_yaml(f"params/{profile}/sweep.yaml")
+    series = list({grid.parse_series(name)[0]: name for name in reversed(sweep.series)}.values())
+    labellers = list(dict.fromkeys(grid.parse_series(name)[1] for name in series))
+    cut = {"annotated": CUTS["01_prepare_frames"]["train_frames"], "counts": [0, 1]}
+    return Sweep.checked({**cut, "series": series, "labellers": labellers}, f"the rehearsal of profile {profile}")
+
+
+def rehearsed_stages(
+    profile: str, threads: int = 1, largest_batch: int = 0, force: bool = True
+) -> list[StageParameters]:
+    """Parameters of every stage of the rehearsal, in an order that can be executed.
+
+    ``largest_batch`` above 0 limits the batches of the segmentation networks; ``force`` repeats finished stages.
+    """
+    stages = []
+    for folder in grid.stage_folders(rehearsed_sweep(profile)):
+        parameters = workflow.stage_parameters(profile, folder, paths.resolve(ROOT), {})
+        if isinstance(parameters, PrepareFrames) and parameters.source == "folder":
+            raise RehearsalError(f"profile {profile} reads frames of your own; only simulated ones are rehearsed")
+        changes = {**CUTS[parameters.notebook], "force": force, "threads": threads}
+        if isinstance(parameters, TrainSegmentation) and largest_batch:
+            changes["batch_size"] = min(parameters.batch_size, largest_batch)
+        stages.append(type(parameters).checked({**parameters.model_dump(), **changes}, f"the rehearsal of {folder}"))
+    return stages
+
+
+def rehearse(profile: str, stages: list[StageParameters]) -> None:
+    """Run every stage of the rehearsal; RehearsalError names the first that fails."""
+    _write_yaml(paths.resolve(SWEEP_FILE), rehearsed_sweep(profile).model_dump())
+    for number, stage in enumerate(stages, 1):
+        print(f"rehearsal {number} of {len(stages)}: {stage.place}", flush=True)
+        file = paths.resolve(f"{ROOT}/params/{stage.place.replace('/', '--')}.yaml")
+        _write_yaml(file, stage.model_dump())
+        command = [sys.executable, "-m", "xpci_utils.run", stage.notebook, "-f", str(file)]
+        code = subprocess.run(command, cwd=paths.root(), check=False).returncode
+        if code:
+            raise RehearsalError(f"the rehearsal of {stage.place} ended with exit code {code}; what it said is above")
+
+
+def measured_stages(profile: str) -> list[StageParameters]:
+    """One stage for each thing to measure: the simulator, the denoiser, each variant of SAM, each backbone.
+
+    Batches hold about one published frame: the costs of more grow in proportion, their memory might not fit.
+    """
+    frames = workflow.stage_parameters(profile, "frames", paths.resolve(ROOT), {})
+    found: dict[str, StageParameters] = {}
+    for stage in rehearsed_stages(profile, largest_batch=max(1, PIXELS_PER_BATCH // (frames.height * frames.width))):
+        found.setdefault(network_of(stage), stage)
+    return [stage for name, stage in found.items() if name]
+
+
+def measure_profile(profile: str, threads: int) -> list[Cost]:
+    """Costs of every unit of work of a profile, printed as they come."""
+    from xpci_utils.costs.measure import measure_stage
+
+    stages, costs = measured_stages(profile), []
+    for stage in stages:
+        for cost in measure_stage(stage, view_of(stages[0]), threads):
+            costs.append(cost)
+            print(
+                f"{cost.network:10} {cost.unit:7} {cost.wall_seconds:7.2f} s, {cost.cpu_seconds:7.2f} CPU s, "
+                f"{cost.peak_gib:5.1f} GiB, {cost.gflop:8,.0f} GFLOP",
+                flush=True,
+            )
+    return costs
+
+
+def view_of(frames: PrepareFrames) -> View:
+    """What networks see of simulated frames."""
+    from xpci_utils.frames import read_classes
+
+    height, width = (frames.tile or side for side in (frames.height, frames.width))
+    return View(height, width, len(read_classes(frames.classes_path)))
+
+
+def facts(stages: list[StageParameters]) -> dict:
+    """Where and how the costs are measured, and what the rehearsed ``stages`` took."""
+    runs = {stage.place: artifacts.read_run(stage.folder) for stage in stages}
+    return {
+        "measured": datetime.now(UTC).isoformat(timespec="minutes"),
+        "machine": _machine(),
+        "threads": stages[0].threads,
+        "versions": runs["report"]["versions"],
+        "report_seconds": runs["report"]["wall_seconds"],
+        "disk_bytes": _disk_bytes(stages),
+        "stages": {
+            stage.place: {
+                "batch": getattr(stage, "batch_size", 1),
+                "wall_seconds": runs[stage.place]["wall_seconds"],
+                "peak_gib": round(runs[stage.place]["peak_memory_mib"] / 1024, 2),
+            }
+            for stage in stages
+        },
+    }
+
+
+def _machine() -> dict:
+    """The processor, its cores, the memory, and how many processes wanted the cores while this was measured."""
+    cpuinfo = Path("/proc/cpuinfo")
+    named = [line for line in cpuinfo.read_text().splitlines() if "model name" in line] if cpuinfo.is_file() else []
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "cpu": named[0].partition(":")[2].strip() if named else platform.processor(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(memory / GIB, 1),
+        "load": round(os.getloadavg()[2], 1),
+    }
+
+
+def _disk_bytes(stages: list[StageParameters]) -> dict[str, float]:
+    """Bytes of a frame, a pair and a label map, and of what each trained network and the report leave."""
+    found = {}
+    for stage in stages:
+        size = sum(path.stat().st_size for path in stage.folder.rglob("*") if path.is_file())
+        if isinstance(stage, PrepareFrames):
+            count = stage.train_frames + stage.val_frames + stage.test_frames + stage.shifted_test_frames
+            found["frame"] = round(size / count)
+        elif isinstance(stage, GenerateSynthetic):
+            found["label" if stage.labeller else "pair"] = round(size / stage.pairs)
+        else:
+            found[network_of(stage) or "report"] = size
+    return found
+
+
+def _write_yaml(path: Path, values: dict) -> None:
+    with artifacts.atomic_path(path) as part:
+        part.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Rehearse a profile on this computer and write its cost table."""
+    parser = argparse.ArgumentParser(prog="python -m xpci_utils.costs.rehearsal", description=main.__doc__)
+    parser.add_argument("--profile", default="paper")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads of everything")
+    parser.add_argument("--keep", action="store_true", help="do not repeat stages that were rehearsed before")
+    parser.add_argument("--largest-batch", type=int, default=0, help="of the segmentation networks; 0: as published")
+    options = parser.parse_args(arguments)
+    began = time.monotonic()
+    try:
+        stages = rehearsed_stages(options.profile, options.threads, options.largest_batch, not options.keep)
+        rehearse(options.profile, stages)
+        table = CostTable.of(measure_profile(options.profile, options.threads), facts(stages))
+    except (ParameterError, RehearsalError, MeasurementError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"written: {paths.display(table.write(options.profile))}")
+    if options.profile == PAGE_PROFILE:
+        print(f"written: {paths.display(write_page())}")
+    print(f"rehearsed in {(time.monotonic() - began) / 60:.0f} minutes")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
