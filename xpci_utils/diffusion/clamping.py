@@ -1,10 +1,10 @@
 """Masks for given images: the denoiser of pairs as a segmenter.
 
-The image is known, the mask is sampled: at every noise level the image channel is set to the known image with fresh noise
-of that level, so that only the mask channel moves (Song et al. 2021, "Score-based generative modeling through SDEs",
-App. I.2). Going back and forth between two levels lets the mask adapt to the image (Lugmayr et al. 2022, RePaint).
-With few levels the masks are near the most probable one and vary less than the denoiser's distribution allows.
-How well such a mask agrees with the annotation says how well the generator ties masks to particles.
+The image is known, the mask is sampled: at every noise level the image channel is set to the known image with fresh
+noise of that level, so that only the mask channel moves (Song et al. 2021, "Score-based generative modeling through
+SDEs", App. I.2). Going back and forth between two levels lets the mask adapt to the image (Lugmayr et al. 2022,
+RePaint). With few levels the masks are near the most probable one and vary less than the denoiser's distribution
+allows. How well such a mask agrees with the annotation says how well the generator ties masks to particles.
 """
 
 from __future__ import annotations
