@@ -26,6 +26,7 @@ from xpci_utils.recipe import digest, recipe_hash
 
 RUN_FILE = "run.json"
 IDENTITY_FILE = ".identity"  # whose work lies in a folder, from its first product on
+LOCK_FILE = ".lock"
 _HELD: dict[Path, object] = {}  # locks of this process, by folder
 LIBRARIES = ("torch", "numpy", "diffusers", "monai", "timm", "segment-anything", "scipy", "pandas")
 
@@ -168,13 +169,14 @@ def begin(parameters) -> Stage:
     stage = inspect(parameters)
     if stage.to_do:
         stage.folder.mkdir(parents=True, exist_ok=True)
-        stage.lock = _lock(stage.folder)
         atexit.register(_leave_nothing, stage.folder)
-        _look_for_result(stage)  # another process may have finished it in between
+        with _one_part_at_a_time(stage.folder, parameters.part):
+            stage.lock = _lock(stage.folder, fcntl.LOCK_SH if parameters.part else fcntl.LOCK_EX)
+            _look_for_result(stage)  # another process may have finished it in between
+            if stage.to_do:
+                _clear_unless_resuming(stage)
     if not stage.to_do:
         print(f"{paths.display(stage.folder)} is finished; its products are shown, nothing is computed again.")
-        return stage
-    _clear_unless_resuming(stage)
     return stage
 
 
@@ -242,7 +244,7 @@ def _refuse_other(record: dict, stage: Stage) -> None:
 def _clear_unless_resuming(stage: Stage) -> None:
     """Empty the folder of what another identity left; refuse a folder whose files no stage wrote."""
     marker = stage.folder / IDENTITY_FILE
-    found = [item for item in stage.folder.iterdir() if item.name != ".lock"]
+    found = [item for item in stage.folder.iterdir() if not item.name.startswith(LOCK_FILE)]
     if found and not marker.is_file():
         raise StageError(
             f"{paths.display(stage.folder)} holds files that no stage wrote ({found[0].name}, ...); "
@@ -250,32 +252,55 @@ def _clear_unless_resuming(stage: Stage) -> None:
         )
     resuming = marker.is_file() and marker.read_text() == stage.identity and not (stage.folder / RUN_FILE).is_file()
     if not resuming:
+        if stage.parameters.part:
+            _take(stage.lock, stage.folder, fcntl.LOCK_EX)  # no part of the old identity may still be writing
         for item in found:
             shutil.rmtree(item) if item.is_dir() else item.unlink()
         shutil.rmtree(stage.work, ignore_errors=True)
         with atomic_path(marker) as temporary:
             temporary.write_text(stage.identity)
+        if stage.parameters.part:
+            _take(stage.lock, stage.folder, fcntl.LOCK_SH)
 
 
-def _lock(folder: Path):
-    """The lock of a folder, held until the stage ends or the process dies; a process may ask for its own again."""
+def _lock(folder: Path, kind: int = fcntl.LOCK_EX):
+    """The lock of a folder, held until the stage ends or the process dies; a process may ask for its own again.
+
+    Parts of a stage hold it shared: with each other, with nobody else.
+    """
     held = _HELD.get(folder)
     if held and not held.closed:
         return held
-    file = open(folder / ".lock", "w")  # noqa: SIM115
+    file = open(folder / LOCK_FILE, "a+")  # noqa: SIM115
+    _take(file, folder, kind)
+    _HELD[folder] = file
+    return file
+
+
+def _take(file, folder: Path, kind: int) -> None:
+    """Lock an open file, shared or exclusive; StageError, and the file closed, if another process is in the way."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         file.close()
         raise StageError(f"another process is working in {paths.display(folder)}; wait for it or stop it") from None
-    _HELD[folder] = file
-    return file
+
+
+@contextlib.contextmanager
+def _one_part_at_a_time(folder: Path, part: str) -> Iterator[None]:
+    """Parts that start together: one clears the folder, the others wait and find it theirs."""
+    if not part:
+        yield
+        return
+    with open(folder / f"{LOCK_FILE}-start", "a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _leave_nothing(folder: Path) -> None:
     """A stage that wrote nothing, because its input was refused, leaves no folder behind."""
     with contextlib.suppress(OSError):
-        if {item.name for item in folder.iterdir()} <= {".lock", IDENTITY_FILE}:
+        if all(item.name == IDENTITY_FILE or item.name.startswith(LOCK_FILE) for item in folder.iterdir()):
             shutil.rmtree(folder)
 
 

@@ -42,6 +42,16 @@ class StageParameters(Parameters):
         return self.folder / "work" if self.output_folder else self.root / "work" / self.place
 
     @property
+    def part(self) -> str:
+        """Which part of the stage this run does, where several share its folder; empty: all of it."""
+        return ""
+
+    @property
+    def history(self) -> Path:
+        """Where records of progress are appended."""
+        return self.folder / "history.jsonl"
+
+    @property
     def place(self) -> str:
         raise NotImplementedError
 
@@ -243,12 +253,34 @@ class GenerateSynthetic(SeededParameters):
     min_confidence: float = Field(0.0, ge=0, lt=1, description="labelling: ignore particles that are less certain")
     min_component_px: int = Field(4, ge=1, description="smaller components are removed from the masks [px]")
     block_size: int = Field(25, ge=1, description="pairs sampled together; part of the result's last bits")
+    shard: int = Field(0, ge=0, description="which share of the pool this run samples, counted from 0")
+    shards: int = Field(1, ge=1, description="runs that share the pool, in any order or at once; the last one finishes")
     bf16: bool = Field(True, description="bfloat16 autocast")
 
     @field_validator("labeller")
     @classmethod
     def _labeller(cls, name: str) -> str:
         return name and grid.parse_labeller(name) and name
+
+    @model_validator(mode="after")
+    def _shard_exists(self) -> Self:
+        if self.shard >= self.shards:
+            raise ValueError(f"shard is {self.shard}, but with shards {self.shards} the last one is {self.shards - 1}")
+        if self.shards > 1 and (self.labeller or self.pool != "ddpm"):
+            raise ValueError("shards is for sampling the pool of the denoiser; labelling and other pools are one run")
+        return self
+
+    def hashed(self) -> dict:
+        """However many runs share a pool, its bytes are the same."""
+        return {name: value for name, value in super().hashed().items() if name not in ("shard", "shards")}
+
+    @property
+    def part(self) -> str:
+        return f"shard {self.shard} of {self.shards}" if self.shards > 1 else ""
+
+    @property
+    def history(self) -> Path:
+        return self.work / f"history{self.part.replace(' ', '_')}.jsonl"  # a pool holds nothing but its pairs
 
     @property
     def rooms(self) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """Run one notebook with one parameter file: ``python -m xpci_utils.run NOTEBOOK -f PARAMS [-p name value]``.
 
 Parameters are checked before a kernel starts, a finished stage is left alone, progress is printed from
-``history.jsonl``, and the exit code tells what happened: 0 done, 1 a cell failed, 2 bad parameters, 75 stopped
-for time and resumable, 138 the kernel died.
+``history.jsonl``, and the exit code tells what happened: 0 done, 1 a cell failed, 2 bad parameters, 75 not at the end
+but resumable (stopped for time, or a shard whose siblings are not done), 138 the kernel died.
 """
 
 import argparse
@@ -19,7 +19,8 @@ import yaml
 from xpci_utils import artifacts, paths
 from xpci_utils.params import ParameterError, StageParameters, stage_model
 
-DONE, FAILED, BAD_PARAMETERS, STOPPED_FOR_TIME, INTERRUPTED, KERNEL_DIED = 0, 1, 2, 75, 130, 138
+DONE, FAILED, BAD_PARAMETERS, TO_BE_CONTINUED, INTERRUPTED, KERNEL_DIED = 0, 1, 2, 75, 130, 138
+CONTINUED = ("StoppedForTime", "ShardsMissing")  # errors that say: the stage goes on in another run
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -47,12 +48,12 @@ def run_notebook(parameters: StageParameters) -> int:
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    log = parameters.root / "logs" / f"{parameters.place.replace('/', '--')}.ipynb"
+    label, began = f"{parameters.place} {parameters.part}".rstrip(), time.monotonic()
+    log = parameters.root / "logs" / f"{label.replace('/', '--').replace(' ', '--')}.ipynb"
     log.parent.mkdir(parents=True, exist_ok=True)
-    label, began = parameters.place, time.monotonic()
     print(f"[{label}] started", flush=True)
     try:
-        with _Progress(label, parameters.folder / "history.jsonl"):
+        with _Progress(label, parameters.history):
             _execute(parameters, log)
     except PapermillExecutionError as error:
         return _report_failure(label, error, log)
@@ -102,9 +103,9 @@ def _interrupt(*_) -> None:
 
 
 def _report_failure(label: str, error, log: Path) -> int:
-    if error.ename == "StoppedForTime":
+    if error.ename in CONTINUED:
         print(f"[{label}] {error.evalue}", file=sys.stderr)
-        return STOPPED_FOR_TIME
+        return TO_BE_CONTINUED
     print(f"[{label}] failed: {error.ename}: {error.evalue}", file=sys.stderr)
     print(f"[{label}] the whole story is in {paths.display(log)}", file=sys.stderr)
     return BAD_PARAMETERS if error.ename == "ParameterError" else FAILED
@@ -136,11 +137,15 @@ class _Progress(threading.Thread):
 
 
 def progress_line(record: dict) -> str:
-    """One record of a history as a line: step, loss and the time left."""
+    """One record of a history as a line: how far, loss or rate, and the time left.
+
+    A record of training counts steps and may have a loss; one with a ``unit`` (pairs of a pool) is told with its rate.
+    """
     step, steps, seconds = record["step"], record["steps"], record["seconds"]
     left = seconds / step * (steps - step)
     loss = f", loss {record['loss']:.4g}" if "loss" in record else ""
-    return f"{step} of {steps}{loss}, {_duration(left)} left"
+    rate = f" {record['unit']}, {step / max(seconds, 0.01):.2g} per s" if "unit" in record else ""
+    return f"{step} of {steps}{rate}{loss}, {_duration(left)} left"
 
 
 def _duration(seconds: float) -> str:

@@ -164,8 +164,9 @@ def _state(root: Path, folder: str) -> tuple[str, str]:
     if record:
         return "done", f"{record['wall_seconds']:.0f} s"
     if _locked(root / folder / ".lock"):
-        history = artifacts.read_jsonl(root / folder / "history.jsonl")
-        return "running", progress_line(history[-1]) if history else ""
+        histories = [root / folder / "history.jsonl", *(root / "work" / folder).glob("history*.jsonl")]
+        last = [records[-1] for path in histories if (records := artifacts.read_jsonl(path))]
+        return "running", "; ".join(progress_line(record) for record in last)
     log = root / "logs" / f"{folder.replace('/', '--')}.ipynb"
     return ("failed", f"see {paths.display(log)}") if log.is_file() else ("to do", "")
 
@@ -173,7 +174,7 @@ def _state(root: Path, folder: str) -> tuple[str, str]:
 def _locked(path: Path) -> bool:
     try:
         with open(path) as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # parts of a stage hold it shared
     except BlockingIOError:
         return True
     except FileNotFoundError:

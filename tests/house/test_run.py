@@ -40,7 +40,7 @@ def house(small_house, count_stage, monkeypatch):
     [
         ("fail", run.FAILED, "RuntimeError: the beam is off"),
         ("die", run.KERNEL_DIED, "the kernel died"),
-        ("late", run.STOPPED_FOR_TIME, "stopped for time at step 3 of 9"),
+        ("late", run.TO_BE_CONTINUED, "stopped for time at step 3 of 9"),
         ("forget", run.FAILED, "lacks count.txt"),
     ],
 )

@@ -2,12 +2,14 @@
 
 A block is a fixed run of pair numbers that are sampled together. Its PNG files come first and its table in `blocks/`
 last, by rename, so a table vouches for its block; a run killed at any moment loses one block. When all tables are
-there, whoever finds them joins them to pairs.csv.
+there, whoever finds them joins them to pairs.csv. Shards are further runs of the same call, at the same time or not, on
+this machine or another one that sees the folder.
 """
 
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +26,10 @@ from xpci_utils.frames.frameset import write_png
 from xpci_utils.training import StoppedForTime, time_is_over, watched
 
 ANY_NEIGHBOUR = np.ones((3, 3), dtype=bool)
+
+
+class ShardsMissing(RuntimeError):
+    """A shard is complete and the pool is not; the message says what is missing."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,16 @@ def is_done(table: Path, members: Sequence[int]) -> bool:
     return table.exists() and len(pd.read_csv(table)) >= len(members)
 
 
+def block_tables(folder: Path, count: int, block: int) -> dict[int, Path]:
+    """First pair -> table of every block of a pool."""
+    return {start: folder / "blocks" / f"{start:06d}.csv" for start in range(0, count, block)}
+
+
+def block_members(start: int, count: int, block: int) -> list[int]:
+    """Numbers of the pairs of a block; the last one may be short."""
+    return list(range(start, min(start + block, count)))
+
+
 def join_tables(folder: Path, tables: Sequence[Path], count: int) -> None:
     """Join the blocks' tables to pairs.csv if all are there."""
     if not all(table.exists() for table in tables):
@@ -129,13 +145,15 @@ def write_pool(
     *,
     shard: int = 0,
     shards: int = 1,
+    history: str | Path | None = None,
 ) -> Path:
     """Write `count` pairs to images/ and masks/ (PNG; masks 0 / 255), with pairs.csv; return the folder.
 
     Blocks that are there already are left alone. Shard k of n writes every n-th block; the union of all shards, run
     anywhere and in any order on the same kind of machine, equals one run byte for byte, and the last to finish writes
     pairs.csv. Memory does not grow with `count`. pairs.csv: index, name, foreground (share of the frame), components,
-    specks_removed; an empty mask stays and shows as foreground 0. Raises ValueError if the folder holds other pairs.
+    specks_removed; an empty mask stays and shows as foreground 0. After each block a record of progress is appended to
+    ``history``, a file outside the pool. Raises ValueError if the folder holds other pairs.
     """
     if not 0 <= shard < shards:
         raise ValueError(f"shard = {shard}: with shards = {shards}, shards are numbered 0 to {shards - 1}.")
@@ -143,14 +161,44 @@ def write_pool(
     for name in ("images", "masks", "blocks"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     claim(folder, denoiser, settings)
-    starts = range(0, count, settings.block)
-    tables = [folder / "blocks" / f"{start:06d}.csv" for start in starts]
-    own = list(zip(starts, tables, strict=True))[shard::shards]
-    for start, table in tqdm(own, desc="pairs", unit="block", disable=not watched()):
-        members = list(range(start, min(start + settings.block, count)))
-        if not is_done(table, members):
-            if time_is_over():
-                raise StoppedForTime(f"sampling stopped for time before pair {start} of {count}; run it again to go on")
-            write_block(folder, table, denoiser, members, settings)
-    join_tables(folder, tables, count)
+    tables = block_tables(folder, count, settings.block)
+    members = {start: block_members(start, count, settings.block) for start in list(tables)[shard::shards]}
+    waiting = [start for start in members if not is_done(tables[start], members[start])]
+    progress = Progress(sum(len(members[start]) for start in waiting), history)
+    for start in tqdm(waiting, desc="pairs", unit="block", disable=not watched()):
+        if time_is_over():
+            raise StoppedForTime(f"sampling stopped for time before pair {start} of {count}; run it again to go on")
+        write_block(folder, tables[start], denoiser, members[start], settings)
+        progress.add(len(members[start]))
+    join_tables(folder, list(tables.values()), count)
     return folder
+
+
+def require_whole_pool(folder: str | Path, count: int, settings: PoolSettings, *, shard: int, shards: int) -> None:
+    """Raise ShardsMissing unless all blocks of all shards are there; the shard that ends last may go on alone."""
+    tables = block_tables(Path(folder), count, settings.block)
+    owing = {
+        number % shards
+        for number, (start, table) in enumerate(tables.items())
+        if not is_done(table, block_members(start, count, settings.block))
+    }
+    if owing:
+        raise ShardsMissing(
+            f"shard {shard} of {shards} is complete; blocks of shard {', '.join(map(str, sorted(owing)))} are missing. "
+            "The shard that ends last finishes the stage; if none is left, run a missing one again."
+        )
+
+
+class Progress:
+    """Records for `xpci_utils.run`: pairs made by this run, of those it found missing."""
+
+    def __init__(self, pairs: int, history: str | Path | None):
+        self.pairs, self.history, self.done, self.began = pairs, history, 0, time.monotonic()
+
+    def add(self, pairs: int) -> None:
+        """Note that so many more pairs are on disk."""
+        self.done += pairs
+        if self.history:
+            seconds = round(time.monotonic() - self.began, 2)
+            record = {"step": self.done, "steps": self.pairs, "unit": "pairs", "seconds": seconds}
+            artifacts.append_jsonl(self.history, record)
