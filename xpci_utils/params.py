@@ -252,6 +252,9 @@ class GenerateSynthetic(SeededParameters):
     )
     min_confidence: float = Field(0.0, ge=0, lt=1, description="labelling: ignore particles that are less certain")
     min_component_px: int = Field(4, ge=1, description="smaller components are removed from the masks [px]")
+    fresh_frames: int = Field(
+        150, ge=0, description="new simulated frames the pool is compared with; 0: the annotated test frames"
+    )
     block_size: int = Field(25, ge=1, description="pairs sampled together; part of the result's last bits")
     shard: int = Field(0, ge=0, description="which share of the pool this run samples, counted from 0")
     shards: int = Field(1, ge=1, description="runs that share the pool, in any order or at once; the last one finishes")
@@ -289,7 +292,10 @@ class GenerateSynthetic(SeededParameters):
 
     @property
     def products(self) -> tuple[str, ...]:
-        return ("labels.csv", "particles.csv") if self.labeller else ("images", "masks", "pairs.csv")
+        if self.labeller:
+            return ("labels.csv", "particles.csv")
+        measured = ("fidelity.csv", "fidelity_edges.csv") if self.pool == "ddpm" else ()
+        return ("images", "masks", "pairs.csv", *measured)
 
     @property
     def pairs_folder(self) -> Path:

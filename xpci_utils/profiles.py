@@ -38,7 +38,7 @@ PROFILES: dict[str, dict[str, dict]] = {
         "01_prepare_frames": {"train_frames": 6, "val_frames": 3, "test_frames": 4, "shifted_test_frames": 2},
         "02_train_ddpm": {"steps": 6, "batch_size": 2, "evaluations": 2, "preview_pairs": 2},
         "03_adapt_sam": {"steps": 6, "batch_size": 2},
-        "04_generate_synthetic": {"pairs": 4, "sampling_steps": 3, "block_size": 2},
+        "04_generate_synthetic": {"pairs": 4, "sampling_steps": 3, "block_size": 2, "fresh_frames": 4},
         "05_train_segmentation": {
             "cell": "emcad__r0006__vit_b__n00004__mix__s0",
             "steps": 6,
@@ -59,7 +59,7 @@ PROFILES: dict[str, dict[str, dict]] = {
             "shifted_test_frames": 60,
         },
         "02_train_ddpm": {"steps": 8000, "evaluations": 8},
-        "04_generate_synthetic": {"pairs": 2500},
+        "04_generate_synthetic": {"pairs": 2500, "fresh_frames": 1000},
         "05_train_segmentation": {"cell": "emcad__r0100__vit_b__n01000__mix__s0"},
         "sweep": {
             **_study(100, [0, 250, 500, 1000, 2500], 1000, fewer=[50], more=[200]),
@@ -108,6 +108,7 @@ PROFILES: dict[str, dict[str, dict]] = {
             "pairs": 10_000,
             "sampler": "ddpm",
             "sampling_steps": 250,
+            "fresh_frames": 200,
             "block_size": 8,
             "bf16": False,
         },
@@ -134,7 +135,7 @@ PROFILES: dict[str, dict[str, dict]] = {
     },
     "own_frames": {
         "01_prepare_frames": {"source": "folder", "source_folder": "data/my_frames", "pixel_size_um": 1.0, "tile": 64},
-        "04_generate_synthetic": {"pairs": 400},
+        "04_generate_synthetic": {"pairs": 400, "fresh_frames": 0},
         "05_train_segmentation": {"cell": "emcad__r0000__vit_b__n00400__mix__s0"},
         "sweep": {"annotated": 0, "counts": [0, 400]},
     },

@@ -82,7 +82,8 @@ class FakeRun:
             (stage.folder / "masks").mkdir(exist_ok=True)
             write_png(stage.folder / f"images/{index:06d}.png", frame.image)
             write_png(stage.folder / f"masks/{index:06d}.png", binary_mask(frame.labels).astype(np.uint8) * 255)
-        self.table(stage.folder / "pairs.csv")
+        for name in ("pairs", "fidelity", "fidelity_edges"):
+            self.table(stage.folder / f"{name}.csv")
 
     def labels(self, stage):
         for index in range(6):
