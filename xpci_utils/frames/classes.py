@@ -32,7 +32,8 @@ def read_classes(path: str | Path) -> list[FrameClass]:
         background = {"name": "background", "colour": "#000000", **(content.get("background") or {})}
         classes = [FrameClass(index=0, **background), *(FrameClass(**entry) for entry in content["classes"])]
     except (yaml.YAMLError, AttributeError, KeyError, TypeError, OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{paths.display(path)} is not a list of classes like data/classes.yaml ({error})") from None
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{paths.display(path)} is not a list of classes like data/classes.yaml ({reason})") from None
     if [c.index for c in classes] != list(range(len(classes))):
         raise ValueError(f"{paths.display(path)}: class indices must be 1, 2, 3, ... in this order; 0 is background")
     if len({c.name for c in classes}) < len(classes):

@@ -34,11 +34,14 @@ def read_png_pixels(file: Path | BinaryIO, where: str | Path, grey: bool, smalle
     """Pixels as stored; with ``grey`` a palette becomes the colours it stands for, else its indices stay."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        with Image.open(file, formats=["PNG"]) as picture:
-            check_size((picture.height, picture.width), where, smallest)
-            if grey and picture.mode in ("P", "PA"):
-                picture = picture.convert("RGB")
-            return np.array(picture)
+        try:
+            picture = Image.open(file, formats=["PNG"])
+        except Image.DecompressionBombError as error:
+            claim = str(error).partition(" exceeds")[0]
+            raise FolderError(f"{paths.display(where)}: {claim} is far too much; the file is damaged") from None
+    with picture:
+        check_size((picture.height, picture.width), where, smallest)
+        return np.array(picture.convert("RGB") if grey and picture.mode in ("P", "PA") else picture)
 
 
 class TiffStack:

@@ -42,9 +42,9 @@ def open_phantom(path: Path) -> Film:
     raw = _library("pycine.raw", path)
     with reading(path, "a Phantom film"), contextlib.redirect_stdout(io.StringIO()):
         header = raw.read_header(path)
-        if header["cinefileheader"].Type != int.from_bytes(b"CI", "little"):
-            raise FolderError(f"{paths.display(path)} is not a cine file; copy it again")
         picture, setup = header["bitmapinfoheader"], header["setup"]
+        if header["cinefileheader"].Type != int.from_bytes(b"CI", "little") or not picture.biWidth:
+            raise FolderError(f"{paths.display(path)} is not a cine file, or cut off; copy it again")
         frames, *_ = check_shape((header["cinefileheader"].ImageCount, picture.biHeight, picture.biWidth), path)
         if picture.biBitCount not in (8, 16):
             raise FolderError(f"{paths.display(path)} is a colour film; frames have one channel")

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import tifffile
 import yaml
+from PIL import Image
 
 from xpci_utils import artifacts, paths
 from xpci_utils.frames import FolderError, check_folder, read_classes
 from xpci_utils.frames.classes import FrameClass
-from xpci_utils.frames.frameset import write_png
 from xpci_utils.importing.annotations import Annotations, open_annotations
 from xpci_utils.importing.corrections import Correction, Levels, choose_correction, levels_of
 from xpci_utils.importing.films import Film, open_films
@@ -62,7 +62,10 @@ def import_frames(request: Request) -> dict:
     plan = plan_import(request)
     with artifacts.atomic_folder(request.out) as folder:
         record = _write(plan, request, folder)
-        check_folder(folder, read_classes(folder / "classes.yaml"))
+        try:
+            check_folder(folder, read_classes(folder / "classes.yaml"))
+        except FolderError as error:
+            raise FolderError(str(error).replace(str(folder), paths.display(request.out))) from None
     return record
 
 
@@ -93,7 +96,7 @@ def plan_import(request: Request) -> Plan:
 
 
 def _references(path: Path | None) -> Film | None:
-    """Reference frames at a path: a film, or all files of a folder as one."""
+    """Reference frames at a path, those of several films as one."""
     if path is None:
         return None
     films = open_films(path)
@@ -128,7 +131,7 @@ def _write(plan: Plan, request: Request, folder: Path) -> dict:
         if labels.shape != shape:
             raise FolderError(f"the annotation of {name} is {_size(labels.shape)}, its frame {_size(shape)}")
         _write_image(folder / "images" / name, image)
-        write_png(folder / "masks" / f"{name}.png", labels)
+        Image.fromarray(labels).save(folder / "masks" / f"{name}.png")
     _write_tables(plan, request, folder)
     record = _record(plan, request)
     artifacts.write_json(folder / IMPORT_FILE, record)
@@ -144,10 +147,9 @@ def _corrected(frame: np.ndarray, correction: Correction, levels: Levels | None)
 def _write_image(path: Path, image: np.ndarray) -> None:
     """Integers as PNG, corrected intensities as TIFF: grey levels arrive as they are."""
     if image.dtype.kind == "u":
-        write_png(path.with_name(f"{path.name}.png"), image)
+        Image.fromarray(image).save(path.with_name(f"{path.name}.png"))
     else:
-        with artifacts.atomic_path(path.with_name(f"{path.name}.tif")) as part:
-            tifffile.imwrite(part, image)
+        tifffile.imwrite(path.with_name(f"{path.name}.tif"), image)
 
 
 def _write_tables(plan: Plan, request: Request, folder: Path) -> None:

@@ -18,7 +18,7 @@ from xpci_utils.frames.faults import FolderError, reading, unique
 from xpci_utils.frames.pictures import read_png_pixels
 from xpci_utils.importing.annotations import Annotations, Names, frame_name
 
-LARGEST_MEMBER = 2**28  # bytes of one unpacked mask
+LARGEST_MEMBER = 2**26  # bytes of one unpacked mask
 LARGEST_RATIO = 2000  # deflate cannot pack more than about 1000 to 1
 LINE = re.compile(r"\s*(?P<name>[^:]+?)\s*:\s*(?P<rgb>\d{1,3}\s*,\s*\d{1,3}\s*,\s*\d{1,3})\s*(:.*)?")
 

@@ -19,6 +19,8 @@ from xpci_utils import paths
 from xpci_utils.frames.faults import FolderError, as_grey, check_size, reading, regular_file
 from xpci_utils.frames.pictures import TiffStack, read_png_pixels
 
+PNG_PICTURE, TIFF_PICTURE = "PNG picture", "TIFF picture"
+
 
 @dataclass(frozen=True)
 class Film(Sequence):
@@ -42,21 +44,29 @@ class Film(Sequence):
 
     def __getitem__(self, index: int) -> np.ndarray:
         index = range(len(self))[index]
-        with reading(self.path, self.kind):
-            return as_grey(np.asarray(self.read(index)), f"{paths.display(self.path)}, frame {index}")
+        with reading(self.path, "frames"):
+            where = paths.display(self.path) + (f", frame {index}" if len(self) > 1 else "")
+            return as_grey(np.asarray(self.read(index)), where)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return (self[i] for i in range(len(self)))
 
 
 def open_films(path: str | Path) -> list[Film]:
-    """The films at ``path``: one of a file, one per file of a folder; FolderError when there is none."""
+    """The films at ``path``: one of a file; of a folder its single pictures as one, and one per larger file.
+
+    Raises FolderError when there is none.
+    """
     path = paths.resolve(path)
     if path.is_dir():
-        found = [open_film(item) for item in sorted(path.iterdir()) if _is_film(item)]
+        with reading(path, "a folder"):
+            files = [item for item in sorted(path.iterdir()) if _is_film(item)]
+        found = [open_film(item) for item in files]
         if not found:
             raise FolderError(f"{paths.display(path)} holds no frames: no {', '.join(_readers())} file")
-        return found
+        pictures = [film for film in found if film.kind in (PNG_PICTURE, TIFF_PICTURE)]
+        stacks = [film for film in found if film.kind not in (PNG_PICTURE, TIFF_PICTURE)]
+        return ([_numbered_pictures(path, pictures)] if pictures else []) + stacks
     return [open_film(path)]
 
 
@@ -79,13 +89,20 @@ def numbered(path: Path, count: int) -> tuple[str, ...]:
     return (path.stem,) if count == 1 else tuple(f"{path.stem}_{i:05d}" for i in range(count))
 
 
+def _numbered_pictures(path: Path, pictures: list[Film]) -> Film:
+    pixels = {film.pixel_um for film in pictures}
+    kind = f"folder of {len(pictures)} pictures"
+    names = tuple(film.path.stem for film in pictures)
+    return Film(path, names, kind, lambda i: pictures[i][0], pixels.pop() if len(pixels) == 1 else None)
+
+
 def _open_png(path: Path) -> Film:
-    return Film(path, (path.stem,), "PNG picture", lambda _: read_png_pixels(path, path, grey=True))
+    return Film(path, (path.stem,), PNG_PICTURE, lambda _: read_png_pixels(path, path, grey=True))
 
 
 def _open_tiff(path: Path) -> Film:
     stack = TiffStack(path)
-    kind = "TIFF picture" if len(stack) == 1 else "TIFF stack"
+    kind = TIFF_PICTURE if len(stack) == 1 else "TIFF stack"
     return Film(path, numbered(path, len(stack)), kind, stack.__getitem__, stack.pixel_um, stack.interval_us)
 
 

@@ -50,14 +50,14 @@ def _numbers(names: Iterable[str]) -> dict[int, str]:
 
 
 def sequences_of(films: list[Film], chosen: list[str], given: Path | None) -> tuple[dict[str, str], str]:
-    """(frame name -> sequence, a sentence): as given, else one per file, or stretches in time of one or two films.
+    """(frame name -> sequence, a sentence): as given, else one per film or single picture, or stretches in time.
 
     Splits are dealt by sequence and need three at least. Frames of a single film have none; a stretch of it
     stands for one, and the frames beside a cut are the only neighbours that two splits can share.
     """
     if given is not None:
         return _given(given, chosen), f"sequences as in {paths.display(given)}"
-    film_of = {name: film.path.stem for film in films for name in film.names}
+    film_of = {name: name if film.path.is_dir() else film.path.stem for film in films for name in film.names}
     if len({film_of[name] for name in chosen}) >= 3:
         return {name: film_of[name] for name in chosen}, "one sequence per file"
     length = max(1, -(-len(chosen) // STRETCHES))

@@ -2,6 +2,7 @@
 
     python make.py film       film.tif, labels.tif           (with this repository's environment)
     python make.py labelme    labelme/*.json                 (in an environment with labelme 6.3.1)
+    python make.py shapes     labelme_shapes/                (the same)
     python make.py cvat       segmentation_mask_1.1.zip      (in an environment with datumaro 1.13.12)
 
 labelme needs Qt and datumaro other versions of pandas and Pillow than this repository, so what they write is stored
@@ -92,6 +93,32 @@ def make_labelme() -> None:
         LabelFile().save(str(HERE / f"labelme/film_{frame:05d}.json"), written, f"film_{frame:05d}.png", HEIGHT, WIDTH)
 
 
+def make_labelme_shapes() -> None:
+    """Every kind of shape that has an area, random, and the label map that labelme itself draws of them."""
+    import PIL.Image
+    from labelme import utils
+    from labelme._label_file import LabelFile
+
+    folder = HERE / "labelme_shapes"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    rng = np.random.default_rng(10)
+    for number in range(8):
+        drawn, stored = [], []
+        for kind in rng.permutation(["polygon", "rectangle", "circle", "oriented_rectangle", "mask"]).tolist():
+            count = {"polygon": rng.integers(3, 8), "oriented_rectangle": 4}.get(kind, 2)
+            points = (rng.uniform(-3, 60, (count, 2)) if kind != "mask" else np.array([[44, 36], [53, 47]])).tolist()
+            patch = rng.random((12, 10)) < 0.6 if kind == "mask" else None
+            shape = {"label": str(rng.choice(list(CLASSES))), "points": points, "shape_type": kind, "flags": {},
+                     "group_id": None, "description": ""}  # fmt: skip
+            drawn.append(shape | {"mask": patch})
+            packed = None if patch is None else utils.img_arr_to_b64(patch.astype(np.uint8))
+            stored.append(shape | {"mask": packed})
+        labels, _ = utils.shapes_to_label(img_shape=(50, 56), shapes=drawn, label_name_to_value=INDEX)
+        PIL.Image.fromarray(labels.astype(np.uint8)).save(folder / f"drawn_{number}.png")
+        LabelFile().save(str(folder / f"drawn_{number}.json"), stored, f"drawn_{number}.png", 50, 56)
+
+
 def make_cvat() -> None:
     """The archive that CVAT's exporter makes: voc_segmentation with the task's colours, zipped."""
     from datumaro.components.annotation import AnnotationType, LabelCategories, Mask
@@ -119,4 +146,5 @@ def make_cvat() -> None:
 
 
 if __name__ == "__main__":
-    {"film": make_film, "labelme": make_labelme, "cvat": make_cvat}[sys.argv[1]]()
+    makers = {"film": make_film, "labelme": make_labelme, "shapes": make_labelme_shapes, "cvat": make_cvat}
+    makers[sys.argv[1]]()
