@@ -26,6 +26,7 @@ from xpci_utils.recipe import digest, recipe_hash
 
 RUN_FILE = "run.json"
 IDENTITY_FILE = ".identity"  # whose work lies in a folder, from its first product on
+TIME_FILE = ".time.json"  # when the work in it began, and the seconds of what was interrupted before
 LOCK_FILE = ".lock"
 _HELD: dict[Path, object] = {}  # locks of this process, by folder
 LIBRARIES = ("torch", "numpy", "diffusers", "monai", "timm", "segment-anything", "scipy", "pandas")
@@ -122,6 +123,7 @@ class Stage:
     inputs: dict[str, str]
     to_do: bool
     started: float = field(default_factory=time.monotonic)
+    earlier_seconds: float = 0.0  # of the same work, before it was interrupted
     lock: object = None
 
     def finish(self, metrics: dict | None = None) -> None:
@@ -153,7 +155,7 @@ class Stage:
             "versions": {"python": platform.python_version(), **_versions()},
             "device": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
             "threads": self.parameters.threads,
-            "wall_seconds": round(time.monotonic() - self.started, 1),
+            "wall_seconds": round(self.earlier_seconds + time.monotonic() - self.started, 1),
             "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         }
@@ -175,6 +177,7 @@ def begin(parameters) -> Stage:
             _look_for_result(stage)  # another process may have finished it in between
             if stage.to_do:
                 _clear_unless_resuming(stage)
+                stage.earlier_seconds = 0.0 if parameters.part else _earlier_seconds(stage)
     if not stage.to_do:
         print(f"{paths.display(stage.folder)} is finished; its products are shown, nothing is computed again.")
     return stage
@@ -263,6 +266,18 @@ def _clear_unless_resuming(stage: Stage) -> None:
             _take(stage.lock, stage.folder, fcntl.LOCK_SH)
 
 
+def _earlier_seconds(stage: Stage) -> float:
+    """Wall seconds of the interrupted runs of a stage that goes on, each up to the last thing it wrote."""
+    path, now = stage.folder / TIME_FILE, time.time()
+    before = read_json(path) if path.is_file() else {"seconds": 0.0, "began": now}
+    found = (item for place in (stage.folder, stage.work) for item in place.rglob("*") if item.is_file())
+    written = (item for item in found if not item.name.startswith((LOCK_FILE, IDENTITY_FILE, TIME_FILE)))
+    last = max((item.stat().st_mtime for item in written), default=0.0)
+    seconds = before["seconds"] + max(0.0, last - before["began"])
+    write_json(path, {"seconds": seconds, "began": now})
+    return seconds
+
+
 def _lock(folder: Path, kind: int = fcntl.LOCK_EX):
     """The lock of a folder, held until the stage ends or the process dies; a process may ask for its own again.
 
@@ -300,7 +315,7 @@ def _one_part_at_a_time(folder: Path, part: str) -> Iterator[None]:
 def _leave_nothing(folder: Path) -> None:
     """A stage that wrote nothing, because its input was refused, leaves no folder behind."""
     with contextlib.suppress(OSError):
-        if all(item.name == IDENTITY_FILE or item.name.startswith(LOCK_FILE) for item in folder.iterdir()):
+        if all(item.name.startswith((IDENTITY_FILE, TIME_FILE, LOCK_FILE)) for item in folder.iterdir()):
             shutil.rmtree(folder)
 
 

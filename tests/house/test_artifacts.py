@@ -1,6 +1,7 @@
 """Folders that describe themselves: finished means run.json, and nothing is overwritten by mistake."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -106,12 +107,28 @@ def test_unfinished_work_of_the_same_identity_is_kept_and_of_another_removed(sma
     assert not stage.work.exists()
 
 
+def test_the_time_of_an_interrupted_run_counts_up_to_what_it_wrote_last(small_house, count_stage):
+    """Killed runs leave no note: 40 s of work, then a pause of no work, then the rest."""
+    now = time.time()
+    stage = artifacts.begin(count_stage())
+    artifacts.write_json(stage.folder / artifacts.TIME_FILE, {"seconds": 7.0, "began": now - 100})
+    (stage.work / "checkpoint").parent.mkdir(parents=True)
+    (stage.work / "checkpoint").write_text("half")
+    os.utime(stage.work / "checkpoint", (now - 60, now - 60))
+    again = artifacts.begin(count_stage())
+    assert again.earlier_seconds == pytest.approx(47, abs=0.1)
+    (again.folder / "count.txt").write_text("3")
+    again.finish()
+    assert artifacts.read_run(again.folder)["wall_seconds"] == pytest.approx(47, abs=5)
+    assert artifacts.begin(count_stage(force=True)).earlier_seconds == 0
+
+
 def test_force_starts_from_an_empty_folder(small_house, count_stage):
     stage = finish(count_stage())
     (stage.folder / "left_over.png").write_text("old")
     again = artifacts.begin(count_stage(force=True))
     assert again.to_do
-    assert sorted(path.name for path in again.folder.iterdir()) == [".identity", ".lock"]
+    assert sorted(path.name for path in again.folder.iterdir()) == [".identity", ".lock", ".time.json"]
 
 
 def test_files_that_no_stage_wrote_are_never_removed(small_house, count_stage):
