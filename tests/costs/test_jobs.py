@@ -1,0 +1,116 @@
+"""The dry run: each job once, with what its units of work cost, and totals that add up."""
+
+import dataclasses
+
+import pytest
+
+from xpci_utils import grid, paths, workflow
+from xpci_utils.costs import Cost, CostTable, dry_run, work_of
+from xpci_utils.costs import jobs as jobs_module
+from xpci_utils.costs.table import CONVOLUTION_RATE, GPU_CONTEXT_GIB, MATMUL_RATE
+from xpci_utils.params import Sweep
+
+NETWORKS = ("denoiser", "vit_b", "vit_t", "transunet", "swin_unetr", "emcad")
+
+
+@pytest.fixture
+def table():
+    """Made-up costs: network k takes (k + 1) GFLOP of convolutions and 2 (k + 1) of products per frame and step."""
+    costs = [Cost("simulator", "frame", 1, 3.0, 3.0, 1.0, 0.5)]
+    for k, name in enumerate(NETWORKS, 1):
+        common = {
+            "wall_seconds": 1.0,
+            "cpu_seconds": 1.0,
+            "libraries_gib": 1.0,
+            "parameters": 2**28,
+            "trainable": 2**28,
+        }
+        for unit, batch, scale in (("forward", 1, 1), ("step", 2, 6)):
+            flops = {"convolution_gflop": scale * k * 1.0, "matmul_gflop": scale * k * 2.0}
+            memory = {"peak_gib": 1.0 + 4.0 + batch, "state_gib": 4.0}
+            costs.append(Cost(name, unit, batch, **common, **flops, **memory))
+    disk = {"frame": 2**20, "pair": 2**20, "label": 2**19, "report": 2**30, **dict.fromkeys(NETWORKS, 2**30)}
+    return CostTable.of(costs, {"disk_bytes": disk, "report_seconds": 360.0})
+
+
+def folders_of(profile, which="paper"):
+    return grid.stage_folders(Sweep.from_yaml(f"params/{profile}/sweep.yaml"), which)
+
+
+def paper_work(folder):
+    root = paths.resolve("runs/paper")
+    frames = workflow.stage_parameters("paper", "frames", root, {})
+    return work_of(workflow.stage_parameters("paper", folder, root, {}), frames)
+
+
+@pytest.mark.parametrize("which", ["paper", "full", "controls"])
+def test_each_job_is_listed_once_and_totals_add_up(table, which):
+    found = dry_run("paper", folders_of("paper", which), table)
+    assert [job.folder for job in found] == folders_of("paper", which)
+    assert len({job.folder for job in found}) == len(found)
+    total = jobs_module.total(found)
+    for name in ("steps", "gpu_hours", "cpu_hours", "disk_gib"):
+        assert getattr(total, name) == pytest.approx(sum(getattr(job, name) for job in found))
+    for name in ("gpu_gib", "work_gib"):
+        assert getattr(total, name) == max(getattr(job, name) for job in found)
+    text = "\n".join(jobs_module.lines("paper", found))
+    assert all(text.count(f"{job.folder} ") == 1 for job in found)
+
+
+def test_the_published_scale_in_units_of_work():
+    """50,000 iterations, 100 epochs of 200 frames with batch 1, 100 epochs of 10,200 with batch 4, 10,000 x 250."""
+    assert paper_work("ddpm")["denoiser", "step"] == 50_000
+    assert paper_work("sam/vit_b__s0")["vit_b", "step"] == 20_000
+    assert paper_work("segmentation/emcad__r0200__vit_b__n10000__mix__s0")["emcad", "step"] == 255_000 * 4
+    assert paper_work("segmentation/emcad__r0200__none__n00000__mix__s0")["emcad", "step"] == 5_000 * 4
+    assert paper_work("segmentation/emcad__r0200__none__n10000__longer__s0")["emcad", "step"] == 255_000 * 4
+    assert paper_work("pools/ddpm/pairs") == {("denoiser", "forward"): 2_500_000}
+    assert paper_work("pools/ddpm/labels/vit_t__s0") == {("vit_t", "forward"): 10_000}
+    assert paper_work("report") == {}
+
+
+def test_a_job_by_hand(table):
+    """EMCAD with 500 pairs: 17,500 steps of four frames, 20 looks at 20 frames and two at the test frames."""
+    (job,) = dry_run("paper", ["segmentation/emcad__r0200__vit_b__n00500__mix__s0"], table)
+    frames = workflow.stage_parameters("paper", "frames", paths.resolve("runs/paper"), {})
+    looks = 20 * frames.val_frames + 2 * (frames.test_frames + frames.shifted_test_frames)
+    passes = 3 * 70_000 + looks  # a step of two frames costs six forward passes in this table
+    seconds = passes * 6 * (1e9 / CONVOLUTION_RATE + 2e9 / MATMUL_RATE)
+    assert job.steps == 17_500
+    assert job.gpu_hours == pytest.approx(seconds / 3600)
+    assert job.cpu_hours == 0
+    assert job.gpu_gib == pytest.approx(GPU_CONTEXT_GIB + 4.0 + 2 * 2.0)  # batch 4, two measured frames took 2 GiB
+    assert job.disk_gib == 1
+    assert job.work_gib == 4  # weights, two moments, the best weights: 2^28 numbers of 4 bytes each
+
+
+def test_work_that_no_gpu_does_is_counted_in_cpu_hours(table):
+    frames, report = dry_run("paper", ["frames", "report"], table)
+    assert frames.cpu_hours == pytest.approx(3.0 * paper_work("frames")["simulator", "frame"] / 3600)
+    assert (frames.gpu_hours, frames.gpu_gib, report.gpu_hours) == (0, 0, 0)
+    assert report.cpu_hours == pytest.approx(0.1)
+
+
+def test_what_the_table_does_not_know_is_a_dash_and_said(table):
+    none = "\n".join(jobs_module.lines("laptop", dry_run("laptop", folders_of("laptop"), None)))
+    assert "Profile laptop has no cost table: 'make rehearse PROFILE=laptop' measures one." in none
+    less = {key: cost for key, cost in table.costs.items() if key[0] != "emcad"}
+    found = dry_run("paper", folders_of("paper"), dataclasses.replace(table, costs=less))
+    unknown = [job for job in found if job.gpu_hours is None]
+    assert unknown
+    assert all("emcad" in job.folder for job in unknown)
+    assert f"{len(unknown)} jobs, printed with a dash" in "\n".join(jobs_module.lines("paper", found))
+    assert (
+        jobs_module.total(found).gpu_hours < jobs_module.total(dry_run("paper", folders_of("paper"), table)).gpu_hours
+    )
+
+
+def test_nothing_is_predicted_for_frames_that_only_the_user_knows(table):
+    assert all(job.gpu_hours is None for job in dry_run("own_frames", folders_of("own_frames"), table))
+
+
+def test_a_grid_that_does_not_exist_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        jobs_module.main(["--profile", "paper", "--grid", "papper"])
+    assert jobs_module.main(["--profile", "papper"]) == 2
+    assert "there is no parameter file params/papper" in capsys.readouterr().err
