@@ -180,8 +180,8 @@ class AdaptSam(SeededParameters):
     products = ("adapters.safetensors", "history.jsonl", "metrics.json", "per_frame.csv", "namings.csv", "predictions")
 
     labeller: str = Field("vit_b", description="vit_b or vit_t; '-noprompt': no mask; '-frozen': head not trained")
-    size: Literal["quick", "laptop", "paper"] = Field("quick", description="size of both SAM variants")
-    weights: Literal["random", "official"] = Field("random", description="first weights; official: size paper only")
+    size: Literal["reduced", "paper"] = Field("reduced", description="size of both SAM variants")
+    weights: Literal["pretrained", "random"] = Field("random", description="first weights: SAM's own, or those of A1")
     trainable: Literal["all", "adapters+head", "adapters"] = Field("all", description="what is trained")
     prompt_scale: float = Field(10.0, gt=0, description="the mask prompt is +-this, as signed logits")
     unprompted: float = Field(0.7, ge=0, le=1, description="share of the steps, the first ones, without mask; paper: 0")
@@ -193,16 +193,10 @@ class AdaptSam(SeededParameters):
     dice: Literal["dice", "generalised"] = Field("dice", description="Dice term beside the cross-entropy")
     augmentation: Literal["symmetries", "affine"] = Field("affine", description="flips and turns, or any rotation")
     bf16: bool = Field(True, description="bfloat16 autocast")
-    weights_folder: str = Field("data/weights", description="where official weights lie or go")
+    weights_folder: str = Field("data/weights", description="where SAM's weights lie, or go to")
     tolerance_px: float = Field(2.0, gt=0, description="tolerance of the normalised surface Dice [px]")
 
     _labeller = field_validator("labeller")(lambda name: grid.parse_labeller(name) and name)
-
-    @model_validator(mode="after")
-    def _weights_fit(self) -> Self:
-        if self.weights == "official" and self.size != "paper":
-            raise ValueError(f"weights is 'official', which fit size 'paper' only, and size is {self.size!r}")
-        return self
 
     @property
     def place(self) -> str:
@@ -432,7 +426,7 @@ STAGES: dict[str, type[StageParameters]] = {
     model.notebook: model
     for model in (PrepareFrames, TrainDdpm, AdaptSam, GenerateSynthetic, TrainSegmentation, TablesAndFigures)
 }
-APPENDICES: dict[str, type[StageParameters]] = {PretrainSam.notebook: PretrainSam}  # in no grid: their results are shipped
+APPENDICES: dict[str, type[StageParameters]] = {PretrainSam.notebook: PretrainSam}  # in no grid; results are shipped
 
 
 def stage_model(notebook: str) -> type[StageParameters]:

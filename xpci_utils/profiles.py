@@ -94,7 +94,7 @@ PROFILES: dict[str, dict[str, dict]] = {
         },
         "03_adapt_sam": {
             "size": "paper",
-            "weights": "official",
+            "weights": "pretrained",
             "trainable": "adapters+head",
             "unprompted": 0.0,
             "epochs": 100,

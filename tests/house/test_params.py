@@ -7,7 +7,6 @@ from xpci_utils import paths, profiles
 from xpci_utils.params import STAGES, AdaptSam, ParameterError, PrepareFrames, Sweep, TrainSegmentation, stage_model
 
 
-
 def test_files_and_parameter_cells_are_made_from_the_models():
     stale = [
         paths.display(path)
@@ -41,9 +40,8 @@ def test_defaults_are_the_quick_profile():
         ({"steps": 500.0}, "steps: Input should be a valid integer"),
         ({"steps": 0}, "steps: Input should be greater than or equal to 1"),
         ({"labeller": "vit_h"}, "'vit_h' is not a labeller; choose vit_b or vit_t"),
-        ({"size": "huge"}, "size: Input should be 'quick', 'laptop' or 'paper'"),
+        ({"size": "huge"}, "size: Input should be 'reduced' or 'paper'"),
         ({"bf16": "yes"}, "bf16: Input should be a valid boolean"),
-        ({"weights": "official"}, "weights is 'official', which fit size 'paper' only, and size is 'quick'"),
     ],
 )
 def test_a_wrong_parameter_is_named_with_its_cure(values, sentence):

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from xpci_utils import paths
-from xpci_utils.params import STAGES
+from xpci_utils.params import APPENDICES, STAGES
 
 NOTEBOOKS = sorted((paths.root() / "notebooks").glob("*.ipynb"))
 
@@ -48,11 +48,11 @@ class TestForm:
         assert "papermill" not in metadata
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", [*STAGES, *APPENDICES])
 def test_a_stage_checks_its_parameters_first_and_finishes_last(name):
     code = [source(cell) for cell in cells(paths.root() / "notebooks" / f"{name}.ipynb", "code")]
     tags = [cell["metadata"].get("tags", []) for cell in cells(paths.root() / "notebooks" / f"{name}.ipynb", "code")]
     assert "parameters" in tags[1]
-    assert f"{STAGES[name].__name__}.from_notebook(globals())" in code[2]
+    assert f"{(STAGES | APPENDICES)[name].__name__}.from_notebook(globals())" in code[2]
     assert "artifacts.begin(parameters)" in code[2]
     assert "stage.finish(" in code[-1]

@@ -31,7 +31,7 @@ def test_published_counts(variant, encoder):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_zero_adapters_change_nothing(variant):
-    plain = build_sam(variant, "quick", num_classes=4)
+    plain = build_sam(variant, "reduced", num_classes=4)
     adapted = add_adapters(copy.deepcopy(plain), zero_init=True)
     images, masks = some_frames()
     with torch.no_grad():
@@ -41,7 +41,7 @@ def test_zero_adapters_change_nothing(variant):
 
 
 def test_every_adapter_counts_and_the_shared_one_acts_twice():
-    model = add_adapters(build_sam("vit_b", "quick"), zero_init=True)
+    model = add_adapters(build_sam("vit_b", "reduced"), zero_init=True)
     for block in model.mask_decoder.transformer.layers:
         assert block.norm2.adapter is block.norm4.adapter
     assert not any("norm4.adapter" in name for name in model.state_dict())
@@ -51,11 +51,11 @@ def test_every_adapter_counts_and_the_shared_one_acts_twice():
             module.register_forward_hook(lambda *_: calls.append(1))
     with torch.no_grad():
         model(*some_frames())
-    assert len(calls) == 4 * 2 + 2 * 3  # four encoder blocks; two decoder blocks, whose first adapter is used twice
+    assert len(calls) == 5 * 2 + 2 * 3  # five encoder blocks; two decoder blocks, whose first adapter is used twice
 
 
 def test_copies_have_adapters_of_their_own():
-    model = add_adapters(build_sam("vit_b", "quick"))
+    model = add_adapters(build_sam("vit_b", "reduced"))
     other = copy.deepcopy(model)
     block = other.mask_decoder.transformer.layers[0]
     assert block.norm2.adapter is block.norm4.adapter
@@ -65,7 +65,7 @@ def test_copies_have_adapters_of_their_own():
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("trainable", ["adapters", "adapters+head", "all"])
 def test_one_step_moves_what_is_trainable_and_nothing_else(variant, trainable):
-    model = set_trainable(add_adapters(build_sam(variant, "quick", num_classes=4)), trainable).train()
+    model = set_trainable(add_adapters(build_sam(variant, "reduced", num_classes=4)), trainable).train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     chosen = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-3)
@@ -82,7 +82,7 @@ def test_one_step_moves_what_is_trainable_and_nothing_else(variant, trainable):
 
 
 def test_batch_norm_stays_in_evaluation_mode():
-    model = add_adapters(build_sam("vit_t", "quick")).train()
+    model = add_adapters(build_sam("vit_t", "reduced")).train()
     kinds = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     assert kinds
     assert not any(module.training for module in kinds)
@@ -90,11 +90,11 @@ def test_batch_norm_stays_in_evaluation_mode():
 
 
 def test_adapters_go_in_once():
-    model = add_adapters(build_sam("vit_b", "quick"))
+    model = add_adapters(build_sam("vit_b", "reduced"))
     with pytest.raises(ValueError, match="has adapters already"):
         add_adapters(model)
 
 
 def test_unknown_choice_is_named():
     with pytest.raises(ValueError, match=r"adapter.*adapters, adapters\+head, all"):
-        set_trainable(build_sam("vit_b", "quick"), "adapter")
+        set_trainable(build_sam("vit_b", "reduced"), "adapter")

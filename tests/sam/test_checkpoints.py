@@ -108,7 +108,7 @@ def test_adapters_alone_are_stored_beside_official_weights(pretend_official, tmp
 
 
 def test_a_stand_in_is_stored_whole(tmp_path):
-    model = set_trainable(add_adapters(build_sam("vit_t", "quick", 4, seed=5)), "adapters+head").eval()
+    model = set_trainable(add_adapters(build_sam("vit_t", "reduced", 4, seed=5)), "adapters+head").eval()
     save_labeller(tmp_path / "adapters.safetensors", model)
     again = load_labeller(tmp_path / "adapters.safetensors")
     frame = torch.randint(0, 256, (1, 64, 64))
@@ -144,4 +144,4 @@ def test_a_failed_download_says_the_same_and_leaves_nothing(tmp_path, monkeypatc
 
 def test_weights_are_fetched_only_for_the_published_size(tmp_path):
     with pytest.raises(ValueError, match='size="paper" only'):
-        load_official_weights(build_sam("vit_b", "quick"), tmp_path)
+        load_official_weights(build_sam("vit_b", "reduced"), tmp_path)

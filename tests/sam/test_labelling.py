@@ -28,7 +28,7 @@ from xpci_utils.training import dihedral
 
 @pytest.fixture(scope="module")
 def model():
-    model = set_trainable(add_adapters(build_sam("vit_t", "quick", 4)), "all")
+    model = set_trainable(add_adapters(build_sam("vit_t", "reduced", 4)), "all")
     model.config |= {"labeller": "vit_t", "mask_prompt": True, "steps": 0}
     return model.eval()
 

@@ -40,16 +40,15 @@ def test_vit_b_is_segment_anything():
     }
 
 
-@pytest.mark.parametrize("size", ["quick", "laptop"])
-def test_small_encoders_have_nearly_the_published_ratio(size):
-    vit, tiny = (count(build_sam(variant, size).image_encoder) for variant in ("vit_b", "vit_t"))
-    assert 8 <= vit / tiny <= 16  # published: 14.8
+def test_reduced_encoders_have_nearly_the_published_ratio():
+    vit, tiny = (count(build_sam(variant, "reduced").image_encoder) for variant in ("vit_b", "vit_t"))
+    assert 10 <= vit / tiny <= 15  # published: 14.8
 
 
 @pytest.mark.parametrize("prompted", [True, False])
 def test_batches_equal_segment_anything_one_by_one(prompted):
     """Our batched decoder against ``Sam.forward``, which takes one image at a time."""
-    model = build_sam("vit_b", "quick", num_classes=4)
+    model = build_sam("vit_b", "reduced", num_classes=4)
     images = torch.randint(0, 256, (3, 128, 128))
     masks = torch.rand(3, 128, 128) > 0.9
     logits = model(images, masks if prompted else None)
@@ -69,7 +68,7 @@ def test_batches_equal_segment_anything_one_by_one(prompted):
 @pytest.mark.parametrize("variant", ["vit_b", "vit_t"])
 @pytest.mark.parametrize("shape", [(64, 64), (32, 64), (96, 40), (16, 16)])
 def test_frames_of_any_shape_keep_it(variant, shape):
-    model = build_sam(variant, "quick", num_classes=5)
+    model = build_sam(variant, "reduced", num_classes=5)
     with torch.no_grad():
         for masks in (torch.zeros(2, *shape, dtype=torch.bool), None):
             logits = model(torch.zeros(2, *shape, dtype=torch.uint8), masks)
@@ -79,7 +78,7 @@ def test_frames_of_any_shape_keep_it(variant, shape):
 
 def test_what_is_beside_a_wide_frame_is_padding():
     """A frame twice as wide as high fills the upper half of SAM's square; logits come from there alone."""
-    model = build_sam("vit_b", "quick")
+    model = build_sam("vit_b", "reduced")
     image = torch.randint(0, 256, (1, 32, 64)).float()
     low = model.preprocess(image, (64, 128))
     assert low.shape == (1, 3, 128, 128)
@@ -88,10 +87,10 @@ def test_what_is_beside_a_wide_frame_is_padding():
 
 def test_weights_belong_to_the_seed_alone():
     torch.manual_seed(1)
-    first, state = build_sam("vit_t", "quick", seed=3), torch.random.get_rng_state()
+    first, state = build_sam("vit_t", "reduced", seed=3), torch.random.get_rng_state()
     torch.manual_seed(1)
     assert torch.equal(state, torch.random.get_rng_state())  # nobody else's random numbers were used
-    second, other = build_sam("vit_t", "quick", seed=3), build_sam("vit_t", "quick", seed=4)
+    second, other = build_sam("vit_t", "reduced", seed=3), build_sam("vit_t", "reduced", seed=4)
     first, second, other = (model.state_dict() for model in (first, second, other))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not all(torch.equal(first[name], other[name]) for name in first)
@@ -100,12 +99,12 @@ def test_weights_belong_to_the_seed_alone():
 def test_unknown_variant_or_size_is_named():
     with pytest.raises(ValueError, match=r"vit_h.*vit_b, vit_t"):
         build_sam("vit_h")
-    with pytest.raises(ValueError, match=r"huge.*paper, laptop, quick"):
+    with pytest.raises(ValueError, match=r"huge.*paper, reduced"):
         build_sam("vit_b", "huge")
 
 
 def test_calibrated_batch_norm_normalises_the_frames():
-    model = build_sam("vit_t", "quick")
+    model = build_sam("vit_t", "reduced")
     images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (8, 64, 64)).astype(np.uint8))
     calibrate_batch_norm(model, images)
     features = model.image_encoder.patch_embed.conv1(model.preprocess(images, (128, 128)))
@@ -115,5 +114,7 @@ def test_calibrated_batch_norm_normalises_the_frames():
 
 
 def test_description():
-    assert describe({"variant": "vit_b", "parameters": 1_232_967}) == "stand-in ViT, 1.2 M"
+    small = {"variant": "vit_b", "size": "reduced", "parameters": 1_232_967}
+    assert describe(small | {"weights": "pretrained"}) == "SAM-b (reduced, 1.2 M)"
+    assert describe(small) == "SAM-b (reduced, 1.2 M, from random weights)"
     assert describe({"variant": "vit_t", "parameters": 10_130_092, "weights": "official"}) == "MobileSAM (TinyViT)"

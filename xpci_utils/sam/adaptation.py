@@ -11,7 +11,7 @@ from xpci_utils.frames import IGNORE, FrameSet, binary_mask, pad_image, pad_labe
 from xpci_utils.grid import parse_labeller
 from xpci_utils.randomness import numpy_rng, stream_indices
 from xpci_utils.sam.adapters import add_adapters, set_trainable
-from xpci_utils.sam.checkpoints import OFFICIAL_FOLDER, load_official_weights, save_labeller
+from xpci_utils.sam.checkpoints import WEIGHTS_FOLDER, load_official_weights, load_pretrained, save_labeller
 from xpci_utils.sam.losses import segmentation_loss
 from xpci_utils.sam.model import SemanticSam, build_sam, calibrate_batch_norm
 from xpci_utils.training import augment, poly_lr, run_steps
@@ -31,7 +31,7 @@ def adapt_sam(
     work: Path,
     identity: str,
     labeller: str = "vit_b",
-    size: str = "quick",
+    size: str = "reduced",
     weights: str = "random",
     trainable: str = "all",
     steps: int = 400,
@@ -46,7 +46,7 @@ def adapt_sam(
     zero_init: bool = False,
     bf16: bool = False,
     seed: int = 0,
-    weights_folder: str | Path = OFFICIAL_FOLDER,
+    weights_folder: str | Path = WEIGHTS_FOLDER,
     evaluations: int = 4,
 ) -> SemanticSam:
     """Adapt SAM to the train split of ``frames`` and write it to ``folder``; resumes from ``work``.
@@ -57,7 +57,7 @@ def adapt_sam(
     printed as 0.99, perhaps for 0.9: it remembers a hundred steps, too many for a run of a few hundred.
     The first ``unprompted`` share of the steps shows no mask: a SAM with random weights that is told from the start
     where the particles are learns their classes late. ``augmentation``: see ``augmentation.augment``. ``epochs`` > 0
-    overrides ``steps``. ``weights``: "official" (``size="paper"`` only) or "random" (use ``trainable="all"`` there).
+    overrides ``steps``. ``weights``: see ``start_from``; use ``trainable="all"`` with random ones.
     The validation split, if the set has one, is only watched.
     Writes adapters.safetensors and history.jsonl; returns the adapted model in evaluation mode.
     """
@@ -100,14 +100,17 @@ def adapt_sam(
 
 
 def start_from(model: SemanticSam, weights: str, examples: Sequence[Example], weights_folder: str | Path) -> None:
-    """Give SAM the weights that it has before adaptation: "official" ones, or "random" with calibrated BatchNorm."""
-    if weights == "official":
+    """Give SAM the weights that it has before adaptation: "pretrained" (the official ones at size ``paper``, those of
+    notebook A1 at size ``reduced``), or "random" with calibrated BatchNorm."""
+    if weights == "pretrained" and model.config["size"] == "paper":
         load_official_weights(model, weights_folder)
+    elif weights == "pretrained":
+        load_pretrained(model, Path(weights_folder) / model.config["variant"])
     elif weights == "random":
         images = [pad_image(examples[i][0]) for i in range(min(len(examples), CALIBRATION_FRAMES))]
         calibrate_batch_norm(model, torch.from_numpy(np.stack(images)))
     else:
-        raise ValueError(f'weights is {weights!r}; choose "official" or "random"')
+        raise ValueError(f'weights is {weights!r}; choose "pretrained" or "random"')
 
 
 class TrainableState:

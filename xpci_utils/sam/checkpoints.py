@@ -10,14 +10,15 @@ from pathlib import Path
 
 import torch
 
-from xpci_utils import paths
+from xpci_utils import artifacts, paths
 from xpci_utils.sam.adapters import add_adapters, set_trainable
 from xpci_utils.sam.model import SemanticSam, build_sam
 from xpci_utils.sam.tiny_vit import from_official_key
 from xpci_utils.training import load_tensors
 from xpci_utils.training.storage import save_tensors
 
-OFFICIAL_FOLDER = "data/weights"
+WEIGHTS_FOLDER = "data/weights"
+PRETRAINED_FILE = "sam.safetensors"
 OFFICIAL_CLASSES = 3  # SAM's three masks beside token 0
 CLASS_TENSORS = ("mask_decoder.mask_tokens.weight", "mask_decoder.iou_prediction_head.layers.2.")
 HYPERNETWORKS = "mask_decoder.output_hypernetworks_mlps."
@@ -49,7 +50,7 @@ OFFICIAL = {
 }
 
 
-def fetch_official_weights(variant: str, folder: str | Path = OFFICIAL_FOLDER, download: bool = True) -> Path:
+def fetch_official_weights(variant: str, folder: str | Path = WEIGHTS_FOLDER, download: bool = True) -> Path:
     """Path of the verified official checkpoint in ``folder``, downloaded once if it is not there.
 
     Raises FileNotFoundError, in one sentence with file, address and folder, when it is absent and cannot be had, and
@@ -62,8 +63,7 @@ def fetch_official_weights(variant: str, folder: str | Path = OFFICIAL_FOLDER, d
             _download(official, folder)
         else:
             raise FileNotFoundError(_absent(official, folder))
-    with open(path, "rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = sha256(path)
     if found != official.sha256:
         raise ValueError(
             f"{paths.display(path)} is not the official {official.file}: its sha256 is {found}, expected "
@@ -89,7 +89,7 @@ def _absent(official: Official, folder: Path) -> str:
 
 
 def load_official_weights(
-    model: SemanticSam, folder: str | Path = OFFICIAL_FOLDER, download: bool = True
+    model: SemanticSam, folder: str | Path = WEIGHTS_FOLDER, download: bool = True
 ) -> SemanticSam:
     """Load the official checkpoint of the model's variant into a ``paper``-size SAM, in place; returns ``model``.
 
@@ -103,6 +103,62 @@ def load_official_weights(
     load_official_state(model, state)
     model.config |= {"weights": "official", "weights_folder": str(folder)}
     return model
+
+
+def pretrained_weights(folder: str | Path) -> Path:
+    """Path of the verified weights of a reduced SAM in ``folder``, as notebook A1 writes them.
+
+    Raises FileNotFoundError when they are absent and ValueError when the file is not the one that its sha256 names.
+    """
+    path = paths.resolve(folder) / PRETRAINED_FILE
+    note = path.with_suffix(".sha256")
+    for file in (path, note):
+        if not file.is_file():
+            raise FileNotFoundError(
+                f"the weights of the small SAM are incomplete: {paths.display(file)} is missing; it comes with the "
+                "repository ('git checkout data/weights'), and 'make weights' makes it again in an hour"
+            )
+    found, expected = sha256(path), note.read_text(encoding="utf-8").split()[0]
+    if found != expected:
+        raise ValueError(
+            f"{paths.display(path)} is damaged or of another run: its sha256 is {found}, {note.name} says {expected}"
+        )
+    return path
+
+
+def load_pretrained(model: SemanticSam, folder: str | Path = "") -> SemanticSam:
+    """Load the weights of notebook A1 into a ``reduced`` SAM of any number of classes, in place; returns ``model``.
+
+    ``folder`` is what the notebook wrote, by default the shipped one of the model's variant. Class tokens start as with
+    official weights. Call it before ``add_adapters``.
+    """
+    variant = model.config["variant"]
+    if model.config["size"] != "reduced":
+        raise ValueError(f'these weights fit size="reduced" only, this {variant} is {model.config["size"]!r}')
+    tensors, facts = load_tensors(pretrained_weights(folder or f"{WEIGHTS_FOLDER}/{variant}"))
+    if facts["variant"] != variant:
+        raise ValueError(
+            f"{paths.display(Path(folder))} holds the weights of {facts['variant']}, this SAM is {variant}"
+        )
+    state = {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
+    model.load_state_dict(spread_head(state, model.num_classes), strict=True)
+    model.config |= {"weights": "pretrained", "pretraining_steps": facts["steps"]}
+    return model
+
+
+def save_pretrained(folder: str | Path, model: SemanticSam, facts: dict) -> None:
+    """Write a SAM in half precision and, beside it, its sha256 (in the form that ``sha256sum -c`` reads)."""
+    path = Path(folder) / PRETRAINED_FILE
+    halves = {name: t.half() if t.is_floating_point() else t for name, t in model.state_dict().items()}
+    save_tensors(path, halves, model.config | facts)
+    with artifacts.atomic_path(path.with_suffix(".sha256")) as temporary:
+        temporary.write_text(f"{sha256(path)}  {path.name}\n", encoding="utf-8")
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal sha256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load_official_state(model: SemanticSam, state: dict[str, torch.Tensor]) -> None:

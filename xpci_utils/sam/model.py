@@ -18,28 +18,23 @@ from xpci_utils.sam.tiny_vit import TinyViT
 VARIANTS = ("vit_b", "vit_t")
 PIXEL_MEAN, PIXEL_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # ImageNet, of 0..255
 
-# "paper" is the published network; the others keep its structure for frames of 64 x 64 pixels, which they see
-# at 128 x 128 with one logit per frame pixel.
-IMAGE_SIZE = {"paper": 1024, "laptop": 128, "quick": 128}
+# "paper" is the published network; "reduced" keeps its structure and nearly the ratio of the two encoders (11.4;
+# published 14.8) for frames of 64 x 64 pixels, which it sees at 128 x 128 with one logit per frame pixel.
+IMAGE_SIZE = {"paper": 1024, "reduced": 128}
 VIT = {
     "paper": {"patch_size": 16, "embed_dim": 768, "depth": 12, "num_heads": 12, "window_size": 14}
     | {"global_attn_indexes": (2, 5, 8, 11)},
-    "laptop": {"patch_size": 8, "embed_dim": 192, "depth": 6, "num_heads": 6, "window_size": 8}
-    | {"global_attn_indexes": (2, 5)},
-    "quick": {"patch_size": 8, "embed_dim": 128, "depth": 4, "num_heads": 4, "window_size": 8}
-    | {"global_attn_indexes": (1, 3)},
+    "reduced": {"patch_size": 8, "embed_dim": 128, "depth": 5, "num_heads": 4, "window_size": 8}
+    | {"global_attn_indexes": (2, 4)},
 }
 TINY_VIT = {
     "paper": {},
-    "laptop": {"widths": (24, 32, 48, 64), "depths": (1, 1, 3, 1), "heads": (2, 3, 4), "windows": (8, 8, 8)}
-    | {"merge_strides": (2, 1, 1), "classifier": 0},
-    "quick": {"widths": (16, 24, 32, 32), "depths": (1, 1, 2, 1), "heads": (1, 2, 2), "windows": (8, 8, 8)}
+    "reduced": {"widths": (16, 24, 32, 32), "depths": (1, 1, 2, 1), "heads": (1, 2, 2), "windows": (8, 8, 8)}
     | {"merge_strides": (2, 1, 1), "classifier": 0},
 }
 DECODER = {
     "paper": {"dim": 256, "mlp_dim": 2048, "heads": 8, "mask_channels": 16},
-    "laptop": {"dim": 96, "mlp_dim": 384, "heads": 4, "mask_channels": 16},
-    "quick": {"dim": 64, "mlp_dim": 256, "heads": 4, "mask_channels": 16},
+    "reduced": {"dim": 64, "mlp_dim": 256, "heads": 4, "mask_channels": 16},
 }
 
 
@@ -81,15 +76,22 @@ class SemanticSam(nn.Module):
 
         Without masks SAM's learned "no mask" embedding takes their place.
         """
-        size = self.image_encoder.img_size
-        height, width = images.shape[-2:]
-        shape = tuple(round(side * size / max(height, width)) for side in (height, width))
+        shape = self.input_shape(images)
         embedding = self.image_encoder(self.preprocess(images, shape))
         sparse, dense = self.encode_prompt(masks, len(images), shape)
-        logits = self.decode(embedding + dense, sparse)
-        # SAM pads at the right and below; what was padded is cut off again.
-        rows, columns = (max(1, round(side * logits.shape[-1] / size)) for side in shape)
-        return functional.interpolate(logits[..., :rows, :columns], (height, width), mode="bilinear")
+        logits, _ = self.decode(embedding + dense, sparse)
+        return self.to_frame(logits[:, 1:], images)
+
+    def input_shape(self, images: torch.Tensor) -> tuple[int, int]:
+        """Height and width of frames [N, h, w] in SAM's square input."""
+        size, longest = self.image_encoder.img_size, max(images.shape[-2:])
+        return tuple(round(side * size / longest) for side in images.shape[-2:])
+
+    def to_frame(self, logits: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+        """Logits [N, K, g, g] without what SAM padded at the right and below, scaled to the frames [N, h, w]."""
+        share = logits.shape[-1] / self.image_encoder.img_size
+        rows, columns = (max(1, round(side * share)) for side in self.input_shape(images))
+        return functional.interpolate(logits[..., :rows, :columns], images.shape[-2:], mode="bilinear")
 
     def preprocess(self, images: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
         """Grey [N, h, w] to normalised RGB [N, 3, S, S]: longest side scaled to S, the rest zero (as in SAM)."""
@@ -109,11 +111,11 @@ class SemanticSam(nn.Module):
         sparse, dense = self.prompt_encoder(points=None, boxes=None, masks=logits)
         return sparse.expand(count, -1, -1), dense
 
-    def decode(self, embedding: torch.Tensor, sparse: torch.Tensor) -> torch.Tensor:
-        """Class logits [N, C, 4g, 4g] of embeddings [N, dim, g, g].
+    def decode(self, embedding: torch.Tensor, sparse: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(logits [N, 1 + C, 4g, 4g], their expected IoU [N, 1 + C]) of embeddings [N, dim, g, g].
 
         The steps of ``MaskDecoder.predict_masks``, which takes one image and many prompts, for many images with one
-        prompt each; token 0 (SAM's single mask) and the mask-quality head take no part.
+        prompt each. Mask 0 is SAM's single answer; the classes are the others, and need no expected IoU.
         """
         decoder = self.mask_decoder
         count, dim, height, width = embedding.shape
@@ -122,8 +124,8 @@ class SemanticSam(nn.Module):
         queries, keys = decoder.transformer(embedding, positions, torch.cat([tokens, sparse], dim=1))
         pixels = decoder.output_upscaling(keys.transpose(1, 2).reshape(count, dim, height, width))
         networks = decoder.output_hypernetworks_mlps
-        weights = torch.stack([networks[i](queries[:, 1 + i]) for i in range(1, len(networks))], dim=1)
-        return torch.einsum("nkc,nchw->nkhw", weights, pixels)
+        weights = torch.stack([network(queries[:, 1 + i]) for i, network in enumerate(networks)], dim=1)
+        return torch.einsum("nkc,nchw->nkhw", weights, pixels), decoder.iou_prediction_head(queries[:, 0])
 
     @staticmethod
     def _pad(x: torch.Tensor, size: int, value: float = 0.0) -> torch.Tensor:
@@ -141,8 +143,8 @@ def build_sam(
     """A SAM with ``num_classes`` output masks (background included) and random weights that belong to ``seed``.
 
     ``variant`` is "vit_b" (SAM ViT-B) or "vit_t" (MobileSAM). ``size`` is "paper" for the published networks
-    (93,735,472 and 10,130,092 parameters with three masks, 1024-pixel input) or "laptop" / "quick" for small ones
-    of the same structure. Weights come from ``load_official_weights``, adapters from ``add_adapters``.
+    (93,735,472 and 10,130,092 parameters with three masks, 1024-pixel input) or "reduced" for small ones of the same
+    structure. Weights come from ``load_official_weights`` or ``load_pretrained``, adapters from ``add_adapters``.
     """
     if variant not in VARIANTS:
         raise ValueError(f"there is no SAM variant {variant!r}; choose from {', '.join(VARIANTS)}")
@@ -219,9 +221,13 @@ def calibrate_batch_norm(model: SemanticSam, images: torch.Tensor) -> None:
 
 
 def describe(config: dict) -> str:
-    """How tables call a labeller, e.g. "SAM ViT-B" or "stand-in TinyViT, 0.3 M"."""
-    official = {"vit_b": "SAM ViT-B", "vit_t": "MobileSAM (TinyViT)"}[config["variant"]]
+    """How tables call a labeller, e.g. "SAM ViT-B" or "SAM-b (reduced, 1.2 M)"."""
     if config.get("weights") == "official":
-        return official
-    architecture = {"vit_b": "ViT", "vit_t": "TinyViT"}[config["variant"]]
-    return f"stand-in {architecture}, {config['parameters'] / 1e6:.2g} M"
+        return {"vit_b": "SAM ViT-B", "vit_t": "MobileSAM (TinyViT)"}[config["variant"]]
+    name = {"vit_b": "SAM-b", "vit_t": "SAM-t"}[config["variant"]]
+    facts = [f"{config['parameters'] / 1e6:.2g} M"]
+    if config["size"] != "paper":
+        facts.insert(0, "reduced")
+    if config.get("weights") != "pretrained":
+        facts.append("from random weights")
+    return f"{name} ({', '.join(facts)})"
