@@ -22,6 +22,7 @@ __getattr__, __dir__ = attach(
         "intensity_window": "window",
         "load_classes": "classes",
         "load_materials": "materials",
+        "make_film": "film",
         "make_particle": "single",
         "optical_constants": "materials",
         "plan_splits": "simulate",

@@ -1,0 +1,62 @@
+"""Which frames to annotate next: those that the network is unsure about, and not ten of the same.
+
+Uncertainty sampling with the entropy of the predicted classes (Settles 2009, section 3.1), kept diverse by the
+distance to the frames already chosen, as in k-centre core-sets (Sener and Savarese 2018, arXiv 1708.00489).
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from xpci_utils import artifacts
+from xpci_utils.frames.frameset import write_png
+
+CERTAIN = 0.9999
+GRID = 8
+
+
+def frame_uncertainty(scores: np.ndarray) -> float:
+    """Mean entropy of the class probabilities [C, H, W] over the frame, relative to the largest possible: 0..1.
+
+    The sum over all pixels, not over those of particles: it is what annotating the frame would tell, and it finds
+    strange objects better (docs/video.md).
+    """
+    p = scores[:, scores[0] < CERTAIN]  # the empty beam adds nothing and takes most of the time
+    entropy = -(p * np.log(np.maximum(p, 1e-12))).sum()
+    return float(entropy / scores[0].size / np.log(len(scores)))
+
+
+def describe_frame(scores: np.ndarray) -> np.ndarray:
+    """What the network sees where: mean probability of every particle class on a coarse grid, float16 [(C - 1) 64]."""
+    _, height, width = scores.shape
+    rows, columns = (np.arange(GRID + 1) * side // GRID for side in (height, width))
+    sums = np.add.reduceat(np.add.reduceat(scores[1:], rows[:-1], axis=1), columns[:-1], axis=2)
+    return (sums / np.diff(rows)[:, None] / np.diff(columns)).astype(np.float16).ravel()
+
+
+def suggest_frames(uncertainty: np.ndarray, descriptions: np.ndarray, count: int) -> np.ndarray:
+    """Indices of ``count`` frames (all, if there are fewer), the most useful first.
+
+    ``uncertainty`` [N], ``descriptions`` [N, D]. The first is the most uncertain frame; each further one has the
+    largest product of its uncertainty and its distance to the nearest frame chosen before.
+    """
+    chosen, nearest = [], np.full(len(uncertainty), np.inf)
+    value = np.asarray(uncertainty, float)
+    for _ in range(min(count, len(uncertainty))):
+        worth = value * nearest if chosen else value.copy()
+        worth[chosen] = -1.0
+        chosen.append(int(worth.argmax()))
+        distance = np.linalg.norm(descriptions.astype(np.float32) - descriptions[chosen[-1]].astype(np.float32), axis=1)
+        nearest = np.minimum(nearest, distance)
+    return np.array(chosen, int)
+
+
+def write_suggestions(folder: Path, frames: Iterable[tuple[str, np.ndarray, np.ndarray]], table: pd.DataFrame) -> None:
+    """Write images/ and masks/ of (name, frame, label map), to be corrected by hand, and next_frames.csv."""
+    for name, image, labels in frames:
+        write_png(folder / "images" / f"{name}.png", image)
+        write_png(folder / "masks" / f"{name}.png", labels)
+    with artifacts.atomic_path(folder / "next_frames.csv") as temporary:
+        table.to_csv(temporary, index=False)
