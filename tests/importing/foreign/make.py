@@ -107,7 +107,7 @@ def make_labelme_shapes() -> None:
         drawn, stored = [], []
         for kind in rng.permutation(["polygon", "rectangle", "circle", "oriented_rectangle", "mask"]).tolist():
             count = {"polygon": rng.integers(3, 8), "oriented_rectangle": 4}.get(kind, 2)
-            points = (rng.uniform(-3, 60, (count, 2)) if kind != "mask" else np.array([[44, 36], [53, 47]])).tolist()
+            points = (rng.uniform(-3, 48, (count, 2)) if kind != "mask" else np.array([[44, 36], [53, 47]])).tolist()
             patch = rng.random((12, 10)) < 0.6 if kind == "mask" else None
             shape = {"label": str(rng.choice(list(CLASSES))), "points": points, "shape_type": kind, "flags": {},
                      "group_id": None, "description": ""}  # fmt: skip
