@@ -45,6 +45,14 @@ PROFILES: dict[str, dict[str, dict]] = {
             "batch_size": 2,
             "evaluations": 2,
         },
+        "07_apply_to_video": {
+            "cell": "emcad__r0006__vit_b__n00004__mix__s0",
+            "film_frames": 6,
+            "height": 64,
+            "width": 64,
+            "block_frames": 2,
+            "suggestions": 2,
+        },
         "sweep": {
             **_study(6, [0, 4], 4, fewer=[3], more=[8]),
             "series": ["swin_unetr__vit_b", "emcad__vit_b", "transunet__vit_b"],
@@ -61,6 +69,7 @@ PROFILES: dict[str, dict[str, dict]] = {
         "02_train_ddpm": {"steps": 8000, "evaluations": 8},
         "04_generate_synthetic": {"pairs": 2500, "fresh_frames": 1000},
         "05_train_segmentation": {"cell": "emcad__r0100__vit_b__n01000__mix__s0"},
+        "07_apply_to_video": {"cell": "emcad__r0100__vit_b__n01000__mix__s0", "film_frames": 200},
         "sweep": {
             **_study(100, [0, 250, 500, 1000, 2500], 1000, fewer=[50], more=[200]),
             "labellers": [f"{variant}{end}" for variant in ("vit_t", "vit_b") for end in CONFIGURATIONS],
@@ -123,6 +132,13 @@ PROFILES: dict[str, dict[str, dict]] = {
             "beta1": 0.99,
             "evaluations": 20,
         },
+        "07_apply_to_video": {
+            "cell": "emcad__r0200__vit_b__n05000__mix__s0",
+            "preset": "aps32id_u18",
+            "film_frames": 400,
+            "height": 624,
+            "width": 640,
+        },
         "sweep": {
             **_study(200, PAPER_COUNTS, 5000, fewer=[50, 100], more=[]),
             # Every cell has the paper's epochs already; what is added are the real-only rows of as many steps.
@@ -137,6 +153,7 @@ PROFILES: dict[str, dict[str, dict]] = {
         "01_prepare_frames": {"source": "folder", "source_folder": "data/my_frames", "pixel_size_um": 1.0, "tile": 64},
         "04_generate_synthetic": {"pairs": 400, "fresh_frames": 0},
         "05_train_segmentation": {"cell": "emcad__r0000__vit_b__n00400__mix__s0"},
+        "07_apply_to_video": {"cell": "emcad__r0000__vit_b__n00400__mix__s0", "film_path": "data/my_film.tif"},
         "sweep": {"annotated": 0, "counts": [0, 400]},
     },
 }

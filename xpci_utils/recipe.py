@@ -37,6 +37,24 @@ def folder_digest(folder: Path, *files: Path) -> str:
     return digest(*([path.name, path.parent.name, hashlib.blake2b(path.read_bytes()).hexdigest()] for path in listed))
 
 
+def film_digest(path: Path) -> str:
+    """Hash of a film, a file or the files of a folder: names, sizes, both ends of the first and the last file.
+
+    Films are too large to be read for a hash.
+    """
+    files = sorted(item for item in path.iterdir() if item.is_file()) if path.is_dir() else [path]
+    files = [file for file in files if file.is_file()]
+    sizes = [[file.name, file.stat().st_size] for file in files]
+    return digest(sizes, [_ends(file) for file in files[:1] + files[-1:]])
+
+
+def _ends(path: Path, length: int = 2**20) -> str:
+    with open(path, "rb") as file:
+        first = file.read(length)
+        file.seek(max(0, path.stat().st_size - length))
+        return hashlib.blake2b(first + file.read(length)).hexdigest()
+
+
 def _modules(room: str) -> list[Path]:
     here = paths.root() / "xpci_utils" / room
     return list(here.rglob("*.py")) if here.is_dir() else [here.with_suffix(".py")]

@@ -1,6 +1,6 @@
 """A network over a whole film: frames come one by one, results leave in blocks, and memory does not grow."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +78,14 @@ def join_film(
     particles["class"] = np.array(class_names, object)[particles["class"]]
     _write_stack(labels_path, blocks, len(frames), colours, pixel_um, interval_us)
     return particles, frames[["frame", "particles", "foreground", "uncertainty"]], np.concatenate(descriptions)
+
+
+def read_pages(path: Path, frames: Iterable[int]) -> Iterator[np.ndarray]:
+    """The pages ``frames`` of a label stack, uint8 [H, W], one at a time; frames beyond its end are left out."""
+    with tifffile.TiffFile(path) as file:
+        for frame in frames:
+            if frame < len(file.pages):
+                yield file.pages[int(frame)].asarray()
 
 
 def _write_stack(

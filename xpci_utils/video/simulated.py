@@ -17,11 +17,22 @@ import tifffile
 
 from xpci_utils import artifacts
 from xpci_utils.frames import IGNORE
+from xpci_utils.simulation.classes import load_classes
 from xpci_utils.simulation.film import Film
 from xpci_utils.video.blocks import read_blocks, run_blocks
 
 IGNORED_INSTANCE = 65535
 TRUTH_COLUMNS = ("frame", "id", "class_index", "diameter_um", "x_um", "y_um", "visible")
+
+
+def require_simulated_classes(class_names: list[str]) -> None:
+    """Raise ValueError when a network knows other classes than the simulator: it cannot judge a simulated film."""
+    own = ["background", *(c.name for c in load_classes())]
+    if list(class_names) != own:
+        raise ValueError(
+            f"this network knows {', '.join(class_names[1:])}, which are not the simulator's classes, and "
+            "film_path names no film of yours; set it to the film it shall be applied to"
+        )
 
 
 def simulate_film(film: Film, folder: Path, blocks: Path, block_frames: int, history: Path) -> Path:
@@ -58,8 +69,6 @@ def _block(film: Film, members: range) -> dict[str, np.ndarray]:
 
 
 def _write_truth(path: Path, files: list[Path]) -> None:
-    from xpci_utils.simulation import load_classes
-
     rows = np.concatenate([content["truth"] for content in read_blocks(files)])
     table = pd.DataFrame(rows, columns=list(TRUTH_COLUMNS)).round(3)
     names = {c.index: c.name for c in load_classes()}
