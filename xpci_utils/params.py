@@ -289,7 +289,7 @@ class GenerateSynthetic(SeededParameters):
     def products(self) -> tuple[str, ...]:
         if self.labeller:
             return ("labels.csv", "particles.csv")
-        measured = ("fidelity.csv", "fidelity_edges.csv") if self.pool == "ddpm" else ()
+        measured = ("fidelity.csv", "fidelity_edges.csv", "memorisation.json") if self.pool == "ddpm" else ()
         return ("images", "masks", "pairs.csv", *measured)
 
     @property

@@ -5,6 +5,8 @@ from xpci_utils.lazy import attach
 __getattr__, __dir__ = attach(
     __name__,
     {
+        "Audit": "memorisation",
+        "audit": "memorisation",
         "boundary_classes": "surface",
         "classifier_auc": "fidelity",
         "composition": "features",
@@ -31,6 +33,7 @@ __getattr__, __dir__ = attach(
         "spectrum_log_distance": "fidelity",
         "summarise": "per_frame",
         "surface_dice_per_class": "surface",
+        "write_audit": "memorisation",
         "write_fidelity": "fidelity",
     },
 )

@@ -10,36 +10,51 @@ been found.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from scipy import ndimage
+from skimage.transform import downscale_local_mean
 
+from xpci_utils import artifacts
+from xpci_utils.frames.frameset import write_png
 from xpci_utils.randomness import numpy_rng
 from xpci_utils.training.symmetries import dihedral
 
-SIDE_PX = 24  # of a crop: twice a particle of the reduced preset
+SIDE_PX = 24  # of a crop
+DIAMETER_PX = 12  # frames of larger particles are shrunk by the whole number that brings their median nearest to this
 MARGIN_PX = 3  # a copy may lie this far from where the training particle's centre lies
 MIN_AREA_PX = 12  # smaller components have no structure to recognise
+HALVES = ((0.0, 0.0), (0.0, 0.5), (0.5, 0.0), (0.5, 0.5))  # fringes are so sharp that half a pixel counts
 BLUR_PX = 1.0  # generated and recorded grain differ in strength; a copy is not the copy of its grain
 SYMMETRIES = 8
 QUERIES, LIBRARY = 128, 256  # crops compared at a time
+SHOWN = 8  # pairs in the picture
 
 Pairs = Sequence[tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
 class Crops:
-    """Windows around mask components: ``pixels`` float32 [N, S, S], ``seen`` bool [N, S, S] (inside the frame)."""
+    """Windows around mask components.
+
+    ``pixels``  float32 [P, N, S, S], the frame shifted in P ways by fractions of a pixel (the first: not at all)
+    ``seen``    bool [N, S, S], inside the frame
+    """
 
     pixels: np.ndarray
     seen: np.ndarray
-    places: pd.DataFrame  # frame, row, column of each window's centre
 
     def __len__(self) -> int:
-        return len(self.pixels)
+        return len(self.seen)
+
+    def some(self, count: int, *key: int | str) -> Crops:
+        """At most ``count`` of them, drawn at random."""
+        chosen = np.sort(numpy_rng(*key).permutation(len(self))[:count])
+        return Crops(self.pixels[:, chosen], self.seen[chosen])
 
 
 @dataclass(frozen=True)
@@ -54,83 +69,114 @@ class Matches:
 class Audit:
     """Scores of every particle and what they mean; `summary` has the figures."""
 
-    threshold: float
+    threshold: float | None
     scores: dict[str, np.ndarray]  # by group: check (held-out frames that set nothing), planted, pool
     pool: Crops
     train: Crops
     matches: Matches = field(repr=False)  # of the pool among the training frames
 
-    def summary(self) -> dict[str, float]:
-        """Share of particles flagged as copies in each group, and how many particles that is a share of.
+    def summary(self) -> dict[str, float | int | None]:
+        """What was found, ready for JSON; None where a group has no particles.
 
-        ``false_alarms`` in held-out frames, ``planted_found`` among planted copies, ``pool_flagged`` in the pool, where
-        the share of false alarms is what an innocent pool shows. ``pool_score`` is the median score.
+        ``pool_flagged``, ``planted_found``, ``false_alarms``: share flagged as copies in the pool, among planted
+        copies, and in held-out frames. An innocent pool shows as many as the held-out frames. ``pool_score``: median.
         """
-        shares = {name: float((scores <= self.threshold).mean()) for name, scores in self.scores.items()}
-        counts = {f"{name}_particles": len(scores) for name, scores in self.scores.items()}
-        named = {"false_alarms": "check", "planted_found": "planted", "pool_flagged": "pool"}
-        found = {new: shares[old] for new, old in named.items()}
-        return found | {"threshold": self.threshold, "pool_score": float(np.median(self.scores["pool"]))} | counts
+        flagged = {"pool_flagged": "pool", "planted_found": "planted", "false_alarms": "check"}
+        found = {new: _share(self.scores[old], self.threshold) for new, old in flagged.items()}
+        pool = self.scores["pool"]
+        found |= {"pool_score": float(np.median(pool)) if len(pool) else None, "threshold": self.threshold}
+        return found | {f"{name}_particles": len(scores) for name, scores in self.scores.items()}
 
     def nearest(self, count: int) -> Iterator[tuple[np.ndarray, np.ndarray, float]]:
         """(pool crop turned to fit, training window, score) of the ``count`` most suspicious pool particles."""
-        side = self.pool.pixels.shape[1]
+        side = self.pool.pixels.shape[-1]
         for i in np.argsort(self.scores["pool"])[:count]:
             crop, symmetry, row, column = self.matches.place[i]
-            window = self.train.pixels[crop, row : row + side, column : column + side]
-            yield dihedral(self.pool.pixels[i], symmetry), window, float(self.scores["pool"][i])
+            window = self.train.pixels[0, crop, row : row + side, column : column + side]
+            yield dihedral(self.pool.pixels[0, i], symmetry), window, float(self.scores["pool"][i])
 
 
 def audit(
-    pool: Pairs, train: Pairs, held_out: Pairs, *, false_alarms: float = 0.05, noise: float = 8.0, seed: int = 0
+    pool: Pairs,
+    train: Pairs,
+    held_out: Pairs,
+    *,
+    false_alarms: float = 0.05,
+    noise: float = 8.0,
+    most: int = 1000,
+    seed: int = 0,
 ) -> Audit:
     """Look for copies of ``train`` in ``pool``; all are (image uint8 [H, W], mask [H, W]), foreground not 0.
 
     ``held_out`` frames are taken in order: half of them, at most as many as ``train``, are the frames never seen that
     distances are compared with, one half of the rest sets the threshold at which a share ``false_alarms`` of its
     particles is flagged, the other checks it. Keep frames of one sequence together. ``noise`` is that of the planted
-    copies (`plant`). Raises ValueError if one of the groups has no particle.
+    copies (`plant`). At most ``most`` particles of a group are looked up, drawn at random.
     """
     compared = min(len(train), len(held_out) // 2)
     middle = (compared + len(held_out)) // 2
+    shrink = shrinkage(train)
+    library, unseen = (particle_crops(pairs, MARGIN_PX, shrink=shrink) for pairs in (train, held_out[:compared]))
     groups = {
         "threshold": held_out[compared:middle],
         "check": held_out[middle:],
         "planted": plant(train, noise=noise, seed=seed),
         "pool": pool,
     }
-    library, unseen = (particle_crops(pairs, MARGIN_PX) for pairs in (train, held_out[:compared]))
-    crops = {name: particle_crops(pairs) for name, pairs in groups.items()}
-    empty = [name for name, found in {"train": library, "held_out": unseen, **crops}.items() if not len(found)]
-    if empty:
-        raise ValueError(f"audit: no particle of {MIN_AREA_PX} px and more in {', '.join(empty)}; give more frames")
-    matches = {name: nearest(found, library) for name, found in crops.items()}
-    scores = {
-        name: matches[name].distance / np.maximum(nearest(found, unseen).distance, 1e-6)
-        for name, found in crops.items()
+    crops = {
+        name: particle_crops(pairs, shifts=HALVES, shrink=shrink).some(most, "audited particles", seed)
+        for name, pairs in groups.items()
     }
-    threshold = float(np.quantile(scores.pop("threshold"), false_alarms))
+    matches = {name: nearest(found, library) for name, found in crops.items()}
+    scores = {name: np.empty(0) for name in crops}
+    if len(library) and len(unseen):
+        for name, found in crops.items():
+            scores[name] = matches[name].distance / np.maximum(nearest(found, unseen).distance, 1e-6)
+    ours = scores.pop("threshold")
+    threshold = float(np.quantile(ours, false_alarms)) if len(ours) else None
     return Audit(threshold, scores, crops["pool"], library, matches["pool"])
 
 
-def particle_crops(pairs: Iterable[tuple[np.ndarray, np.ndarray]], margin_px: int = 0) -> Crops:
+def write_audit(found: Audit, folder: str | Path) -> None:
+    """Write memorisation.json (`Audit.summary`) and memorisation.png: the most suspicious particles of the pool above,
+    their nearest training particles below."""
+    pairs = list(found.nearest(SHOWN))
+    scores = [round(score, 3) for _, _, score in pairs]
+    artifacts.write_json(Path(folder) / "memorisation.json", found.summary() | {"nearest_scores": scores})
+    if pairs:
+        rows = (np.hstack([_framed(pair[row]) for pair in pairs]) for row in (0, 1))
+        write_png(Path(folder) / "memorisation.png", np.vstack(list(rows)))
+
+
+def shrinkage(pairs: Pairs) -> int:
+    """The whole number by which frames are shrunk so that the median particle is about DIAMETER_PX across."""
+    areas = np.concatenate([_areas(mask)[1] for _, mask in pairs])
+    return max(1, round(2 * np.sqrt(np.median(areas) / np.pi) / DIAMETER_PX)) if len(areas) else 1
+
+
+def particle_crops(
+    pairs: Pairs, margin_px: int = 0, *, shifts: Sequence[tuple[float, float]] = HALVES[:1], shrink: int = 1
+) -> Crops:
     """A window of SIDE_PX + 2 ``margin_px`` around every mask component of at least MIN_AREA_PX pixels.
 
-    Grey levels are smoothed by BLUR_PX; beyond the frame they are mirrored and marked as not seen.
+    Frames are shrunk first, by averaging. Grey levels are smoothed by BLUR_PX; beyond the frame they are mirrored and
+    marked as not seen.
     """
     half = SIDE_PX // 2 + margin_px
-    pixels, seen, places = [], [], []
-    for number, (image, mask) in enumerate(pairs):
-        smooth = ndimage.gaussian_filter(image.astype(np.float32), BLUR_PX)
-        padded, inside = np.pad(smooth, half, mode="symmetric"), np.pad(np.ones(image.shape, bool), half)
-        for row, column in _centres(mask):
+    pixels, seen = [], []
+    for image, mask in pairs:
+        image, mask = (downscale_local_mean(a.astype(np.float32), (shrink, shrink)) for a in (image, mask != 0))
+        smooth = ndimage.gaussian_filter(image, BLUR_PX)
+        shifted = [smooth, *(ndimage.shift(smooth, shift, mode="reflect") for shift in shifts[1:])]
+        padded = np.stack([np.pad(a, half, mode="symmetric") for a in shifted])
+        inside = np.pad(np.ones(image.shape, bool), half)
+        for row, column in _centres(mask > 0.5):
             window = np.s_[row : row + 2 * half, column : column + 2 * half]
-            pixels.append(padded[window])
+            pixels.append(padded[:, *window])
             seen.append(inside[window])
-            places.append((number, row, column))
-    shape = (-1, 2 * half, 2 * half)
-    table = pd.DataFrame(places, columns=["frame", "row", "column"])
-    return Crops(np.array(pixels, np.float32).reshape(shape), np.array(seen, bool).reshape(shape), table)
+    shape = (2 * half, 2 * half)
+    pixels = np.array(pixels, np.float32).reshape(-1, len(shifts), *shape)
+    return Crops(pixels.swapaxes(0, 1), np.array(seen, bool).reshape(-1, *shape))
 
 
 def nearest(queries: Crops, library: Crops) -> Matches:
@@ -139,26 +185,24 @@ def nearest(queries: Crops, library: Crops) -> Matches:
     The distance is the root mean square difference of grey levels after taking off the mean difference, over the
     crop's pixels inside its frame.
     """
-    side, shifts = queries.pixels.shape[1], library.pixels.shape[1] - queries.pixels.shape[1] + 1
+    side, steps = queries.pixels.shape[-1], library.pixels.shape[-1] - queries.pixels.shape[-1] + 1
     best, place = np.full(len(queries), np.inf, np.float32), np.zeros((len(queries), 4), int)
     for start in range(0, len(library), LIBRARY):
-        part = library.pixels[start : start + LIBRARY]
+        part = library.pixels[0, start : start + LIBRARY]
         windows = np.lib.stride_tricks.sliding_window_view(part, (side, side), axis=(1, 2)).reshape(-1, side**2)
-        windows = windows - windows.mean()  # keeps float32's digits for the differences
+        level = windows.mean()
+        windows = windows - level  # keeps float32's digits for the differences
         squares = windows**2
-        for symmetry in range(SYMMETRIES):
-            turned, seen = (
-                np.ascontiguousarray(dihedral(a, symmetry)).reshape(len(queries), -1)
-                for a in (queries.pixels - part.mean(), queries.seen)
-            )
-            for rows in np.array_split(np.arange(len(queries)), -(-len(queries) // QUERIES)):
-                found = _mean_squares(turned[rows], seen[rows].astype(np.float32), windows, squares)
+        for shifted, symmetry in product(queries.pixels, range(SYMMETRIES)):
+            turned, seen = (_flat(dihedral(a, symmetry)) for a in (shifted - level, queries.seen))
+            for rows in np.array_split(np.arange(len(queries)), 1 + len(queries) // QUERIES):
+                found = _mean_squares(turned[rows], seen[rows], windows, squares)
                 index = found.argmin(1)
                 value = found[np.arange(len(rows)), index]
                 better = value < best[rows]
                 best[rows[better]] = value[better]
-                crop, shift = np.divmod(index[better], shifts**2)
-                where = (start + crop, np.full(len(crop), symmetry), *np.divmod(shift, shifts))
+                crop, step = np.divmod(index[better], steps**2)
+                where = (start + crop, np.full(len(crop), symmetry), *np.divmod(step, steps))
                 place[rows[better]] = np.stack(where, 1)
     return Matches(np.sqrt(np.maximum(best, 0)), place)
 
@@ -187,10 +231,28 @@ def _mean_squares(crops: np.ndarray, seen: np.ndarray, windows: np.ndarray, squa
     return ((crops**2).sum(1, keepdims=True) - 2 * crops @ windows.T + seen @ squares.T) / pixels - mean**2
 
 
-def _centres(mask: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Centre (row, column) of each 8-connected component that is large enough."""
+def _flat(crops: np.ndarray) -> np.ndarray:
+    """[N, S, S] as float32 [N, S^2], also for N = 0."""
+    return np.ascontiguousarray(crops, np.float32).reshape(len(crops), crops.shape[1] * crops.shape[2])
+
+
+def _areas(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(component numbers [H, W], area in pixels of each component); corners connect."""
     components, count = ndimage.label(mask != 0, np.ones((3, 3)))
-    areas = np.bincount(components.ravel())[1:]
-    for number, (row, column) in enumerate(ndimage.center_of_mass(mask != 0, components, range(1, count + 1))):
-        if areas[number] >= MIN_AREA_PX:
-            yield round(row), round(column)
+    return components, np.bincount(components.ravel(), minlength=count + 1)[1:]
+
+
+def _centres(mask: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Centre (row, column) of each component that is large enough."""
+    components, areas = _areas(mask)
+    large = np.flatnonzero(areas >= MIN_AREA_PX) + 1
+    for row, column in ndimage.center_of_mass(mask, components, large):
+        yield round(row), round(column)
+
+
+def _share(scores: np.ndarray, threshold: float | None) -> float | None:
+    return float((scores <= threshold).mean()) if len(scores) and threshold is not None else None
+
+
+def _framed(crop: np.ndarray) -> np.ndarray:
+    return np.pad(np.rint(crop).clip(0, 255).astype(np.uint8), 1, constant_values=255)
