@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import tifffile
 import yaml
+from PIL import Image
 from scipy import ndimage
 
 from xpci_utils import artifacts
 from xpci_utils.exporting.sets import ExportSet, Item
 from xpci_utils.frames import IGNORE
 from xpci_utils.frames.classes import colour_table
-from xpci_utils.frames.frameset import SPLITS, write_png
+from xpci_utils.frames.frameset import SPLITS
 
 ANY_NEIGHBOUR = np.ones((3, 3), bool)
 NNUNET_NAME = re.compile(r"Dataset\d{3}_\w+")
@@ -64,7 +65,7 @@ def write_nnunet(items: ExportSet, folder: Path) -> None:
         labels = item.labels
         any_ignored |= bool((labels == IGNORE).any())
         _copy(item.image_path, folder / f"images{part}/{item.name}_0000.png")
-        write_png(folder / f"labels{part}/{item.name}.png", np.where(labels == IGNORE, ignore, labels).astype(np.uint8))
+        _save(folder / f"labels{part}/{item.name}.png", np.where(labels == IGNORE, ignore, labels).astype(np.uint8))
     labels = {name: index for index, name in enumerate(items.class_names)}
     content = {
         "channel_names": {"0": "X-ray phase contrast"},
@@ -162,6 +163,11 @@ def _write_manifest(items: ExportSet, folder: Path, files: Callable[[Item], tupl
         table = csv.writer(file)
         table.writerow(["name", "split", "source", "image", "mask"])
         table.writerows([item.name, item.split, item.source, *files(item)] for item in items)
+
+
+def _save(path: Path, labels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(labels).save(path)
 
 
 def _copy(source: Path, target: Path) -> None:
