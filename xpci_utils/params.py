@@ -248,7 +248,7 @@ class GenerateSynthetic(SeededParameters):
     min_confidence: float = Field(0.0, ge=0, lt=1, description="labelling: ignore particles that are less certain")
     min_component_px: int = Field(4, ge=1, description="smaller components are removed from the masks [px]")
     fresh_frames: int = Field(
-        150, ge=0, description="new simulated frames the pool is compared with; 0: the annotated test frames"
+        100, ge=0, description="new simulated frames the pool is compared with; 0: the annotated test frames"
     )
     block_size: int = Field(25, ge=1, description="pairs sampled together; part of the result's last bits")
     shard: int = Field(0, ge=0, description="which share of the pool this run samples, counted from 0")
