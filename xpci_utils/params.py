@@ -332,7 +332,7 @@ class TrainSegmentation(StageParameters):
     batch_size: int = Field(8, ge=1, description="frames per optimiser step")
     learning_rate: float = Field(6e-3, gt=0, description="AdamW learning rate, decayed by (1 - t/n)^0.9")
     beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's first beta; the paper prints 0.99")
-    evaluations: int = Field(5, ge=1, description="equally spaced looks at validation frames")
+    evaluations: int = Field(20, ge=1, description="equally spaced looks at validation frames")
     bf16: bool = Field(False, description="bfloat16 autocast")
     tolerance_px: float = Field(2.0, gt=0, description="tolerance of the normalised surface Dice [px]")
 

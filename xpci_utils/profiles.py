@@ -130,7 +130,6 @@ PROFILES: dict[str, dict[str, dict]] = {
             "batch_size": 4,
             "learning_rate": 1e-4,
             "beta1": 0.99,
-            "evaluations": 20,
         },
         "07_apply_to_video": {
             "cell": "emcad__r0200__vit_b__n05000__mix__s0",
