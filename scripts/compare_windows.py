@@ -1,6 +1,6 @@
 """Which 8-bit window, linear or logarithmic, shows a network more? Balanced accuracy on crops of single particles.
 
-    python scripts/compare_windows.py          about 12 minutes on one core
+    python scripts/compare_windows.py          about 4 minutes of one core
 
 A small convolutional network learns from the crops of 400 simulated frames and names the particles of 240 frames of
 other sequences, three seeds per window. No mask is given. Answers the question of notebook 01, section 6.
