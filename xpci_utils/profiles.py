@@ -158,7 +158,7 @@ PROFILES: dict[str, dict[str, dict]] = {
 }
 
 # Parameter files that belong to no profile: what made the weights in data/weights.
-APPENDIX_FILES = {("weights", "A1_pretrain_small_sam"): {"steps": 6000, "evaluations": 12, "held_out": 256}}
+APPENDIX_FILES = {("weights", "A1_pretrain_small_sam"): {"steps": 6000, "evaluations": 8, "held_out": 256}}
 
 FILES = [(profile, name) for profile in PROFILES for name in MODELS if name not in APPENDICES]
 FILES += [("quick", name) for name in APPENDICES] + list(APPENDIX_FILES)

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from segment_anything.modeling import MaskDecoder
 from segment_anything.modeling.transformer import Attention
 from torch import nn
 from torch.nn import functional
@@ -30,7 +29,7 @@ PROMPTS = {"points": 1, "boxes": 2, "masks": 2}  # per picture
 FOCAL = 10.0  # focal : Dice; SAM has 20 : 1 with a focal loss that counts objects less than ground (alpha 0.25)
 ALL_MASKS = 0.1  # of the three masks' mean loss, beside the best one's: keeps each of them alive
 BETAS, WARM_UP, WEIGHT_DECAY, CLIP = (0.9, 0.98), 100, 0.05, 1.0
-LOOKS_NEARBY = 2.0  # gain of the decoder's queries and keys at the start
+NEARBY_GAIN, POINT_KIND = 2.0, 0.3  # at the start: scale of queries and keys, spread of what tells corners from points
 
 
 def pretrain_sam(
@@ -54,7 +53,7 @@ def pretrain_sam(
     Writes sam.safetensors, sam.sha256 and history.jsonl; returns the model in evaluation mode.
     """
     model = build_sam(variant, "reduced", MASKS, seed=seed)
-    look_nearby(model.mask_decoder, seed)
+    look_nearby(model, seed)
     parameters = list(model.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=learning_rate, betas=BETAS, weight_decay=WEIGHT_DECAY)
     train(model)
@@ -91,20 +90,23 @@ def pretrain_sam(
     return model.eval()
 
 
-def look_nearby(decoder: MaskDecoder, seed: int) -> None:
+def look_nearby(model: SemanticSam, seed: int) -> None:
     """Start the decoder's attention with equal projections for queries and keys.
 
-    Both carry the encoding of a position, so a point looks at its own surroundings from the first step on; from
-    unrelated projections small SAMs learn that late (three times the steps until points and boxes are answered at all).
+    Both carry the encoding of a position, so a point looks at its own surroundings from the first step on, if what
+    tells points from corners is small beside the position. From unrelated projections small SAMs take three times as
+    long until they answer points and boxes at all.
     """
     generator = torch_generator("sam decoder", seed)
-    for module in decoder.modules():
+    for module in model.mask_decoder.modules():
         if isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight, generator=generator)
-    for module in decoder.modules():
+    for module in model.mask_decoder.modules():
         if isinstance(module, Attention):
-            nn.init.xavier_uniform_(module.q_proj.weight, LOOKS_NEARBY, generator=generator)
+            nn.init.xavier_uniform_(module.q_proj.weight, NEARBY_GAIN, generator=generator)
             module.k_proj.load_state_dict(module.q_proj.state_dict())
+    for embedding in model.prompt_encoder.point_embeddings:
+        nn.init.normal_(embedding.weight, std=POINT_KIND, generator=generator)
 
 
 def train(model: SemanticSam) -> None:

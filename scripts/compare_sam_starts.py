@@ -1,0 +1,122 @@
+"""Adapting a small SAM from pre-trained and from random weights: what is trained, for how long, with which seeds.
+
+    python scripts/compare_sam_starts.py [--annotated 40] [--steps 1000] [--seeds 0 1 2] [--rows pretrained-head ...]
+
+Adapts to the first annotated training frames of a run (by default runs/laptop/frames) and scores the *validation*
+frames, prompted by their true masks: this is where the defaults of notebook 03 are chosen, so the test frames stay
+out of it. Every run is kept in --output, and an interrupted comparison goes on where it stopped. Prints the table of
+docs/sam_experiments.md, means and standard deviations over the seeds.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from xpci_utils import artifacts
+from xpci_utils.evaluation import dice_per_class, foreground_dice
+from xpci_utils.frames import IGNORE, FrameSet, binary_mask
+from xpci_utils.params import AdaptSam
+from xpci_utils.sam import adapt_sam, count_parameters, particle_table, predict_frames
+
+# What a row changes in the settings of notebook 03. Random weights get the settings that were chosen for them.
+RANDOM = {"weights": "random", "unprompted": 0.7, "learning_rate": 3e-3}
+PRETRAINED = {"weights": "pretrained", "unprompted": 0.0}
+ROWS = {
+    "random-all": RANDOM | {"trainable": "all"},
+    "random-head": RANDOM | {"trainable": "adapters+head", "unprompted": 0.0},
+    "pretrained-adapters": PRETRAINED | {"trainable": "adapters"},
+    "pretrained-head": PRETRAINED | {"trainable": "adapters+head"},
+    "pretrained-all": PRETRAINED | {"trainable": "all"},
+}
+SETTINGS = ("size", "prompt_scale", "batch_size", "learning_rate", "beta1", "dice", "augmentation", "bf16")
+SCORES = ("dice_foreground", "binary_dice", "particles_named_right")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--frames", default="runs/laptop/frames")
+    parser.add_argument("--output", type=Path, default=Path("runs/sam_starts"))
+    parser.add_argument("--annotated", type=int, default=40, help="training frames, the first by index; 0: all")
+    parser.add_argument("--steps", type=int, nargs="+", default=[AdaptSam().steps])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--labellers", nargs="+", default=["vit_b", "vit_t"])
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
+    parser.add_argument("--learning-rates", type=float, nargs="+", default=[0.0], help="0: that of the row")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    frames = FrameSet.open(options.frames)
+    records = [
+        {"labeller": labeller, "start": row} | measured(frames, options, labeller, row, rate, steps, seed)
+        for labeller in options.labellers
+        for row in options.rows
+        for rate in options.learning_rates
+        for steps in options.steps
+        for seed in options.seeds
+    ]
+    print(markdown(pd.DataFrame(records)))
+
+
+def measured(
+    frames: FrameSet, options: argparse.Namespace, labeller: str, row: str, rate: float, steps: int, seed: int
+) -> dict:
+    """The scores of one run, from its file if it was made before."""
+    defaults = AdaptSam()
+    chosen = {name: getattr(defaults, name) for name in SETTINGS} | ROWS[row] | {"steps": steps, "seed": seed}
+    chosen["learning_rate"] = rate or chosen["learning_rate"]
+    name = f"{labeller}__{row}__lr{chosen['learning_rate']:g}__n{options.annotated}__t{steps}__s{seed}"
+    place = options.output / name
+    if not (place / "scores.json").is_file():
+        artifacts.write_json(
+            place / "scores.json", chosen | adapted(frames, options.annotated, place, labeller, chosen)
+        )
+    found = artifacts.read_json(place / "scores.json")
+    print(name, {score: round(found[score], 3) for score in SCORES}, flush=True)
+    return found
+
+
+def adapted(frames: FrameSet, annotated: int, place: Path, labeller: str, chosen: dict) -> dict:
+    """Adapt one labeller and score the validation frames."""
+    began = time.process_time()
+    train = frames.split("train").take(annotated)
+    model = adapt_sam(train, place, work=place / "work", identity=place.name, labeller=labeller, **chosen)
+    seconds = time.process_time() - began
+    validation = frames.split("val")
+    predictions = predict_frames(model, validation)
+    return {
+        "dice_foreground": foreground_dice(validation, predictions),
+        "binary_dice": float(np.mean([binary(predictions[frame.name], frame.labels) for frame in validation])),
+        "particles_named_right": float(np.mean(named_right(validation, predictions))),
+        "trained": count_parameters(model)["trainable"],
+        "cpu_seconds": seconds,
+    }
+
+
+def binary(predicted: np.ndarray, labels: np.ndarray) -> float:
+    """Dice of particle against background."""
+    return dice_per_class(predicted > 0, np.where(labels == IGNORE, IGNORE, labels > 0), 2)[1]
+
+
+def named_right(frames: FrameSet, predictions: dict[str, np.ndarray]) -> np.ndarray:
+    """Of every particle of the frames, whether most of its pixels got its class."""
+    tables = [particle_table(predictions[frame.name], binary_mask(frame.labels), frame.labels) for frame in frames]
+    return np.concatenate([table["class"] == table["true_class"] for table in tables])
+
+
+def markdown(records: pd.DataFrame) -> str:
+    """One line per setting: mean and standard deviation over the seeds."""
+    groups = records.groupby(["labeller", "start", "learning_rate", "steps"], sort=False)
+    lines = ["| labeller | start, trained | learning rate | steps | parameters trained | CPU s | seeds | "
+             + " | ".join(SCORES) + " |", "|---" * (7 + len(SCORES)) + "|"]  # fmt: skip
+    for (labeller, start, rate, steps), rows in groups:
+        scores = [f"{rows[score].mean():.3f} ({rows[score].std(ddof=1):.3f})" for score in SCORES]
+        facts = [f"{rows.trained.iloc[0]:,}", f"{rows.cpu_seconds.mean():.0f}", str(len(rows)), *scores]
+        lines.append(" | ".join([f"| {labeller}", start, f"{rate:g}", f"{steps:,}", *facts]) + " |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
