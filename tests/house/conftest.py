@@ -17,7 +17,9 @@ CELLS = {
     "work": "if parameters.behave == 'fail':\n    raise RuntimeError('the beam is off')\n"
     "if parameters.behave == 'die':\n    os.kill(os.getpid(), signal.SIGKILL)\n"
     "if parameters.behave == 'late':\n    from xpci_utils.training import StoppedForTime\n"
-    "    raise StoppedForTime('stopped for time at step 3 of 9')",
+    "    raise StoppedForTime('stopped for time at step 3 of 9')\n"
+    "if parameters.behave == 'early':\n    class ShardsMissing(RuntimeError):\n        pass\n"
+    "    raise ShardsMissing('shard 0 of 2 is complete; blocks of shard 1 are missing')",
     "write": "if stage.to_do and parameters.behave != 'forget':\n"
     "    (stage.folder / 'count.txt').write_text(str(parameters.count))",
     "finish": "stage.finish({'count': parameters.count})",

@@ -1,5 +1,6 @@
 """Folders that describe themselves: finished means run.json, and nothing is overwritten by mistake."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -176,6 +177,44 @@ def test_two_processes_do_not_share_a_folder(small_house, count_stage):
         other.wait()
     time.sleep(0.1)
     assert artifacts.begin(count_stage()).to_do, "the lock of a dead process must not stay"
+
+
+def as_another_process():
+    """What begins next has its own locks; the locks held so far stay held."""
+    others, artifacts._HELD = list(artifacts._HELD.values()), {}
+    return others
+
+
+def test_parts_of_a_stage_share_its_folder_with_each_other_alone(small_house, count_stage, monkeypatch):
+    monkeypatch.setattr(count_stage, "part", "shard 0 of 2")
+    first = artifacts.begin(count_stage())
+    (first.folder / "block_0.csv").write_text("done")
+    held = as_another_process()
+    second = artifacts.begin(count_stage())
+    assert (second.folder / "block_0.csv").exists(), "a sibling's work is not cleared"
+    held += as_another_process()
+    with pytest.raises(artifacts.StageError, match="another process is working"):
+        artifacts.begin(count_stage(count=9))  # would clear what the siblings write
+    assert (first.folder / "block_0.csv").exists()
+    monkeypatch.setattr(count_stage, "part", "")
+    with pytest.raises(artifacts.StageError, match="another process is working"):
+        artifacts.begin(count_stage())
+    for lock in held:
+        lock.close()
+    assert artifacts.begin(count_stage()).to_do
+
+
+def test_a_part_clears_the_work_of_another_identity_and_lets_siblings_in(small_house, count_stage, monkeypatch):
+    stage = artifacts.begin(count_stage())
+    (stage.folder / "block_0.csv").write_text("of 3")
+    stage.lock.close()
+    monkeypatch.setattr(count_stage, "part", "shard 0 of 2")
+    stage = artifacts.begin(count_stage(count=9))
+    assert not (stage.folder / "block_0.csv").exists()
+    with open(stage.folder / ".lock", "a+") as sibling:
+        fcntl.flock(sibling, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(sibling, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_an_interrupted_write_leaves_the_old_file(tmp_path):

@@ -4,7 +4,16 @@ import pytest
 import yaml
 
 from xpci_utils import paths, profiles
-from xpci_utils.params import STAGES, AdaptSam, ParameterError, PrepareFrames, Sweep, TrainSegmentation, stage_model
+from xpci_utils.params import (
+    STAGES,
+    AdaptSam,
+    GenerateSynthetic,
+    ParameterError,
+    PrepareFrames,
+    Sweep,
+    TrainSegmentation,
+    stage_model,
+)
 
 
 def test_files_and_parameter_cells_are_made_from_the_models():
@@ -121,3 +130,15 @@ def test_where_a_run_lies_is_not_part_of_its_identity():
     here, there = AdaptSam(), AdaptSam(run_root="elsewhere", force=True, output_folder="x")
     assert here.hashed() == there.hashed()
     assert here.hashed() != AdaptSam(threads=2).hashed()
+
+
+def test_shards_of_a_pool_are_checked_and_are_no_part_of_its_identity():
+    whole, third = GenerateSynthetic(), GenerateSynthetic(shard=2, shards=3)
+    assert third.hashed() == whole.hashed()
+    assert (whole.part, third.part) == ("", "shard 2 of 3")
+    assert third.history != whole.history
+    assert third.folder not in third.history.parents, "a pool holds its pairs alone"
+    with pytest.raises(ParameterError, match="shard is 3, but with shards 3 the last one is 2"):
+        GenerateSynthetic.checked({"shard": 3, "shards": 3})
+    with pytest.raises(ParameterError, match="labelling and other pools are one run"):
+        GenerateSynthetic.checked({"shards": 2, "labeller": "vit_b"})

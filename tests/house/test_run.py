@@ -41,6 +41,7 @@ def house(small_house, count_stage, monkeypatch):
         ("fail", run.FAILED, "RuntimeError: the beam is off"),
         ("die", run.KERNEL_DIED, "the kernel died"),
         ("late", run.TO_BE_CONTINUED, "stopped for time at step 3 of 9"),
+        ("early", run.TO_BE_CONTINUED, "blocks of shard 1 are missing"),
         ("forget", run.FAILED, "lacks count.txt"),
     ],
 )
@@ -89,6 +90,8 @@ def test_bad_parameters_end_before_a_kernel_starts(capsys, arguments, words):
 def test_progress_is_a_line():
     line = run.progress_line({"step": 100, "steps": 400, "seconds": 50.0, "loss": 0.12345})
     assert line == "100 of 400, loss 0.1235, 2 min 30 s left"
+    line = run.progress_line({"step": 50, "steps": 200, "seconds": 20.0, "unit": "pairs"})
+    assert line == "50 of 200 pairs, 2.5 per s, 1 min 00 s left"
 
 
 def test_the_frame_of_the_house_does_not_load_torch():
