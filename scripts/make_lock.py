@@ -26,7 +26,7 @@ def main() -> None:
         venv.create(folder, with_pip=True)
         report = Path(folder, "report.json")
         command = [f"{folder}/bin/python", "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed"]
-        subprocess.run([*command, "--report", str(report), f"{ROOT}[test,slurm]"], check=True)
+        subprocess.run([*command, "--report", str(report), f"{ROOT}[test,slurm,cameras]"], check=True)
         found = [item["metadata"] for item in json.loads(report.read_text())["install"]]
     pins = sorted((normal(item["name"]), item["version"]) for item in found)
     lines = [pin(name, version) for name, version in pins if name != "xpci-utils"]
