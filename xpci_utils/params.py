@@ -199,6 +199,15 @@ class AdaptSam(SeededParameters):
 
     _labeller = field_validator("labeller")(lambda name: grid.parse_labeller(name) and name)
 
+    def hashed(self) -> dict:
+        """Of pre-trained weights the content counts; the official ones, of size paper, have one content only."""
+        values = super().hashed()
+        if self.weights == "pretrained" and self.size == "reduced":
+            variant = grid.parse_labeller(self.labeller)[0]
+            note = paths.resolve(self.weights_folder) / variant / "sam.sha256"
+            values["weights_sha256"] = note.read_text(encoding="utf-8").split()[0] if note.is_file() else ""
+        return values
+
     @property
     def place(self) -> str:
         return grid.labeller_folder(self.labeller, self.seed)

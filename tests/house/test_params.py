@@ -142,3 +142,15 @@ def test_shards_of_a_pool_are_checked_and_are_no_part_of_its_identity():
         GenerateSynthetic.checked({"shard": 3, "shards": 3})
     with pytest.raises(ParameterError, match="labelling and other pools are one run"):
         GenerateSynthetic.checked({"shards": 2, "labeller": "vit_b"})
+
+
+def test_a_labeller_belongs_to_the_weights_it_starts_from(tmp_path):
+    """Other weights in the same place are another identity; for random weights their place does not matter."""
+    (tmp_path / "vit_b").mkdir()
+    note = tmp_path / "vit_b/sam.sha256"
+    for content in ("abc  sam.safetensors\n", "def  sam.safetensors\n"):
+        note.write_text(content)
+        hashed = AdaptSam(weights="pretrained", weights_folder=str(tmp_path)).hashed()
+        assert hashed["weights_sha256"] == content.split()[0]
+    assert AdaptSam(weights="pretrained", labeller="vit_t", weights_folder=str(tmp_path)).hashed()["weights_sha256"] == ""
+    assert "weights_sha256" not in AdaptSam(weights="random", weights_folder=str(tmp_path)).hashed()
