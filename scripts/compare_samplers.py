@@ -187,11 +187,12 @@ class AsUnet(nn.Module):
 
 
 def run_pipeline(denoiser: Denoiser, count: int, bf16: bool) -> np.ndarray:
-    """`count` pairs by diffusers' own loop over 250 steps, [N, H, W, 2] in 0..1."""
-    pipeline = DDPMPipeline(AsUnet(denoiser), make_scheduler("ddpm", denoiser.schedule, 250))
+    """`count` pairs by diffusers' own loop over the steps of REFERENCE, [N, H, W, 2] in 0..1."""
+    steps = int(REFERENCE.rpartition("-")[2])
+    pipeline = DDPMPipeline(AsUnet(denoiser), make_scheduler("ddpm", denoiser.schedule, steps))
     pipeline.set_progress_bar_config(disable=True)
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
-        return pipeline(count, torch_generator("pipeline"), num_inference_steps=250, output_type="np").images
+        return pipeline(count, torch_generator("pipeline"), num_inference_steps=steps, output_type="np").images
 
 
 def timing_table(study: Study) -> pd.DataFrame:
