@@ -13,6 +13,7 @@ import numpy as np
 import tifffile
 import yaml
 from PIL import Image
+from tqdm import tqdm
 
 from xpci_utils import artifacts, paths
 from xpci_utils.frames import FolderError, check_folder, read_classes
@@ -90,9 +91,16 @@ def plan_import(request: Request) -> Plan:
         *annotations.notes,
         *([f"{len(names) - len(pairs)} frames without annotation are left out"] if len(pairs) < len(names) else []),
         grouped,
-        f"grey levels: {levels or 'floats'}",
+        f"grey levels: {_told_levels(levels, corrections)}",
     ]
     return Plan(films, annotations, pairs, sequences, corrections, levels, told)
+
+
+def _told_levels(levels: Levels | None, corrections: dict[Path, Correction]) -> str:
+    if levels is None:
+        return "floats"
+    shifted_back = levels.shift and not all(correction.said for correction in corrections.values())
+    return f"{levels}, shifted back" if shifted_back else str(levels)
 
 
 def _references(path: Path | None) -> Film | None:
@@ -120,7 +128,7 @@ def _write(plan: Plan, request: Request, folder: Path) -> dict:
     for kind in ("images", "masks"):
         (folder / kind).mkdir()
     shape = None
-    for film, i, name in _chosen(plan.films, plan.pairs):
+    for film, i, name in tqdm(_chosen(plan.films, plan.pairs), desc="frames", total=len(plan.pairs), disable=None):
         image = _corrected(film[i], plan.corrections[film.path], plan.levels)
         shape = shape or image.shape
         if image.shape != shape:
@@ -184,7 +192,7 @@ def _record(plan: Plan, request: Request) -> dict:
         "images": paths.display(request.images),
         "masks": paths.display(request.masks),
         "told": plan.told,
-        "grey_levels": str(plan.levels or "floats"),
+        "grey_levels": _told_levels(plan.levels, plan.corrections),
         "corrections": corrections,
         "pixel_size_um": pixel_um,
         "frame_interval_us": intervals.pop() if len(intervals) == 1 else None,

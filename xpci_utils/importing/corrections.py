@@ -30,10 +30,8 @@ class Levels:
 
     def __str__(self) -> str:
         if self.shift:
-            return (
-                f"{self.bits} bit, stored shifted to the left by {self.shift} in {self.stored} "
-                f"(all values are multiples of {2**self.shift}; they were divided by it)"
-            )
+            multiples = f"all values are multiples of {2**self.shift}"
+            return f"{self.bits} bit, stored shifted to the left by {self.shift} in {self.stored} ({multiples})"
         return f"{self.bits} bit" if self.bits == self.stored else f"{self.bits} bit, stored unshifted in {self.stored}"
 
 
