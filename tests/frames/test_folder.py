@@ -1,11 +1,14 @@
 """A user's folder: read faithfully, or refused with one sentence before anything is written."""
 
+import os
+
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
 
 from xpci_utils.frames import FolderError, check_folder, read_classes, read_folder
+from xpci_utils.frames.pictures import read_grey
 
 CLASSES = """
 classes:
@@ -84,6 +87,17 @@ def test_floats_keep_their_grey_levels(folder, classes):
     assert (frame.image.min(), frame.image.max()) == (0, 255)
 
 
+def test_grey_with_transparency_and_packed_twelve_bits_are_read(folder, classes):
+    """Layouts that cameras and editors write: grey with an alpha channel, and 12 bits per sample."""
+    grey = np.arange(192, dtype=np.uint8).reshape(12, 16)
+    Image.merge("LA", [Image.fromarray(grey), Image.new("L", (16, 12), 255)]).save(folder / "images/f3.png")
+    frames = {frame.name: frame for frame in read_folder(check_folder(folder, classes))}
+    assert np.array_equal(frames["f3"].image, grey)
+    packed = folder / "twelve.tif"
+    tifffile.imwrite(packed, grey.astype(np.uint16) * 16, bitspersample=12, compression=None)
+    assert np.array_equal(read_grey(packed), grey.astype(np.uint16) * 16)
+
+
 def replace_f3(folder, pages):
     (folder / "images/f3.png").unlink()
     tifffile.imwrite(folder / "images/f3.tif", pages)
@@ -157,6 +171,24 @@ FAULTS = {
     "no particle in a split": (
         lambda f: [save(f / f"masks/f{i}.png", np.zeros((12, 16), np.uint8)) for i in range(10)],
         r"no mask of the train split of .* holds a particle",
+    ),
+    "colour behind transparency": (
+        lambda f: save(f / "images/f3.png", np.random.default_rng(0).integers(0, 255, (12, 16, 4), dtype=np.uint8)),
+        r"f3\.png is a colour image",
+    ),
+    "one pixel": (lambda f: save(f / "images/f3.png", np.zeros((1, 1), np.uint8)), r"f3\.png is 1 x 1 pixels"),
+    "8 and 16 bit": (
+        lambda f: save(f / "images/f3.png", np.zeros((12, 16), np.uint16)),
+        r"f3\.png is uint16, the first image uint8; save all with the same depth",
+    ),
+    "pipe": (lambda f: [(f / "images/f3.png").unlink(), os.mkfifo(f / "images/f3.png")], r"f3\.png is not a file"),
+    "names that differ in capitals": (
+        lambda f: [save(f / f"{k}/F3.png", np.zeros((12, 16), np.uint8)) for k in ("images", "masks")],
+        r"has the frame 'f3' twice \(as 'F3'",
+    ),
+    "splits of bytes": (
+        lambda f: [(f / "splits").mkdir(), (f / "splits/train.txt").write_bytes(b"\xff\xfe")],
+        r"train\.txt cannot be read as a list of names",
     ),
     "sequence missing": (
         lambda f: (f / "sequences.csv").write_text("name,sequence\nf0,a\n"),
