@@ -4,6 +4,7 @@ Scores of so short a run are no evidence about the paper; these tests say that e
 the trivial answer to its own question. What quick cannot be held to is printed.
 """
 
+import pandas as pd
 import pytest
 
 from xpci_utils import artifacts, grid, paths
@@ -42,6 +43,18 @@ def test_the_denoiser_beats_the_wiener_filter_on_held_out_frames():
     share = found["foreground_share"]
     print(f"foreground share: samples {share['samples']:.3f}, annotated frames {share['frames']:.3f}")
     assert all(ours < linear for ours, linear in zip(error["held_out"], error["wiener"], strict=True))
+
+
+def test_the_pool_lies_between_new_frames_and_nonsense():
+    """Measured: particles 0.5 (twice as many: 1.2), fringe_share 1 (masks of another frame: 0.4), floor AUC +-0.04."""
+    table = pd.read_csv(ROOT / "pools/ddpm/pairs/fidelity.csv", index_col="set")
+    print("\n" + table.loc[:, "overall":"auc_edges"].T.round(3).to_string())
+    synthetic, floor, ceiling = (table.loc[name] for name in ("synthetic", "fresh (floor)", "shifted (ceiling)"))
+    assert ceiling.overall > 2 * floor.overall
+    assert floor.auc == pytest.approx(0.5, abs=0.25)
+    assert floor.overall < synthetic.overall
+    assert synthetic.particles < 1
+    assert synthetic.fringe_share > 0.8
 
 
 @pytest.mark.parametrize("labeller", SWEEP.labellers)
