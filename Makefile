@@ -11,7 +11,7 @@ CONFIG = profile=$(PROFILE) grid=$(GRID) $(if $(FRAMES),frames=$(abspath $(FRAME
 OWN = $(if $(FRAMES),--frames $(abspath $(FRAMES))) $(if $(CLASSES),--classes $(abspath $(CLASSES)))
 INSTALLED := .venv/.installed
 
-.PHONY: reproduce status test test-system lab report params notebooks rehearse dry-run weights benchmark lint clean help
+.PHONY: reproduce status test test-system lab import report collect figures params notebooks rehearse dry-run weights benchmark lint clean help
 
 help:
 	@sed -n 's/^# make /make /p; s/^## /  /p' Makefile
@@ -32,6 +32,20 @@ lab: $(INSTALLED)
 ## make report      tables, figures and index.html again, from whatever is finished
 report: $(INSTALLED)
 	$(BIN)/python -m xpci_utils.run 06_tables_and_figures -f params/$(PROFILE)/06_tables_and_figures.yaml -p force true
+
+## make collect     keep the results of PROFILE=laptop, few enough to be committed, in figures/laptop, and draw them
+collect figures: PROFILE = laptop
+collect: $(INSTALLED)
+	$(BIN)/python -m xpci_utils.report.committed collect --profile $(PROFILE)
+
+## make figures     figures/laptop again from figures/laptop/results: every table and figure, nothing is trained
+figures: $(INSTALLED)
+	$(BIN)/python -m xpci_utils.report.committed draw --profile $(PROFILE)
+
+## make import      IMAGES=film MASKS=annotations FRAMES=folder [CLASSES=file] [OPTIONS="--flats flats.tif ..."]: a folder of
+##                  your own frames from other programs' files (data/README.md)
+import: $(INSTALLED)
+	@$(BIN)/python -m xpci_utils.importing $(if $(CLASSES),--classes "$(CLASSES)") $(OPTIONS) -- "$(IMAGES)" "$(MASKS)" "$(FRAMES)"
 
 ## make params      write params/*.yaml and the notebooks' parameter cells from the models
 params: $(INSTALLED)

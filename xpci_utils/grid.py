@@ -255,6 +255,14 @@ def _seeded(rows: list[str], seeds: Iterable[int]) -> list[Cell]:
     return [Cell.parse(f"{row}__s{seed}") for seed in seeds for row in rows]
 
 
+def upstream(cell: Cell) -> list[str]:
+    """Folders below run_root of all that a cell's pairs took, annotated frames aside: networks, sampling, naming."""
+    if not cell.pool:
+        return []
+    adapted = [labeller_folder(cell.labeller)] if LABELLER.fullmatch(cell.labeller) else []
+    return [*(place for place in PAIRS_OF[cell.pool] if place != "frames"), *adapted, *cell.reads]
+
+
 def pool_labellers(sweep, *grids: str) -> list[str]:
     """The labellers that name synthetic pairs, in order of first use."""
     return list(dict.fromkeys(name for _, name in _labelled(sweep, *grids)))

@@ -35,7 +35,7 @@ def draw_frame(name: str, split: str, seed: int, simulated: bool = True) -> Fram
         disc = (rows - row) ** 2 + (columns - column) ** 2 < radius**2
         image[disc], labels[disc] = image[disc] - 25 * kind, kind
     labels[:4, -8:] = 255
-    return Frame(name, f"{split}_sequence", split, image.clip(0, 255).astype(np.uint8), labels, simulated)
+    return Frame(name, f"{split}_{seed // 2}", split, image.clip(0, 255).astype(np.uint8), labels, simulated)
 
 
 class FakeRun:
@@ -49,10 +49,14 @@ class FakeRun:
         self.stage(TrainDdpm, self.ddpm, DDPM_METRICS)
         for labeller in self.sweep.labellers:
             self.stage(AdaptSam, self.labeller, self.labeller_metrics, labeller=labeller)
-        self.stage(GenerateSynthetic, self.pairs, None, pairs=6)
-        for labeller in grid.pool_labellers(self.sweep):
-            self.stage(GenerateSynthetic, self.labels, None, labeller=labeller)
-        for cell in grid.cells(self.sweep):
+        grids = grid.GRIDS if self.sweep.controls else ["paper"]
+        for place in grid.stage_folders(self.sweep, *grids):
+            if place.startswith("pools/"):
+                _, pool, *_, name = place.split("/")
+                labeller = "" if name == "pairs" else name.removesuffix("__s0")
+                write = self.labels if labeller else self.pairs
+                self.stage(GenerateSynthetic, write, None, pool=pool, labeller=labeller, pairs=6)
+        for cell in grid.cells(self.sweep, *grids):
             self.stage(TrainSegmentation, self.cell, self.cell_metrics, cell=cell.name)
         return self.root
 
@@ -62,12 +66,18 @@ class FakeRun:
             return
         stage = artifacts.begin(parameters)
         write(stage)
+        for name in stage.parameters.products:
+            if not (stage.folder / name).exists():  # a product that the report does not read
+                (stage.folder / name).write_text("x")
         stage.finish(metrics(stage) if callable(metrics) else metrics)
 
     def frames(self, stage):
         splits = ["train"] * 4 + ["val"] + ["test"] * 5
         drawn = [draw_frame(f"f{i:03d}", split, i, self.simulated) for i, split in enumerate(splits)]
         self.test = write_frames(stage.folder, drawn, INFO).split("test")
+        rows = [["split", "class", "visible"], *[["train", name, "true"] for name in NAMES[1:] for _ in name]]
+        with open(stage.folder / "instances.csv", "w", newline="") as file:
+            csv.writer(file).writerows(rows)
 
     def ddpm(self, stage):
         (stage.folder / "denoiser_ema.safetensors").write_bytes(b"x")
@@ -121,8 +131,10 @@ class FakeRun:
         about = {"cell": cell.name, "backbone": cell.backbone, "size": "quick", "parameters": 340_000}
         return about | {
             "weights": "random",
-            "steps": 300,
+            "steps": 300 * (2 if cell.arm in ("epochs", "longer") else 1),
+            "validation_score": self.summary["dice_foreground"],
             "test": self.summary,
+            "shifted": self.shifted,
             "best_validation": {"step": 300},
             "trivial": {"dice_foreground": 0.1},
         }
@@ -139,7 +151,9 @@ class FakeRun:
             write_png(stage.folder / f"predictions/{frame.name}.png", predictions[frame.name])
         table = evaluate_frames(self.test, predictions, stage.parameters.tolerance_px)
         table.to_csv(stage.folder / "per_frame.csv", index=False)
-        self.summary = summarise(table)
+        worse = table.assign(dice=table["dice"] - 0.1)
+        worse.to_csv(stage.folder / "per_frame_shifted.csv", index=False)
+        self.summary, self.shifted = summarise(table), summarise(worse)
 
     @staticmethod
     def table(path):
@@ -166,6 +180,26 @@ def results(run_root):
     from xpci_utils.report import read_results
 
     return read_results(run_root, DEFAULT_SWEEP)
+
+
+STUDY_SWEEP = Sweep(
+    annotated=4,
+    counts=[0, 2, 4],
+    seeds=[0, 1],
+    contrasts=[f"{backbone}__r0004__vit_b__n00004__mix" for backbone in grid.BACKBONES],
+    contrast_seeds=[0, 1, 2],
+    controls=grid.control_rows(4, 4, fewer=[2], more=[6]),
+    control_seeds=[0, 1],
+    extended=grid.protocol_rows("emcad__vit_b", 4, [4]),
+)
+
+
+@pytest.fixture(scope="session")
+def study(write_run):
+    """The results of a run with every grid, several seeds and declared contrasts."""
+    from xpci_utils.report import read_results
+
+    return read_results(write_run(sweep=STUDY_SWEEP), STUDY_SWEEP)
 
 
 MISSING = ("segmentation/emcad__r0004__vit_b__n00002__mix__s0", "sam/vit_t-noprompt__s0")

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb
 from PIL import Image
 
+from xpci_utils.frames import FrameSet
 from xpci_utils.params import Sweep
 from xpci_utils.report import build_figures, overlay, read_results, save_figure, show_image, show_labels, use_style
 from xpci_utils.report.diagrams import sam_adaptation
@@ -42,23 +45,23 @@ def test_figures_that_wait_say_for_what(nothing, partial):
     assert len(build_figures(partial)["figure3"].axes) == 15
 
 
-def test_figure_3_shows_frame_prediction_and_reference(results):
+def test_figure_3_shows_frame_prediction_and_reference(results, run_root):
     shown = pictures(pseudo_annotations(results, count=3))
-    frames = results.frames.split("test").first(3)
+    frames = FrameSet.open(run_root / "frames").split("test").first(3)
     assert len(shown) == 9
     for index, frame in enumerate(frames):
         np.testing.assert_array_equal(shown[index], frame.image)
         np.testing.assert_array_equal(shown[6 + index], colour_labels(frame.labels, frames.class_colours))
 
 
-def test_figures_4_and_5_show_the_first_pairs_and_frames(results):
-    pool = results.root / "pools/ddpm/pairs"
+def test_figures_4_and_5_show_the_first_pairs_and_frames(results, run_root):
+    pool = run_root / "pools/ddpm/pairs"
     first = np.asarray(Image.open(pool / "images/000000.png"))
     shown = pictures(synthetic_pairs(results, count=2))
     np.testing.assert_array_equal(shown[0], first)
     np.testing.assert_array_equal(shown[2], np.asarray(Image.open(pool / "masks/000000.png")))
     both = pictures(annotated_and_synthetic(results, count=2))
-    np.testing.assert_array_equal(both[0], results.frames.split("train")[0].image)
+    np.testing.assert_array_equal(both[0], FrameSet.open(run_root / "frames").split("train")[0].image)
     np.testing.assert_array_equal(both[2], first)
 
 
@@ -87,9 +90,7 @@ def test_figure_2_marks_what_was_trained(results):
     place = "sam/vit_b__s0"
     run = results.runs[place]
     frozen = {**run, "parameters": {**run["parameters"], "trainable": "adapters+head"}}
-    other = type(results)(
-        results.root, results.sweep, results.cells, results.labellers, {**results.runs, place: frozen}
-    )
+    other = replace(results, runs={**results.runs, place: frozen})
     texts = [text.get_text() for text in sam_adaptation(other).axes[0].texts]
     assert texts.count("\N{SNOWFLAKE}") == 4  # encoder, prompt encoder, decoder, key
 

@@ -46,7 +46,7 @@ def test_the_report_is_whole_and_stands_alone(results, written):
     assert "http" not in text  # nothing is fetched
     assert not re.search(r"20\d\d-\d\d-\d\dT", text)  # nor dated
     assert "Not finished" not in text
-    assert text.count("<figure") == 7
+    assert text.count("<figure") == 8  # Figures 1-6 and P, predictions; no controls, no Figure C
     for place in results.runs:
         assert f"{place}/run.json" in text
     assert metrics["finished_cells"] == metrics["cells"] == 11
@@ -67,11 +67,11 @@ def test_the_same_run_gives_the_same_files(results, written, tmp_path):
     first, _ = written
     write_report(results, tmp_path)
     files = sorted(path.relative_to(first) for path in first.rglob("*") if path.is_file())
-    assert len(files) == 1 + 7 * 2 + 5 * 3 + 4
+    assert len(files) == 1 + 8 * 2 + 8 * 3 + 4  # page; figures; Tables 1-5, D, P and S; tidy tables
     assert [name for name in files if (first / name).read_bytes() != (tmp_path / name).read_bytes()] == []
 
 
 def test_cells_of_a_table_are_escaped(results):
     assert "&lt;b&gt;" in html_table(pd.DataFrame({"<i>": ["<b>"]}))
     assert "&lt;i&gt;" in html_table(pd.DataFrame({"<i>": ["<b>"]}))
-    assert html_table(compare_claims(results)).count("<tr>") == 5
+    assert html_table(compare_claims(results)).count("<tr>") == 6

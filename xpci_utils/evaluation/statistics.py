@@ -53,16 +53,28 @@ def paired_difference(
     over frames (NaN left out) or, for micro_f1 and detection_f1, pooled over them. Raises ValueError when two tables
     hold different test frames.
     """
+    differences, values = paired_values(treated, reference, metric)
+    return two_way_interval(differences.to_numpy(), values.to_numpy(), confidence) if len(differences) else NOTHING
+
+
+def paired_values(
+    treated: Mapping[int, pd.DataFrame], reference: Mapping[int, pd.DataFrame], metric: str
+) -> tuple[pd.Series, pd.DataFrame]:
+    """(difference by seed, jackknife pseudo-values by seed and sequence); sequences without the score are left out.
+
+    Both can be added and subtracted, to compare two gains. Arguments and errors as of `paired_difference`.
+    """
     seeds = sorted(set(treated) & set(reference))
-    if not seeds:
-        return NOTHING
     pairs = [[sequence_sums(rows[seed], metric) for rows in (treated, reference)] for seed in seeds]
-    for table in (table for pair in pairs for table in pair):
-        if not table.index.equals(pairs[0][0].index):
-            raise ValueError(f"{metric}: two networks were scored on different test frames; compare within one run")
+    if not pairs:
+        return pd.Series(dtype=float), pd.DataFrame()
+    sequences = pairs[0][0].index
+    if not all(table.index.equals(sequences) for pair in pairs for table in pair):
+        raise ValueError(f"{metric}: two networks were scored on different test frames; compare within one run")
     sums = np.array([[table.to_numpy().T for table in pair] for pair in pairs])  # seed, row, (part, whole), sequence
-    informed = sums[:, :, 1].any(axis=(0, 1))  # sequences in which the score is defined at all
-    return two_way_interval(*pseudovalues(sums[..., informed]), confidence)
+    informed = sums[:, :, 1].any(axis=(0, 1))
+    differences, values = pseudovalues(sums[..., informed])
+    return pd.Series(differences, index=seeds), pd.DataFrame(values, index=seeds, columns=sequences[informed])
 
 
 def sequence_sums(rows: pd.DataFrame, metric: str) -> pd.DataFrame:

@@ -8,6 +8,8 @@ from xpci_utils.report.claims import compare_claims
 from xpci_utils.report.figures import build_figures
 from xpci_utils.report.html import write_page
 from xpci_utils.report.results import Results
+from xpci_utils.report.study import study_tables
+from xpci_utils.report.study_figures import study_figures
 from xpci_utils.report.style import save_figure
 from xpci_utils.report.tables import build_tables
 
@@ -18,16 +20,18 @@ def write_report(results: Results, folder: str | Path) -> dict:
     tables/ also gets cells.csv and labellers.csv (every score of every run, finished or not) and claims.csv.
     """
     folder = Path(folder)
-    tables, claims, baselines = build_tables(results), compare_claims(results), compare_baselines(results)
+    tables = [*build_tables(results), *study_tables(results)]
+    claims, baselines = compare_claims(results), compare_baselines(results)
     for table in tables:
         table.save(folder / "tables")
     tidy = {"cells": results.cells, "labellers": results.labellers, "claims": claims, "baselines": baselines}
     for name, frame in tidy.items():
         with atomic_path(folder / "tables" / f"{name}.csv") as temporary:
             frame.to_csv(temporary, index=False, lineterminator="\n")
-    for name, figure in build_figures(results).items():
+    figures = build_figures(results) | study_figures(results)
+    for name, figure in figures.items():
         save_figure(figure, folder / "figures" / name)
-    write_page(results, tables, folder)
+    write_page(results, tables, list(figures), folder)
     return {
         "finished_cells": int(results.cells["finished"].sum()),
         "cells": len(results.cells),

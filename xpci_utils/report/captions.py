@@ -17,6 +17,18 @@ def training_set(count: int | None, results: Results) -> str:
     return f"{annotated} + {count:,} synthetic" if count else annotated
 
 
+def trained_on(cell: grid.Cell, results: Results) -> str:
+    """ "100 simulated + 500 fresh with true labels": what the cells of a control were trained on."""
+    count = cell.annotated or results.annotated
+    frames = f"{'all' if count is None else f'{count:,}'} {results.source_word}"
+    if cell.labeller == "none":
+        return frames
+    kind = "synthetic" if cell.pool == "ddpm" else "fresh"
+    names = "with true labels" if cell.labeller == grid.TRUE_LABELS else f"named by {labeller_name(cell.labeller)}"
+    pairs = f"{cell.synthetic:,} {kind} {names}"
+    return pairs if cell.arm == "synthonly" else f"{frames} + {pairs}"
+
+
 def annotated_frames(results: Results) -> str:
     """ "40 simulated": how many frames with annotations every cell has, and of which kind."""
     count = results.annotated
@@ -52,13 +64,79 @@ def labellers(results: Results) -> str:
     return " ".join(filter(None, sentences))
 
 
+INTERVAL = (
+    "In brackets 95 % intervals over training seeds and test sequences (two-way analysis of jackknife pseudo-values; "
+    "without brackets: one seed)"
+)
+
+
+def differences(results: Results) -> str:
+    """Caption of Table D."""
+    sweep = results.sweep
+    seeds = listed([str(seed) for seed in sweep.contrast_seeds])
+    declared = (
+        f"Declared rows were chosen on validation frames; their intervals use seeds {seeds} alone, and p is Holm's "
+    )
+    return " ".join(
+        [
+            "What synthetic images add: score minus that of the same backbone without them, trained for as many steps, "
+            f"seed by seed on the same {test_frames(results)}. {INTERVAL}.",
+            f"{declared}over the {plural(len(sweep.contrasts), 'contrast')}; all other rows are exploratory."
+            if sweep.contrasts
+            else "No row is declared: all are exploratory.",
+        ]
+    )
+
+
+def shifted(results: Results) -> str:
+    """Caption of Table S."""
+    return (
+        f"The same networks on {test_frames(results)} and on {results.source_word} frames of another set-up (longer "
+        f"distance, softer lens, larger source, half the photons) that no network has seen. {INTERVAL}."
+    )
+
+
+def classes(results: Results) -> str:
+    """Caption of Table P."""
+    return (
+        "What synthetic images add to the Dice of each class (over the test frames that hold it), beside the number of "
+        f"annotated particles of the class in the {results.source_word} training frames. {INTERVAL}."
+    )
+
+
+def controls(results: Results, worth: dict[str, float]) -> str:
+    """Caption of Table C; ``worth`` is what `study.annotations_worth` found."""
+    parts = [
+        f"Controls, on {test_frames(results)}: what else could explain a gain. Gains are over annotated frames "
+        "alone with the usual flips and turns, at equal steps; core-minutes count all that was trained and sampled on "
+        f"the way. {INTERVAL}."
+    ]
+    if "frames" in worth:
+        pairs = max(grid.parse_row(row).synthetic for row in results.sweep.controls)
+        parts.append(
+            f"By interpolation between the rows of annotated frames alone, {results.annotated:,} of them and {pairs:,} "
+            f"synthetic pairs reach the Dice of {worth['frames']:.0f} annotated frames."
+        )
+    return " ".join(parts)
+
+
+def ladder(results: Results) -> str:
+    """Caption of Table L."""
+    return (
+        "Where a gain is lost, at equal counts and steps: (i) fresh simulated frames with true labels, (ii) the same "
+        "frames named by the labeller from true masks, (iii) from masks that the denoiser draws for them, (iv) "
+        f"generated pairs named by the labeller. {INTERVAL}."
+    )
+
+
 def test_frames(results: Results) -> str:
     """ "40 simulated test frames of 64 × 64 px"."""
     frames = results.frames
     if frames is None:
         return "test frames that are not prepared yet"
-    count = sum(row["split"] == "test" for row in frames.rows)
-    return f"{plural(count, f'{results.source_word} test frame')} of {frames.height} × {frames.width} px"
+    return (
+        f"{plural(frames.counts['test'], f'{results.source_word} test frame')} of {frames.height} × {frames.width} px"
+    )
 
 
 def networks(data: pd.DataFrame, series: str, results: Results) -> str:
@@ -75,9 +153,14 @@ def networks(data: pd.DataFrame, series: str, results: Results) -> str:
 
 def seeds(results: Results) -> str:
     """How many trainings a number stands for."""
-    if len(results.sweep.seeds) == 1:
+    if not several_seeds(results):
         return "One training per row, as in the paper: small differences may be chance."
-    return f"Mean ± standard deviation over {plural(len(results.sweep.seeds), 'training seed')}."
+    return "Mean ± standard deviation over training seeds; rows of few seeds are exploratory."
+
+
+def several_seeds(results: Results) -> bool:
+    """Whether any row of Tables 1-4 has more than one training."""
+    return len({*results.sweep.seeds, *results.sweep.contrast_seeds}) > 1
 
 
 def not_comparable(results: Results) -> str:
@@ -95,11 +178,11 @@ def tolerance(results: Results) -> str:
 
 
 def figures(results: Results) -> dict[str, str]:
-    """Captions of Figures 1 to 6 and of the predictions, by the name of the figure's file."""
+    """Captions of all figures by the name of the figure's file."""
     word, labeller = results.source_word, labeller_name(results.labeller)
     prompted = "without a mask prompt" if results.labeller.endswith("noprompt") else "prompted by the reference's mask"
     first, indices = "the first ones by index, not the best", "Numbers are class indices"
-    spread = "mean and standard deviation over seeds" if len(results.sweep.seeds) > 1 else "one training per point"
+    spread = "mean and standard deviation over seeds" if several_seeds(results) else "one training per point"
     return {
         "figure1": "The pipeline with this run's own pictures: a diffusion model turns noise into an image and its "
         "binary mask, and adapted SAM, prompted by the mask, names the class of every particle. Dashed: what the "
@@ -113,6 +196,10 @@ def figures(results: Results) -> dict[str, str]:
         f"{first}.",
         "figure6": f"Scores on the test frames against the number of synthetic images. Above: this run, {spread}. "
         "Below, grey and dashed: the published tables, on the authors' frames (same markers, other axes).",
+        "figurec": "Gain in Dice over annotated frames alone against the computing time behind a row of Table C (its "
+        f"training and all that its pairs took). {INTERVAL}.",
+        "figurep": "Gain in Dice of every class against the number of its annotated training particles (Table P). "
+        f"{INTERVAL}.",
         "predictions": f"What the three networks make of {word} test frames, each trained with the largest finished "
         f"number of synthetic images ({first}). {indices}.",
     }

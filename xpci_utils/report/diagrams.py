@@ -11,7 +11,6 @@ from matplotlib.patches import FancyBboxPatch, PathPatch
 from matplotlib.path import Path as Outline
 
 from xpci_utils.frames import binary_mask
-from xpci_utils.frames.frameset import read_png
 from xpci_utils.grid import parse_labeller, parse_series
 from xpci_utils.randomness import numpy_rng
 from xpci_utils.report.captions import annotated_frames
@@ -36,9 +35,8 @@ FLAME += [(1.08, 0.5), (1, 0), (0.5, 0)]
 def pipeline(results: Results) -> Figure:
     """Figure 1: noise to (image, mask) to annotated synthetic image, and what the annotated frames train on the way."""
     image, mask, labels = _example(results)
-    pool, named = results.root / "pools/ddpm/pairs", results.pool_labeller
-    synthetic = {kind: read_png(pool / kind / "000000.png") for kind in ("images", "masks")}
-    annotation = read_png(results.root / f"pools/ddpm/labels/{named}__s0/000000.png")
+    synthetic = {kind: results.pictures[f"pool {kind}"][0] for kind in ("images", "masks", "labels")}
+    named = results.pool_labeller
     noise = numpy_rng("noise picture").normal(128, 50, image.shape).clip(0, 255).astype(np.uint8)
     colours, word = results.frames.class_colours, results.source_word
     figure, ax = canvas(TEXT_WIDTH, 3.8, SIDE, image.shape)
@@ -49,7 +47,7 @@ def pipeline(results: Results) -> Figure:
     picture(ax, synthetic["masks"], (2.6, 1.65), SIDE, "binary mask: the prompt")
     sam = results.metrics(f"sam/{named}__s0")["description"]
     box(ax, (3.85, 1.9), (1.05, 1.5), f"Adapted\n{labeller_name(named)}", [sam.replace(", ", ",\n")])
-    picture(ax, colour_labels(annotation, colours), (5.05, 2.2), SIDE, "pseudo-annotation")
+    picture(ax, colour_labels(synthetic["labels"], colours), (5.05, 2.2), SIDE, "pseudo-annotation")
     box(ax, (6.2, 1.9), (0.78, 1.5), "Segmen-\ntation", _backbones(results))
     steps = [((1.0, 2.68), (1.15, 2.68)), ((2.35, 2.8), (2.6, 3.1)), ((2.35, 2.55), (2.6, 2.25))]
     steps += [((3.55, 3.2), (3.85, 3.0)), ((3.55, 2.1), (3.85, 2.3))]
@@ -78,16 +76,15 @@ def sam_adaptation(results: Results) -> Figure:
     variant, prompted, _ = parse_labeller(results.labeller)
     metrics, trainable = results.metrics(place), results.parameters(place)["trainable"]
     counts = metrics["parameters"]
-    frame = results.frames.split("test")[0]
-    predicted = read_png(results.root / place / "predictions" / f"{frame.name}.png")
+    image, labels, predicted = (results.pictures[name][0] for name in ("test images", "test labels", place))
     colours = results.frames.class_colours
     base, head = trainable == "all", trainable != "adapters"
-    figure, ax = canvas(TEXT_WIDTH, 3.3, SIDE, frame.image.shape)
+    figure, ax = canvas(TEXT_WIDTH, 3.3, SIDE, image.shape)
 
     title = f"{labeller_name(results.labeller)}: {metrics['description']}; trained {millions(counts['trainable'])} of "
     ax.text(TEXT_WIDTH / 2, 3.2, f"{title}{millions(counts['total'])} parameters", ha="center", va="top")
-    picture(ax, frame.image, (0.05, 1.85), SIDE, f"{results.source_word} frame")
-    picture(ax, binary_mask(frame.labels).astype(np.uint8) * 255, (0.05, 0.4), SIDE, "its binary mask")
+    picture(ax, image, (0.05, 1.85), SIDE, f"{results.source_word} frame")
+    picture(ax, binary_mask(labels).astype(np.uint8) * 255, (0.05, 0.4), SIDE, "its binary mask")
     encoder = "image encoder (ViT)" if variant == "vit_b" else "image encoder (TinyViT)"
     box(ax, (1.35, 1.55), (1.9, 1.4), encoder, [], PLAIN, anchor="top")
     block(ax, (1.45, 2.15), (1.7, 0.5), "attention + MLP blocks", counts.get("encoder"), base)
@@ -205,7 +202,7 @@ def _key(ax: Axes, corner: Point) -> None:
 
 def _example(results: Results) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Image, binary mask (0 / 255) and labels of the first training example."""
-    image, labels = results.frames.examples("train")[0]
+    image, labels = results.pictures["example"]
     return image, binary_mask(labels).astype(np.uint8) * 255, labels
 
 

@@ -3,7 +3,7 @@
 Pictures are chosen by index, the first ones of a split or pool, never by how well they came out.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -11,9 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from xpci_utils import grid
-from xpci_utils.frames import FrameSet
-from xpci_utils.frames.frameset import read_png
 from xpci_utils.report import diagrams
+from xpci_utils.report.pictures import FrameFacts
 from xpci_utils.report.results import Results, aggregate
 from xpci_utils.report.style import (
     COLOURS,
@@ -31,7 +30,7 @@ from xpci_utils.report.style import (
 from xpci_utils.report.tables import SERIES_OF_TABLE, read_published
 from xpci_utils.report.wording import BACKBONE_NAMES, METRIC_NAMES, labeller_name, series_name
 
-Pictures = list[tuple[str, list[np.ndarray], bool]]  # name of a row, its pictures, whether they are label maps
+Pictures = list[tuple[str, Sequence[np.ndarray], bool]]  # name of a row, its pictures, whether they are label maps
 
 
 def build_figures(results: Results) -> dict[str, Figure]:
@@ -60,52 +59,45 @@ def build_figures(results: Results) -> dict[str, Figure]:
 
 def pseudo_annotations(results: Results, count: int = 5) -> Figure:
     """Figure 3: test frames, the labeller's annotation of them, and the reference; the first ``count`` by index."""
-    frames = results.frames.split("test").first(count)
-    predicted = [_prediction(results, f"sam/{results.labeller}__s0", name) for name in frames.names]
+    shown, place = results.pictures, grid.labeller_folder(results.labeller)
     rows = [
-        (f"{results.source_word} frame", [frame.image for frame in frames], False),
-        (f"{labeller_name(results.labeller)}'s annotation", predicted, True),
-        ("reference", [frame.labels for frame in frames], True),
+        (f"{results.source_word} frame", shown["test images"][:count], False),
+        (f"{labeller_name(results.labeller)}'s annotation", shown[place][:count], True),
+        ("reference", shown["test labels"][:count], True),
     ]
-    return _panels(rows, frames, frames.names)
+    return _panels(rows, results.frames, results.frames.test_names[:count])
 
 
 def synthetic_pairs(results: Results, count: int = 5) -> Figure:
     """Figure 4: the first ``count`` synthetic images and their binary masks, as the diffusion model drew them."""
     rows = [
-        ("synthetic image", _pool(results, "images", count), False),
-        ("its binary mask", _pool(results, "masks", count), False),
+        ("synthetic image", results.pictures["pool images"][:count], False),
+        ("its binary mask", results.pictures["pool masks"][:count], False),
     ]
     return _panels(rows, None, [f"pair {index}" for index in range(count)])
 
 
 def annotated_and_synthetic(results: Results, count: int = 5) -> Figure:
-    """Figure 5: training frames in the first row, synthetic images in the second; the first ``count`` of each.
-
-    Of frames that are cut into tiles, the middle tile: it is what the diffusion model learnt from.
-    """
-    examples, frames = results.frames.examples("train"), len(results.frames.split("train"))
-    per_frame = len(examples) // frames  # more than one where large frames are cut into tiles
-    indices = [frame * per_frame + per_frame // 2 for frame in range(min(count, frames))]
+    """Figure 5: training frames in the first row, synthetic images in the second; the first ``count`` of each."""
     rows = [
-        (results.source_word, [examples[index][0] for index in indices], False),
-        ("synthetic", _pool(results, "images", count), False),
+        (results.source_word, results.pictures["train images"][:count], False),
+        ("synthetic", results.pictures["pool images"][:count], False),
     ]
     return _panels(rows, None, [])
 
 
 def predictions(results: Results, count: int = 5) -> Figure:
     """Test frames, reference, and what each backbone makes of them, trained with most synthetic images first found."""
-    frames = results.frames.split("test").first(count)
+    shown = results.pictures
     rows = [
-        (f"{results.source_word} frame", [frame.image for frame in frames], False),
-        ("reference", [frame.labels for frame in frames], True),
+        (f"{results.source_word} frame", shown["test images"][:count], False),
+        ("reference", shown["test labels"][:count], True),
     ]
-    for cell in _shown_cells(results):
+    for place in (name for name in shown if name.startswith("segmentation/")):
+        cell = grid.Cell.parse(place.removeprefix("segmentation/"))
         added = f"+ {cell.synthetic:,} synthetic" if cell.synthetic else "no synthetic"
-        maps = [_prediction(results, f"segmentation/{cell.name}", name) for name in frames.names]
-        rows.append((f"{BACKBONE_NAMES[cell.backbone]}\n{added}", maps, True))
-    return _panels(rows, frames, frames.names)
+        rows.append((f"{BACKBONE_NAMES[cell.backbone]}\n{added}", shown[place][:count], True))
+    return _panels(rows, results.frames, results.frames.test_names[:count])
 
 
 def score_curves(results: Results) -> Figure:
@@ -170,7 +162,7 @@ def waiting(name: str, missing: list[str]) -> Figure:
     return figure
 
 
-def _panels(rows: Pictures, legend_of: FrameSet | None, titles: list[str]) -> Figure:
+def _panels(rows: Pictures, legend_of: FrameFacts | None, titles: list[str]) -> Figure:
     """Rows of equally many pictures with their names; the colours of ``legend_of``'s classes below."""
     height, width = rows[0][1][0].shape
     columns = max(len(pictures) for _, pictures, _ in rows)
@@ -199,24 +191,3 @@ def _show(ax: Axes, picture: np.ndarray, colours: list[str] | None) -> None:
         show_labels(ax, picture, colours, numbers=True)
     else:
         show_image(ax, picture)
-
-
-def _pool(results: Results, kind: str, count: int) -> list[np.ndarray]:
-    """The first ``count`` images or masks of the synthetic pool."""
-    files = sorted((results.root / "pools/ddpm/pairs" / kind).glob("*.png"))[:count]
-    return [read_png(path) for path in files]
-
-
-def _prediction(results: Results, place: str, frame: str) -> np.ndarray:
-    return read_png(results.root / place / "predictions" / f"{frame}.png")
-
-
-def _shown_cells(results: Results) -> list[grid.Cell]:
-    """Per backbone the finished cell with most synthetic images that stored its predictions."""
-    shown = {}
-    for name in results.cells.loc[results.cells["finished"], "cell"]:
-        cell = grid.Cell.parse(name)
-        stored = (results.root / "segmentation" / name / "predictions").is_dir()
-        if stored and (cell.backbone not in shown or cell.synthetic > shown[cell.backbone].synthetic):
-            shown[cell.backbone] = cell
-    return [shown[backbone] for backbone in grid.BACKBONES if backbone in shown]

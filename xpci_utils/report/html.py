@@ -49,7 +49,7 @@ document.querySelectorAll("thead th").forEach(head => head.addEventListener("cli
 TITLE = "Addressing Data Scarcity in Materials Science Research with Deep Generative Models: a reproduction"
 
 
-def write_page(results: Results, tables: list[Table], folder: str | Path) -> Path:
+def write_page(results: Results, tables: list[Table], figures: list[str], folder: str | Path) -> Path:
     """Write index.html into ``folder``, beside figures/ and tables/ that hold the files it shows; returns its path."""
     body = [
         f"<h1>{escape(TITLE)}</h1>",
@@ -63,7 +63,7 @@ def write_page(results: Results, tables: list[Table], folder: str | Path) -> Pat
         '<h2 id="tables">Tables</h2>',
         *(_table(table) for table in tables),
         '<h2 id="figures">Figures</h2>',
-        *(_figure(name, caption) for name, caption in captions.figures(results).items()),
+        *(_figure(name, captions.figures(results)[name]) for name in figures),
         '<h2 id="differences">Settings that differ from the published ones</h2>',
         html_table(published_differences(results), "text"),
         '<h2 id="provenance">Parameters and provenance</h2>',
@@ -118,7 +118,7 @@ def _table(table: Table) -> str:
 
 
 def _figure(name: str, caption: str) -> str:
-    title = name.capitalize().replace("Figure", "Figure ")
+    title = name.replace("figure", "figure ").title()
     image = f'<a href="figures/{name}.png"><img src="figures/{name}.png" alt="{escape(title)}"></a>'
     text = f'<b>{title}.</b> {escape(caption)} (<a href="figures/{name}.pdf">pdf</a>)'
     return f'<figure id="{name}">{image}<figcaption>{text}</figcaption></figure>'

@@ -1,41 +1,57 @@
-"""What a run has measured so far, as tidy tables; what is not finished is named, never filled in."""
+"""What a run has measured so far, as tidy tables and a few pictures; what is not finished is named, never filled in.
 
+`Results` holds everything that tables and figures are made of, so that they can be made again without the run that it
+was read from (`committed`).
+"""
+
+import re
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from xpci_utils import grid, paths
-from xpci_utils.artifacts import read_json, read_run
-from xpci_utils.frames import FrameSet
+from xpci_utils.artifacts import read_json, read_jsonl, read_run
 from xpci_utils.params import Sweep
+from xpci_utils.report.pictures import FrameFacts, read_facts, read_pictures
+
+TEST_SETS = {"test": "per_frame.csv", "shifted": "per_frame_shifted.csv"}
+DIGITS = 5  # of a score of one frame
+KEPT = ("place", "seed", "test_set", "frame", "sequence", "dice", "nsd", "tp", "fp", "fn")
+KEPT += ("particles_true", "particles_predicted", "particles_matched")
 
 
 @dataclass(frozen=True)
 class Results:
     """Everything the report prints.
 
-    ``cells`` has one row per cell of the sweep and ``labellers`` one per adapted SAM and seed, finished or not (column
-    ``finished``); scores are those of the test frames. ``runs`` maps the folder of every finished stage to the content
-    of its run.json.
+    ``cells`` has one row per cell of the paper's grid and per finished cell of the other grids, and ``labellers`` one
+    per adapted SAM and seed, finished or not (column ``finished``); scores are those of the test frames. ``per_frame``
+    has one row per finished network, test set ("test" or "shifted") and frame. ``runs`` maps the folder of every
+    finished stage to the content of its run.json, ``measured`` to its metrics.json where ``cells`` does not have it.
+    ``frames`` says what the frames are like and ``pictures`` holds the first ones by index (`pictures.read_pictures`).
     """
 
-    root: Path
     sweep: Sweep
     cells: pd.DataFrame
     labellers: pd.DataFrame
+    per_frame: pd.DataFrame
     runs: dict[str, dict]
+    measured: dict[str, dict]
+    frames: FrameFacts | None
+    pictures: dict[str, np.ndarray]
 
     @property
     def missing(self) -> list[str]:
-        """Folders of the stages that are not finished, in the order in which they would run."""
-        return [place for place in grid.stage_folders(self.sweep)[:-1] if place not in self.runs]
+        """Folders of the stages that are not finished, of the paper's grid and of every other that has been begun."""
+        begun = [which for which in grid.GRIDS if which == "paper" or self._begun(which)]
+        return [place for place in grid.stage_folders(self.sweep, *begun)[:-1] if place not in self.runs]
 
-    @property
-    def frames(self) -> FrameSet | None:
-        """The annotated frames, or None while notebook 01 is unfinished."""
-        return FrameSet.open(self.root / "frames") if "frames" in self.runs else None
+    def _begun(self, which: str) -> bool:
+        own = set(grid.cells(self.sweep, which)) - set(grid.cells(self.sweep))
+        return any(f"segmentation/{cell.name}" in self.runs for cell in own)
 
     @property
     def source_word(self) -> str:
@@ -47,19 +63,17 @@ class Results:
         """Annotated frames behind every cell; None if that is the whole training split and it is not there yet."""
         if self.sweep.annotated or self.frames is None:
             return self.sweep.annotated or None
-        return len(self.frames.split("train"))
+        return self.frames.counts["train"]
 
     @property
     def labeller(self) -> str:
         """The labeller that the pictures show: SAM-b with its prompt if it is finished, else the next best."""
-        order = sorted(self.sweep.labellers, key=_preference)
-        return next((name for name in order if f"sam/{name}__s0" in self.runs), order[0])
+        return _shown_labeller(self.sweep, self.runs)
 
     @property
     def pool_labeller(self) -> str:
         """The labeller whose names of the synthetic pool the pictures show."""
-        order = sorted(grid.pool_labellers(self.sweep), key=_preference)
-        return next((name for name in order if f"pools/ddpm/labels/{name}__s0" in self.runs), order[0])
+        return _shown_pool_labeller(self.sweep, self.runs)
 
     @property
     def reduced(self) -> bool:
@@ -67,9 +81,8 @@ class Results:
         return any(run["parameters"].get("size", "paper") != "paper" for run in self.runs.values())
 
     def metrics(self, place: str) -> dict:
-        """metrics.json of a finished stage; {} if it is unfinished or measures nothing."""
-        path = self.root / place / "metrics.json"
-        return read_json(path) if place in self.runs and path.is_file() else {}
+        """metrics.json of the denoiser or of a labeller; {} if it is unfinished."""
+        return self.measured.get(place, {})
 
     def parameters(self, place: str) -> dict:
         """The parameters of a finished stage; {} if it is unfinished."""
@@ -79,22 +92,46 @@ class Results:
         """The finished adaptations of a labeller, one per seed."""
         return self.labellers[(self.labellers["labeller"] == labeller) & self.labellers["finished"]]
 
+    def of_row(self, row: str) -> pd.DataFrame:
+        """The finished cells, one per seed, of a row such as emcad__r0100__vit_b__n00500__mix."""
+        return self.cells[(self.cells["row"] == row) & self.cells["finished"]]
+
     def of_series(self, series: str, synthetic: int) -> pd.DataFrame:
         """The finished cells, one per seed, behind one row of a table."""
-        names = [grid.series_cell(series, self.sweep.annotated, synthetic, seed).name for seed in self.sweep.seeds]
-        return self.cells[self.cells["cell"].isin(names) & self.cells["finished"]]
+        return self.of_row(grid.series_cell(series, self.sweep.annotated, synthetic, 0).row)
+
+    def scores(self, place: str, test_set: str = "test") -> dict[int, pd.DataFrame]:
+        """Seed -> scores of every frame of a test set, for ``segmentation/<row>`` or ``sam/<labeller>``."""
+        wanted = self.per_frame[(self.per_frame["place"] == place) & (self.per_frame["test_set"] == test_set)]
+        return {int(seed): frames for seed, frames in wanted.groupby("seed")}
 
 
 def read_results(run_root: str | Path, sweep: Sweep | str | Path) -> Results:
     """Read all finished stages of ``sweep`` below ``run_root``; ``sweep`` is the model or its YAML file."""
     root = paths.resolve(run_root)
     sweep = sweep if isinstance(sweep, Sweep) else Sweep.from_yaml(sweep)
-    found = {place: read_run(root / place) for place in grid.stage_folders(sweep)[:-1]}
-    runs = {place: run for place, run in found.items() if run}
-    cells = pd.DataFrame([_cell_row(root, cell, runs) for cell in grid.cells(sweep)])
+    found = {place: read_run(root / place) for place in grid.stage_folders(sweep, *grid.GRIDS)[:-1]}
+    runs = {place: run | {"core_seconds": _core_seconds(root / place, run)} for place, run in found.items() if run}
+    wanted = [cell for cell in grid.cells(sweep, *grid.GRIDS) if f"segmentation/{cell.name}" in runs]
+    cells = list(dict.fromkeys([*grid.cells(sweep), *wanted]))
+    measured = {place: _metrics(root / place) for place in runs if not place.startswith("segmentation/")}
+    shown = (_shown_labeller(sweep, runs), _shown_pool_labeller(sweep, runs))
+    return Results(
+        sweep,
+        cells=pd.DataFrame([_cell_row(root, cell, runs) for cell in cells]),
+        labellers=labeller_rows(sweep, runs, measured),
+        per_frame=_per_frame(root, runs),
+        runs=runs,
+        measured=measured,
+        frames=read_facts(root / "frames") if "frames" in runs else None,
+        pictures=read_pictures(root, runs, *shown, [cell for cell in wanted if cell.arm == "mix"]),
+    )
+
+
+def labeller_rows(sweep: Sweep, runs: dict, measured: dict) -> pd.DataFrame:
+    """One row per adapted SAM and seed of the sweep."""
     adapted = product(sweep.labellers, sweep.labeller_seeds)
-    labellers = pd.DataFrame([_labeller_row(root, name, seed, runs) for name, seed in adapted])
-    return Results(root, sweep, cells, labellers, runs)
+    return pd.DataFrame([_labeller_row(name, seed, runs, measured) for name, seed in adapted])
 
 
 def aggregate(cells: pd.DataFrame, metric: str) -> tuple[float, float, int]:
@@ -105,31 +142,72 @@ def aggregate(cells: pd.DataFrame, metric: str) -> tuple[float, float, int]:
 
 def _cell_row(root: Path, cell: grid.Cell, runs: dict) -> dict:
     place = f"segmentation/{cell.name}"
-    identity = {"cell": cell.name, "finished": place in runs, **vars(cell)}
-    return identity | _measured(root, place, runs, ("size", "parameters", "weights", "steps"))
+    identity = {"cell": cell.name, "row": cell.row, "finished": place in runs, **vars(cell)}
+    if place not in runs:
+        return identity
+    metrics, run = _metrics(root / place), runs[place]
+    shifted = {f"shifted_{name}": value for name, value in (metrics.get("shifted") or {}).items()}
+    names = ("size", "parameters", "weights", "steps", "validation_score")
+    return identity | _measured(metrics, run, names) | shifted | {"core_seconds": run["core_seconds"]}
 
 
-def _labeller_row(root: Path, labeller: str, seed: int, runs: dict) -> dict:
+def _labeller_row(labeller: str, seed: int, runs: dict, measured: dict) -> dict:
     place = grid.labeller_folder(labeller, seed)
     variant, mask_prompt, _ = grid.parse_labeller(labeller)
     identity = {"labeller": labeller, "seed": seed, "variant": variant, "mask_prompt": mask_prompt}
-    return identity | {"finished": place in runs} | _measured(root, place, runs, ("description", "head", "parameters"))
+    identity |= {"finished": place in runs}
+    if place not in runs:
+        return identity
+    return identity | _measured(measured[place], runs[place], ("description", "head", "parameters"))
+
+
+def _measured(metrics: dict, run: dict, names: tuple[str, ...]) -> dict:
+    """Named entries of metrics.json and every test score; a dict of counts becomes parameters_total, ..."""
+    row = {}
+    for name in names:
+        value = metrics.get(name)
+        row |= {f"{name}_{key}": count for key, count in value.items()} if isinstance(value, dict) else {name: value}
+    trivial = {f"trivial_{name}": value for name, value in metrics.get("trivial", {}).items()}
+    return row | metrics["test"] | trivial | {"tolerance_px": run["parameters"].get("tolerance_px")}
+
+
+def _core_seconds(folder: Path, run: dict) -> float:
+    """Computing time of a stage; of one that was resumed, the history knows more than its last session."""
+    history = read_jsonl(folder / "history.jsonl")
+    trained = history[-1].get("seconds", 0) if history else 0
+    return round(max(run["wall_seconds"], trained) * run["threads"], 1)
+
+
+def _metrics(folder: Path) -> dict:
+    path = folder / "metrics.json"
+    return read_json(path) if path.is_file() else {}
+
+
+def _per_frame(root: Path, runs: dict) -> pd.DataFrame:
+    """The scores of every test frame by every finished network and labeller, what no table needs left out."""
+    tables = []
+    for run, (test_set, file) in product(runs, TEST_SETS.items()):
+        if run.startswith(("sam/", "segmentation/")) and (root / run / file).is_file():
+            place, _, seed = run.rpartition("__s")
+            table = pd.read_csv(root / run / file, dtype={"frame": str, "sequence": str}).round(DIGITS)
+            tables.append(table.assign(place=place, seed=int(seed), test_set=test_set))
+    if not tables:
+        return pd.DataFrame(columns=["place", "seed", "test_set", "frame", "sequence"])
+    table = pd.concat(tables, ignore_index=True)
+    return table[[name for name in table if name in KEPT or re.match("dice_(?!union)", name)]]
+
+
+def _shown_labeller(sweep: Sweep, runs: dict) -> str:
+    order = sorted(sweep.labellers, key=_preference)
+    return next((name for name in order if grid.labeller_folder(name) in runs), order[0])
+
+
+def _shown_pool_labeller(sweep: Sweep, runs: dict) -> str:
+    order = sorted(grid.pool_labellers(sweep), key=_preference)
+    return next((name for name in order if grid.labels_folder("ddpm", name) in runs), order[0])
 
 
 def _preference(labeller: str) -> tuple[bool, bool, str]:
     """Sorts labellers: with the prompt first, then with a trained head, then SAM-b."""
     variant, prompted, head_frozen = grid.parse_labeller(labeller)
     return not prompted, head_frozen, variant
-
-
-def _measured(root: Path, place: str, runs: dict, names: tuple[str, ...]) -> dict:
-    """Named entries of metrics.json and every test score; a dict of counts becomes parameters_total, ..."""
-    if place not in runs:
-        return {}
-    metrics = read_json(root / place / "metrics.json")
-    row = {}
-    for name in names:
-        value = metrics.get(name)
-        row |= {f"{name}_{key}": count for key, count in value.items()} if isinstance(value, dict) else {name: value}
-    trivial = {f"trivial_{name}": value for name, value in metrics.get("trivial", {}).items()}
-    return row | metrics["test"] | trivial | {"tolerance_px": runs[place]["parameters"].get("tolerance_px")}

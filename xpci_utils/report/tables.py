@@ -99,6 +99,8 @@ def segmentation_table(number: int, results: Results) -> Table:
         printed[f"{METRIC_NAMES[metric]}, paper"] = data[f"{metric}_published"].map(score)
         if metric == "dice":
             printed["Dice, no background"] = _scores(data, "dice_foreground")
+    if captions.several_seeds(results):
+        printed["Seeds"] = data["seeds"]
     printed["Paper's training set"] = [_published_set(row) for row in data.to_dict("records")]
     return Table(f"table {number}", captions.segmentation(number, series, data, results), data, printed)
 
@@ -160,7 +162,8 @@ def _missing_cells(series: str, count: int | None, cells: pd.DataFrame, results:
         return "no count of this sweep has this position"
     if count and series not in results.sweep.series:
         return "the sweep leaves this series out"
-    wanted = [grid.series_cell(series, results.sweep.annotated, count, seed).name for seed in results.sweep.seeds]
+    row = grid.series_cell(series, results.sweep.annotated, count, 0).row
+    wanted = [cell.name for cell in grid.cells(results.sweep) if cell.row == row]
     return " ".join(name for name in wanted if name not in set(cells["cell"]))
 
 

@@ -2,12 +2,26 @@
 
 import math
 
+from xpci_utils.evaluation.statistics import Difference
 from xpci_utils.grid import parse_labeller, parse_series
 
 DASH = "—"
 BACKBONE_NAMES = {"transunet": "TransUNet", "swin_unetr": "Swin UNETR", "emcad": "EMCAD"}
 SAM_NAMES = {"vit_t": "SAM-t", "vit_b": "SAM-b"}
 METRIC_NAMES = {"dice": "Dice", "nsd": "NSD", "micro_f1": "Micro F1"}
+ARM_NAMES = {
+    "mix": "flips and turns (as everywhere)",
+    "noaug": "no augmentation",
+    "strongaug": "strong augmentation",
+    "copypaste": "copy-paste of particles",
+    "synthonly": "synthetic images only",
+    "pretrain": "synthetic first, then annotated",
+    "more": "more annotated frames",
+    "fresh": "fresh simulated frames",
+    "clamped": "fresh frames, masks by the denoiser",
+    "epochs": "equal epochs (the paper's protocol)",
+    "longer": "annotated alone, as many steps",
+}
 
 
 def labeller_name(labeller: str) -> str:
@@ -42,6 +56,13 @@ def score(mean: float | None, sd: float | None = None) -> str:
 def change(difference: float | None) -> str:
     """A signed difference, "+0.0254"; a dash where there is none."""
     return DASH if is_missing(difference) else f"{difference:+.4f}".replace("-", "−")
+
+
+def interval(difference: Difference) -> str:
+    """ "+0.0254 [+0.0101, +0.0407]", without brackets where one seed allows no interval; a dash where there is none."""
+    if is_missing(difference.low):
+        return change(difference.mean)
+    return f"{change(difference.mean)} [{change(difference.low)}, {change(difference.high)}]"
 
 
 def millions(parameters: float | None) -> str:

@@ -1,0 +1,99 @@
+"""What is committed is enough: tables equal to the last digit and figures to the pixel, without the run."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from xpci_utils import paths
+from xpci_utils.report import build_tables, save_figure, use_style, write_report
+from xpci_utils.report.committed import FILES, load_results, main, outdated, save_results
+from xpci_utils.report.figures import score_curves
+
+COMMITTED = paths.root() / "figures/laptop"
+needs_results = pytest.mark.skipif(not COMMITTED.is_dir(), reason="no results are committed yet")
+
+
+@pytest.fixture(scope="module")
+def kept(study, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("kept")
+    save_results(study, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def drawn(kept, tmp_path_factory):
+    """The report from the committed files alone."""
+    use_style()
+    folder = tmp_path_factory.mktemp("drawn")
+    write_report(load_results(kept), folder)
+    return folder
+
+
+def same_report(one, other, tolerance=0):
+    """Files that differ: tables by a byte, pictures by more than ``tolerance`` in the mean of grey levels."""
+    names = sorted(path.relative_to(one) for path in one.rglob("*") if path.is_file() and "results" not in path.parts)
+    assert names == sorted(p.relative_to(other) for p in other.rglob("*") if p.is_file() and "results" not in p.parts)
+    differing = []
+    for name in names:
+        if name.suffix == ".png":
+            pictures = [np.asarray(Image.open(folder / name).convert("L"), float) for folder in (one, other)]
+            same = pictures[0].shape == pictures[1].shape and np.abs(pictures[0] - pictures[1]).mean() <= tolerance
+        else:
+            same = name.suffix == ".pdf" or (one / name).read_bytes() == (other / name).read_bytes()
+        differing += [] if same else [str(name)]
+    return differing
+
+
+def test_the_report_from_committed_results_is_that_of_the_run(study, drawn, tmp_path):
+    write_report(study, tmp_path)
+    assert same_report(tmp_path, drawn) == []
+    assert (drawn / "figures/figurec.png").stat().st_size > 5000
+
+
+def test_equal_results_give_equal_files(study, kept, tmp_path):
+    save_results(load_results(kept), tmp_path)
+    for name in FILES:
+        assert (tmp_path / name).read_bytes() == (kept / name).read_bytes(), name
+
+
+def test_a_changed_number_shows(kept, drawn, tmp_path):
+    """The comparison that guards the committed report can fail: the Dice of one cell, of TransUNet, is another."""
+    results = load_results(kept)
+    cells = results.cells.assign(dice=results.cells["dice"].where(results.cells.index > 0, 0.99))
+    shutil.copytree(drawn, tmp_path / "drawn")
+    for table in build_tables(replace(results, cells=cells)):
+        table.save(tmp_path / "drawn/tables")
+    save_figure(score_curves(replace(results, cells=cells)), tmp_path / "drawn/figures/figure6")
+    assert same_report(tmp_path / "drawn", drawn) == [
+        "figures/figure6.png", *(f"tables/{name}" for name in ("table1.csv", "table1.md", "table1.tex")),
+        *(f"tables/{name}" for name in ("table4.csv", "table4.md", "table4.tex")),
+    ]  # fmt: skip
+
+
+def test_a_missing_file_is_named(kept, tmp_path):
+    for name in FILES[:2]:
+        shutil.copy(kept / name, tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"lacks pictures\.npz, provenance\.json"):
+        load_results(tmp_path)
+
+
+def test_a_profile_without_finished_runs_has_nothing_to_keep(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("xpci_utils.workflow.run_root", lambda profile: str(tmp_path))
+    assert main(["collect", "--profile", "smoke"]) == 2
+    assert "holds no finished cell" in capsys.readouterr().err
+
+
+@needs_results
+def test_committed_tables_and_figures_come_from_the_committed_results(tmp_path):
+    """Numbers exactly; pictures within 2 grey levels in the mean, since fonts are hinted differently elsewhere."""
+    use_style()
+    write_report(load_results(COMMITTED / "results"), tmp_path)
+    assert same_report(COMMITTED, tmp_path, tolerance=2) == []
+
+
+@needs_results
+def test_committed_results_belong_to_the_committed_code():
+    assert outdated("laptop", load_results(COMMITTED / "results")) == {}

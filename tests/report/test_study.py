@@ -1,0 +1,222 @@
+"""Tables and figures of the study itself, against scores that were made up to have a known answer."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+
+from xpci_utils import grid
+from xpci_utils.evaluation import paired_difference
+from xpci_utils.params import Sweep
+from xpci_utils.report import compare_claims
+from xpci_utils.report.claims import CONTRADICTED, ONE_SEED, SUPPORTED, UNDECIDED, UNFINISHED
+from xpci_utils.report.contrasts import chosen_on_validation, cost_core_seconds, gain, reference_row
+from xpci_utils.report.study import annotations_worth, ladder_steps, study_tables
+from xpci_utils.report.study_figures import study_figures
+from xpci_utils.report.wording import DASH, interval
+
+EMCAD = "emcad__r0004__vit_b__n00004__mix"
+
+
+@pytest.fixture(scope="module")
+def tables(study):
+    return {table.name: table for table in study_tables(study)}
+
+
+def test_every_table_of_the_study_is_there_and_complete(tables, study):
+    assert list(tables) == ["table c", "table d", "table l", "table p", "table s"]
+    assert study.missing == []
+    for table in tables.values():
+        assert (
+            DASH
+            not in table.printed[
+                "Seeds" if "Seeds" in table.printed else "Class" if "Class" in table.printed else "Dice"
+            ]
+        )
+        assert not table.printed.empty
+        assert "95 % intervals" in table.caption
+
+
+def test_a_run_without_seeds_or_controls_still_has_the_tables_it_can_have(results, nothing):
+    names = [table.name for table in study_tables(results)]
+    assert names == ["table d", "table p", "table s"]
+    (differences, *_) = study_tables(results)
+    assert differences.printed["Kind"].tolist() == ["exploratory"] * 8
+    assert not differences.printed["Dice"].str.contains(r"\[").any()  # one seed: a difference without an interval
+    assert [table.name for table in study_tables(nothing)] == ["table d"]
+
+
+def test_differences_are_paired_by_seed_and_declared_ones_have_their_own_seeds(tables, study):
+    data = tables["table d"].data.set_index("row")
+    assert data.loc[EMCAD, ["seeds", "kind"]].tolist() == [3, "declared"]
+    assert data.loc[EMCAD.replace("n00004", "n00002"), ["seeds", "kind"]].tolist() == [2, "exploratory"]
+    scores = [study.scores(f"segmentation/{row}") for row in (EMCAD, data.loc[EMCAD, "reference"])]
+    expected = paired_difference(*scores, "nsd")
+    assert data.loc[EMCAD, ["nsd", "nsd_low", "nsd_high"]].tolist() == [expected.mean, expected.low, expected.high]
+    assert tables["table d"].printed["NSD"][list(data.index).index(EMCAD)] == interval(expected)
+
+
+def test_holm_is_over_the_declared_contrasts(tables):
+    data = tables["table d"].data
+    declared = data[data["kind"] == "declared"].drop_duplicates("row")
+    p, adjusted = declared["dice_p"].to_numpy(), declared["dice_p_holm"].to_numpy()
+    assert len(p) == 3
+    assert adjusted.min() == pytest.approx(min(1.0, 3 * p.min()))
+    assert (adjusted >= p).all()
+    assert data.loc[data["kind"] == "exploratory", "dice_p_holm"].isna().all()
+
+
+def test_a_row_is_compared_with_annotated_frames_alone_at_equal_steps(study):
+    """The rows of equal epochs have twice the steps here; their reference is the one that was trained as long."""
+    assert reference_row(EMCAD, study) == "emcad__r0004__none__n00000__mix"
+    assert reference_row("emcad__r0004__vit_b__n00004__epochs", study) == "emcad__r0004__none__n00004__longer"
+
+
+def test_the_ladder_adds_up_to_what_is_left(tables):
+    """Gain at best minus the three losses is the gain of generated pairs: the same runs, so to the last digit."""
+    data = tables["table l"].data
+    best, *losses, left = data["dice"]
+    assert len(losses) == 3
+    assert best - sum(losses) == pytest.approx(left, abs=1e-12)
+    assert data["seeds"].tolist() == [2] * 5
+
+
+def test_the_ladder_needs_its_rows(results):
+    assert ladder_steps(results) == {}
+
+
+def test_controls_name_what_is_missing(study):
+    gone = "emcad__r0004__none__n00000__copypaste__s1"
+    cells = study.cells[study.cells["cell"] != gone]
+    table = next(table for table in study_tables(replace(study, cells=cells)) if table.name == "table c")
+    row = table.data.set_index("arm").loc["copypaste"]
+    assert (row["missing"], row["seeds"]) == (gone, 1)
+
+
+def test_cost_counts_everything_that_the_pairs_took(study):
+    seconds = {place: 2.0**k for k, place in enumerate(study.runs)}
+    runs = {place: run | {"core_seconds": seconds[place]} for place, run in study.runs.items()}
+    other = replace(study, runs=runs, cells=study.cells.assign(core_seconds=0.5))
+    expected = {
+        "emcad__r0004__none__n00000__mix": [],
+        EMCAD: ["ddpm", "sam/vit_b__s0", "pools/ddpm/pairs", "pools/ddpm/labels/vit_b__s0"],
+        "emcad__r0004__true__n00004__fresh": ["pools/fresh/pairs"],
+        "emcad__r0006__none__n00000__more": ["pools/fresh/pairs"],
+        "emcad__r0004__vit_b__n00004__clamped": [
+            "ddpm", "pools/fresh/pairs", "sam/vit_b__s0", "pools/clamped/pairs", "pools/clamped/labels/vit_b__s0"
+        ],
+    }  # fmt: skip
+    for row, places in expected.items():
+        assert cost_core_seconds(row, other) == 0.5 + sum(seconds[place] for place in places), row
+
+
+def test_worth_of_synthetic_pairs_in_annotated_frames(study):
+    """Dice 0.5, 0.6, 0.7 with 2, 4, 6 frames; pairs that reach 0.65 are worth the geometric mean of 4 and 6."""
+    dice = {"emcad__r0002__none__n00000__mix": 0.5, "emcad__r0004__none__n00000__mix": 0.6}
+    dice |= {"emcad__r0006__none__n00000__more": 0.7, EMCAD: 0.65}
+    cells = study.cells.assign(dice=study.cells["row"].map(dice).fillna(study.cells["dice"]))
+    assert annotations_worth(replace(study, cells=cells))["frames"] == pytest.approx(24**0.5)
+    falling = replace(study, cells=cells.assign(dice=cells["dice"].where(cells["annotated"] != 6, 0.1)))
+    assert "frames" not in annotations_worth(falling)
+
+
+def test_the_count_is_chosen_on_validation_frames_by_the_first_seeds(study):
+    best = {
+        backbone: f"{backbone}__r0004__vit_b__n{n:05d}__mix"
+        for backbone, n in zip(grid.BACKBONES, (2, 4, 2), strict=True)
+    }
+    score = study.cells["row"].isin(best.values()).astype(float)
+    misleading = (study.cells["seed"] == 2) & (study.cells["synthetic"] == 4)  # not one of the seeds that choose
+    cells = study.cells.assign(validation_score=score + 5 * misleading, dice=1 - score)
+    assert chosen_on_validation(replace(study, cells=cells)) == best
+
+
+def test_figures_of_the_study(study, nothing):
+    figures = study_figures(study)
+    assert list(figures) == ["figurec", "figurep"]
+    numbered = [text.get_text() for text in figures["figurec"].axes[0].texts]
+    assert numbered == [str(n) for n in range(1, len(study.sweep.controls))]  # the reference has no gain over itself
+    assert [len(ax.texts) for ax in figures["figurep"].axes] == [4, 4, 4]
+    assert study_figures(nothing) == {}
+    assert not plt.get_fignums()
+
+
+SEEDS, SEQUENCES = range(4), range(20)
+
+
+def made_up(results, dice_gains, f1_gains=None, spread=0.01):
+    """``results`` with scores in which each row gains what is said, by seed and sequence with a little noise."""
+    rng, tables = np.random.default_rng(0), []
+    for row, gain_ in dice_gains.items():
+        for seed in SEEDS:
+            dice = 0.6 + gain_ + spread * rng.normal(size=len(SEQUENCES))
+            hits = 1000 * (0.6 + (f1_gains or dice_gains)[row] + spread * rng.normal(size=len(SEQUENCES)))
+            table = {"sequence": [f"s{q:02d}" for q in SEQUENCES], "dice": dice, "nsd": dice, "tp": hits}
+            misses = {"fp": 1000 - hits, "fn": 1000 - hits}
+            place = row if row.startswith("sam/") else f"segmentation/{row}"
+            tables.append(pd.DataFrame(table | misses).assign(place=place, seed=seed, test_set="test"))
+    names = [f"{row}__s{seed}" for row in dice_gains for seed in SEEDS if not row.startswith("sam/")]
+    cells = [
+        {"cell": n, "row": n.rpartition("__")[0], "finished": True, "steps": 300, **vars(grid.Cell.parse(n))}
+        for n in names
+    ]
+    scores = [{"dice": 0.6 + dice_gains[cell["row"]]} for cell in cells]
+    cells = pd.DataFrame([cell | score for cell, score in zip(cells, scores, strict=True)])
+    sweep = Sweep(annotated=4, counts=[0, 2, 4], seeds=list(SEEDS), contrasts=[], contrast_seeds=[])
+    return replace(results, sweep=sweep, cells=cells, per_frame=pd.concat(tables, ignore_index=True))
+
+
+def rows(**gains):
+    """Gains at 2 and 4 synthetic images, by backbone (SAM-b) and for TransUNet with SAM-t."""
+    found = {f"{backbone}__r0004__none__n00000__mix": 0.0 for backbone in grid.BACKBONES}
+    for name, (few, many) in gains.items():
+        backbone, labeller = ("transunet", "vit_t") if name == "small" else (name, "vit_b")
+        found |= {f"{backbone}__r0004__{labeller}__n{n:05d}__mix": g for n, g in ((2, few), (4, many))}
+    return found
+
+
+GOOD = {"transunet": (0.05, 0.03), "swin_unetr": (0.03, 0.031), "emcad": (0.02, 0.022), "small": (0.01, 0.04)}
+
+
+def readings(results):
+    claims = compare_claims(results)
+    assert claims["claim"].is_unique
+    return dict(zip(["every", "f1", "plateau", "peaks", "prompt"], claims["reading"], strict=True))
+
+
+def test_claims_are_supported_by_scores_that_support_them(results):
+    more = {row: 1.5 * gain_ for row, gain_ in rows(**GOOD).items()}
+    prompt = {"sam/vit_t": 0.1, "sam/vit_t-noprompt": 0.0, "sam/vit_b": 0.02, "sam/vit_b-noprompt": 0.01}
+    found = readings(made_up(results, rows(**GOOD) | prompt, more | prompt, spread=0.002))
+    assert found == dict.fromkeys(found, SUPPORTED)
+
+
+def test_claims_are_contradicted_by_scores_that_contradict_them(results):
+    bad = {"transunet": (0.01, 0.06), "swin_unetr": (0.0, -0.02), "emcad": (0.02, 0.05), "small": (0.05, 0.01)}
+    less = {row: 0.2 * abs(gain_) - 0.02 * ("vit" in row) for row, gain_ in rows(**bad).items()}
+    prompt = {"sam/vit_t": 0.0, "sam/vit_t-noprompt": 0.0, "sam/vit_b": 0.1, "sam/vit_b-noprompt": 0.0}
+    found = readings(made_up(results, rows(**bad) | prompt, less | prompt, spread=0.002))
+    assert found == dict.fromkeys(found, CONTRADICTED)
+
+
+def test_right_signs_within_the_noise_support_nothing(results):
+    """The same gains as in the supporting case, under noise that hides them."""
+    prompt = {"sam/vit_t": 0.03, "sam/vit_t-noprompt": 0.0, "sam/vit_b": 0.02, "sam/vit_b-noprompt": 0.0}
+    found = readings(made_up(results, rows(**GOOD) | prompt, spread=0.3))
+    assert SUPPORTED not in found.values()
+    assert CONTRADICTED not in found.values()
+    assert found["every"] == found["prompt"] == UNDECIDED
+
+
+def test_one_seed_supports_nothing_and_missing_runs_leave_claims_open(results, nothing):
+    assert set(readings(results).values()) <= {ONE_SEED, "not decided: both peak at the same count"}
+    assert set(readings(nothing).values()) == {UNFINISHED}
+    assert gain(EMCAD, nothing, "dice").seeds == 0
+
+
+def test_the_papers_own_disagreement_is_quoted(results):
+    published = compare_claims(results)["published"][1]
+    assert "Swin UNETR + SAM-b: Dice +0.0256, NSD +0.0434, Micro F1 +0.0288" in published
+    assert "true of 2 of 3 series, not of Swin UNETR + SAM-b" in published

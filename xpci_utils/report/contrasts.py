@@ -1,0 +1,114 @@
+"""Which rows are compared with which, and what the comparison says.
+
+A row with synthetic images is compared with the row of the same backbone and annotated frames, without them, that was
+trained for as many steps; seed by seed, on the same test frames. A *declared* contrast was chosen on validation frames
+(`sweep.contrasts`) and has seeds of its own; every other row is exploratory.
+"""
+
+from collections.abc import Collection, Iterable
+
+import numpy as np
+import pandas as pd
+
+from xpci_utils import grid
+from xpci_utils.evaluation import holm, paired_difference
+from xpci_utils.evaluation.statistics import NOTHING, Difference, paired_values, two_way_interval
+from xpci_utils.report.results import Results
+
+DECLARED, EXPLORATORY = "declared", "exploratory"
+
+
+def reference_row(row: str, results: Results) -> str:
+    """The row without synthetic images that had as many optimiser steps; the plain one while nothing is finished."""
+    cell = grid.parse_row(row)
+    plain = grid.Cell(cell.backbone, results.sweep.annotated, "none", 0).row
+    done, alone = results.of_row(row), results.cells[results.cells["finished"]]
+    if done.empty or alone.empty:
+        return plain
+    alone = alone[(alone["backbone"] == cell.backbone) & (alone["annotated"] == results.sweep.annotated)]
+    alone = alone[alone["arm"].isin(["mix", "longer"]) & (alone["labeller"] == "none")]
+    equal = alone[alone["steps"] == done["steps"].iloc[0]]
+    return equal["row"].iloc[0] if len(equal) else plain
+
+
+def gain(
+    row: str, results: Results, metric: str, test_set: str = "test", seeds: Collection[int] | None = None
+) -> Difference:
+    """Score of a row minus that of its reference; a declared contrast by the seeds that were declared for it."""
+    return difference(row, reference_row(row, results), results, metric, test_set, seeds)
+
+
+def difference(
+    row: str,
+    reference: str,
+    results: Results,
+    metric: str,
+    test_set: str = "test",
+    seeds: Collection[int] | None = None,
+) -> Difference:
+    """Score of one row minus that of another, by ``seeds`` alone if they are given."""
+    treated, alone = (_scores(name, row, results, test_set, seeds) for name in (row, reference))
+    return paired_difference(treated, alone, metric)
+
+
+def excess(row: str, results: Results, metric: str, other: str) -> Difference:
+    """How much more one metric gains than another."""
+    treated, alone = (_scores(name, row, results) for name in (row, reference_row(row, results)))
+    return combined([(1, paired_values(treated, alone, metric)), (-1, paired_values(treated, alone, other))])
+
+
+def combined(terms: Iterable[tuple[int, tuple[pd.Series, pd.DataFrame]]]) -> Difference:
+    """The interval of a weighted sum of paired differences, over the seeds and sequences that all of them have."""
+    weights, parts = zip(*terms, strict=True)
+    seeds = sorted(set.intersection(*(set(differences.index) for differences, _ in parts)))
+    sequences = sorted(set.intersection(*(set(values.columns) for _, values in parts)))
+    if not seeds:
+        return NOTHING
+    total = sum(weight * differences.loc[seeds] for weight, (differences, _) in zip(weights, parts, strict=True))
+    values = sum(weight * table.loc[seeds, sequences] for weight, (_, table) in zip(weights, parts, strict=True))
+    return two_way_interval(total.to_numpy(), values.to_numpy())
+
+
+def adjusted_p(results: Results, metric: str) -> dict[str, float]:
+    """Holm's p values of the declared contrasts, by row."""
+    return holm({row: gain(row, results, metric).p for row in results.sweep.contrasts})
+
+
+def kind_of(row: str, results: Results) -> str:
+    """ "declared" or "exploratory"."""
+    return DECLARED if row in results.sweep.contrasts else EXPLORATORY
+
+
+def claimed_rows(results: Results) -> dict[str, str]:
+    """Backbone -> the row that claims are tested on: the declared contrast, else SAM-b's names at the largest count."""
+    declared = {grid.parse_row(row).backbone: row for row in results.sweep.contrasts}
+    largest, annotated = max(results.sweep.counts), results.sweep.annotated
+    other = {name: grid.series_cell(f"{name}__vit_b", annotated, largest, 0).row for name in grid.BACKBONES}
+    return {name: declared.get(name, other[name]) for name in grid.BACKBONES}
+
+
+def chosen_on_validation(results: Results) -> dict[str, str]:
+    """Backbone -> the row with synthetic images (SAM-b's, by the first seeds) that scores best on validation frames."""
+    cells = results.cells[results.cells["finished"] & results.cells["seed"].isin(results.sweep.seeds)]
+    mixed = cells[(cells["arm"] == "mix") & (cells["labeller"] == "vit_b")]
+    means = mixed.groupby(["backbone", "row"])["validation_score"].mean()
+    return {backbone: means[backbone].idxmax() for backbone in grid.BACKBONES if backbone in means}
+
+
+def cost_core_seconds(row: str, results: Results) -> float:
+    """Computing time behind a row: its training, and all that was trained and sampled for its pairs; NaN if unknown."""
+    done = results.of_row(row)
+    stages = [results.runs.get(place) for place in grid.upstream(grid.parse_row(row))]
+    if done.empty or not all(stages):
+        return float("nan")
+    return float(done["core_seconds"].mean() + np.sum([stage["core_seconds"] for stage in stages]))
+
+
+def _scores(
+    name: str, row: str, results: Results, test_set: str = "test", seeds: Collection[int] | None = None
+) -> dict[int, pd.DataFrame]:
+    """Scores by seed of ``name`` for a comparison that ``row`` is the subject of."""
+    if seeds is None and kind_of(row, results) == DECLARED:
+        seeds = results.sweep.contrast_seeds
+    scores = results.scores(f"segmentation/{name}", test_set)
+    return {seed: table for seed, table in scores.items() if seeds is None or seed in seeds}

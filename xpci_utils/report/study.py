@@ -1,0 +1,229 @@
+"""Tables that the paper does not have: paired differences, controls, the error ladder, shifted frames, classes."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from xpci_utils import grid
+from xpci_utils.evaluation.statistics import NOTHING, Difference
+from xpci_utils.report import captions
+from xpci_utils.report.contrasts import (
+    DECLARED,
+    adjusted_p,
+    claimed_rows,
+    cost_core_seconds,
+    difference,
+    gain,
+    kind_of,
+    reference_row,
+)
+from xpci_utils.report.results import Results, aggregate
+from xpci_utils.report.tables import SERIES_OF_TABLE, Table
+from xpci_utils.report.wording import (
+    ARM_NAMES,
+    BACKBONE_NAMES,
+    DASH,
+    METRIC_NAMES,
+    interval,
+    is_missing,
+    score,
+    series_name,
+)
+
+GAINS = {"dice": "Dice", "dice_foreground": "Dice, no background", "nsd": "NSD", "micro_f1": "Micro F1"}
+
+
+def study_tables(results: Results) -> list[Table]:
+    """Tables C (controls), D (differences), L (error ladder), P (classes) and S (shifted frames).
+
+    A table whose runs the sweep does not have is left out.
+    """
+    tables = [differences_table(results), shifted_table(results), classes_table(results)]
+    if results.sweep.controls:
+        tables += [controls_table(results), ladder_table(results)]
+    return sorted((table for table in tables if len(table.data)), key=lambda table: table.name)
+
+
+def differences_table(results: Results) -> Table:
+    """Table D: what synthetic images add at equal steps, seed by seed on the same frames, with intervals."""
+    rows = list(_series_rows(results, counts=[count for count in results.sweep.counts if count]))
+    adjusted = {metric: adjusted_p(results, metric) for metric in METRIC_NAMES}
+    data = pd.DataFrame([_difference_row(row, results, adjusted) for row in rows])
+    printed = pd.DataFrame({"Backbone and labeller": [series_name(grid.parse_row(row).series) for row in rows]})
+    printed["Synthetic images"] = [f"{grid.parse_row(row).synthetic:,}" for row in rows]
+    printed["Seeds"] = data["seeds"]
+    for metric, name in GAINS.items():
+        printed[name] = _intervals(data, metric)
+    printed["Kind"] = [_kind(row) for row in data.to_dict("records")]
+    return Table("table d", captions.differences(results), data, printed)
+
+
+def shifted_table(results: Results) -> Table:
+    """Table S: every row of Tables 1-4 on test frames of the beamline that was set up otherwise."""
+    rows = list(_series_rows(results, results.sweep.counts)) if _has_shifted(results) else []
+    data = pd.DataFrame([_shifted_row(row, results) for row in rows])
+    if data.empty:
+        return Table("table s", "", data, data)
+    cells = [grid.parse_row(row) for row in rows]
+    printed = pd.DataFrame({"Backbone": [BACKBONE_NAMES[cell.backbone] for cell in cells]})
+    printed["Training set"] = [captions.trained_on(cell, results) for cell in cells]
+    for metric in ("dice", "micro_f1"):
+        printed[METRIC_NAMES[metric]] = data[metric].map(score)
+        printed[f"{METRIC_NAMES[metric]}, shifted"] = data[f"shifted_{metric}"].map(score)
+    printed["Gain in Dice, shifted"] = _intervals(data, "dice")
+    return Table("table s", captions.shifted(results), data, printed)
+
+
+def classes_table(results: Results) -> Table:
+    """Table P: what synthetic images add to each class, beside the number of its annotated training particles."""
+    rows = claimed_rows(results)
+    names = results.frames.class_names[1:] if results.frames else []
+    data = pd.DataFrame([_class_row(name, backbone, row, results) for name in names for backbone, row in rows.items()])
+    if data.empty or not data["seeds"].any():
+        return Table("table p", "", data.iloc[:0], data.iloc[:0])
+    printed = pd.DataFrame({"Class": [name.replace("_", " ") for name in names]})
+    printed["Training particles"] = [results.frames.particles.get(name, DASH) for name in names]
+    for backbone in rows:
+        printed[BACKBONE_NAMES[backbone]] = _intervals(data[data["backbone"] == backbone], "gain")
+    return Table("table p", captions.classes(results), data, printed)
+
+
+def controls_table(results: Results) -> Table:
+    """Table C: what else could explain a gain."""
+    data = pd.DataFrame([_control_row(row, results) for row in results.sweep.controls])
+    cells = [grid.parse_row(row) for row in data["row"]]
+    printed = pd.DataFrame({"Arm": [ARM_NAMES[cell.arm] for cell in cells]})
+    printed["Training set"] = [captions.trained_on(cell, results) for cell in cells]
+    printed["Seeds"] = data["seeds"]
+    for metric in ("dice", "micro_f1"):
+        printed[METRIC_NAMES[metric]] = [score(m, sd) for m, sd in zip(data[metric], data[f"{metric}_sd"], strict=True)]
+    for metric in ("dice", "micro_f1"):
+        printed[f"Gain in {METRIC_NAMES[metric]}"] = _intervals(data, f"{metric}_gain")
+    printed["Core-minutes"] = [DASH if is_missing(value) else f"{value / 60:.0f}" for value in data["core_seconds"]]
+    return Table("table c", captions.controls(results, annotations_worth(results)), data, printed)
+
+
+def ladder_table(results: Results) -> Table:
+    """Table L: from fresh frames with true labels down to generated pairs, what each step loses."""
+    steps = ladder_steps(results)
+    data = pd.DataFrame([_ladder_row(name, *rows, results) for name, rows in steps.items()])
+    if data.empty:
+        return Table("table l", "", data, data)
+    printed = pd.DataFrame({"Step": data["step"], "Seeds": data["seeds"]})
+    for metric in ("dice", "dice_foreground", "micro_f1"):
+        printed[GAINS[metric]] = _intervals(data, metric)
+    return Table("table l", captions.ladder(results), data, printed)
+
+
+def ladder_steps(results: Results) -> dict[str, tuple[str, str]]:
+    """What each step of the error ladder costs: its name -> the rows (before, after); {} without the ladder."""
+    rows = {(cell.arm, cell.labeller): cell.row for cell in map(grid.parse_row, results.sweep.controls)}
+    labeller = next((name for arm, name in rows if arm == "clamped"), None)
+    if labeller is None or ("fresh", grid.TRUE_LABELS) not in rows:
+        return {}
+    true, named, masked = rows["fresh", grid.TRUE_LABELS], rows["fresh", labeller], rows["clamped", labeller]
+    cell = grid.parse_row(named)
+    generated = grid.Cell(cell.backbone, cell.annotated, labeller, cell.synthetic).row
+    alone = grid.real_only(cell).row
+    return {
+        "at best: fresh frames with true labels, over annotated alone": (true, alone),
+        "i − ii: the labeller names them": (true, named),
+        "ii − iii: the denoiser draws their masks": (named, masked),
+        "iii − iv: the denoiser draws the frames, too": (masked, generated),
+        "what is left: generated pairs, over annotated alone": (generated, alone),
+    }
+
+
+def annotations_worth(results: Results) -> dict[str, float]:
+    """Dice by number of annotated frames alone, and the number that the generated pairs are worth.
+
+    Keys "dice at <frames>" and, where Dice rises with the frames and both are finished, "frames": interpolated in the
+    logarithm of the number, held at the ends.
+    """
+    cells = [grid.parse_row(row) for row in results.sweep.controls]
+    alone = {
+        c.annotated or results.annotated: c.row for c in cells if c.arm in ("mix", "more") and c.labeller == "none"
+    }
+    dice = {frames: aggregate(results.of_row(row), "dice")[0] for frames, row in sorted(alone.items()) if frames}
+    found = {f"dice at {frames}": value for frames, value in dice.items()}
+    generated = next((cell.row for cell in cells if cell.arm == "mix" and cell.labeller != "none"), None)
+    reached = aggregate(results.of_row(generated), "dice")[0] if generated else float("nan")
+    values = np.array(list(dice.values()))
+    if len(dice) > 1 and np.isfinite([*values, reached]).all() and (np.diff(values) > 0).all():
+        found["frames"] = float(np.exp(np.interp(reached, values, np.log(list(dice)))))
+    return found
+
+
+def _series_rows(results: Results, counts: Iterable[int]) -> Iterable[str]:
+    """The rows of Tables 4, 1, 2 and 3 that the sweep has, each once."""
+    series = [name for name in SERIES_OF_TABLE.values() if name in results.sweep.series]
+    annotated = results.sweep.annotated
+    return dict.fromkeys(grid.series_cell(name, annotated, n, 0).row for name in series for n in sorted(counts))
+
+
+def _difference_row(row: str, results: Results, adjusted: dict[str, dict[str, float]]) -> dict:
+    cell, found = grid.parse_row(row), {metric: gain(row, results, metric) for metric in GAINS}
+    about = {"row": row, "reference": reference_row(row, results), "series": cell.series, "synthetic": cell.synthetic}
+    about |= {"kind": kind_of(row, results), "seeds": found["dice"].seeds, "sequences": found["dice"].sequences}
+    holm = {f"{metric}_p_holm": p.get(row, float("nan")) for metric, p in adjusted.items()}
+    return about | _columns(found) | holm
+
+
+def _shifted_row(row: str, results: Results) -> dict:
+    done = results.of_row(row)
+    scores = {f"{kind}{m}": aggregate(done, f"{kind}{m}")[0] for m in METRIC_NAMES for kind in ("", "shifted_")}
+    compared = row if grid.parse_row(row).synthetic else None
+    gains = {"dice": gain(row, results, "dice", "shifted")} if compared else {"dice": NOTHING}
+    return {"row": row, "seeds": len(done)} | scores | _columns(gains)
+
+
+def _class_row(name: str, backbone: str, row: str, results: Results) -> dict:
+    found = gain(row, results, f"dice_{name}") if len(results.of_row(row)) else NOTHING
+    about = {"class": name, "backbone": backbone, "row": row, "seeds": found.seeds, "sequences": found.sequences}
+    return about | {"particles": results.frames.particles.get(name)} | _columns({"gain": found})
+
+
+def _control_row(row: str, results: Results) -> dict:
+    seeds, cell = results.sweep.control_seeds, grid.parse_row(row)
+    done = results.of_row(row).query("seed in @seeds")
+    scores = {}
+    for metric in ("dice", "dice_foreground", "nsd", "micro_f1"):
+        scores[metric], scores[f"{metric}_sd"], _ = aggregate(done, metric)
+    plain = row == reference_row(row, results)
+    gains = {
+        f"{metric}_gain": NOTHING if plain else gain(row, results, metric, seeds=seeds)
+        for metric in ("dice", "micro_f1")
+    }
+    about = {"row": row, "arm": cell.arm, "seeds": len(done), "steps": aggregate(done, "steps")[0]}
+    wanted = [c.name for c in grid.cells(results.sweep, "controls") if c.row == row]
+    missing = " ".join(name for name in wanted if name not in set(done["cell"]))
+    return about | scores | _columns(gains) | {"core_seconds": cost_core_seconds(row, results), "missing": missing}
+
+
+def _ladder_row(name: str, before: str, after: str, results: Results) -> dict:
+    found = {metric: difference(before, after, results, metric, seeds=results.sweep.control_seeds) for metric in GAINS}
+    about = {"step": name, "before": before, "after": after, "seeds": found["dice"].seeds}
+    return about | _columns(found)
+
+
+def _columns(found: dict[str, Difference]) -> dict:
+    """``dice``, ``dice_low``, ``dice_high``, ``dice_p`` of every difference."""
+    parts = {"": "mean", "_low": "low", "_high": "high", "_p": "p"}
+    return {f"{name}{end}": getattr(one, part) for name, one in found.items() for end, part in parts.items()}
+
+
+def _intervals(data: pd.DataFrame, name: str) -> list[str]:
+    columns = [data[f"{name}{end}"] for end in ("", "_low", "_high")]
+    return [interval(Difference(*values, float("nan"), 0, 0)) for values in zip(*columns, strict=True)]
+
+
+def _kind(row: dict) -> str:
+    if row["kind"] != DECLARED:
+        return row["kind"]
+    p = {METRIC_NAMES[name]: row[f"{name}_p_holm"] for name in ("dice", "micro_f1")}
+    return DECLARED + ", Holm " + ", ".join(f"p = {score(value)} ({name})" for name, value in p.items())
+
+
+def _has_shifted(results: Results) -> bool:
+    return bool((results.per_frame["test_set"] == "shifted").any())
