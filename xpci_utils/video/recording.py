@@ -4,7 +4,7 @@ Readers, bit depths and flat field are those of `xpci_utils.importing`. Frames c
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,10 @@ class Recording:
 
     def __len__(self) -> int:
         return len(self.film)
+
+    def first(self, frames: int) -> "Recording":
+        """The first ``frames`` frames, at most all, treated as the whole film is."""
+        return replace(self, film=replace(self.film, names=self.film.names[:frames]))
 
     def __getitem__(self, index: int) -> np.ndarray:
         """Frame uint8 [H, W]; FolderError if its size is not that of the first one."""
