@@ -64,16 +64,16 @@ def test_the_published_scale_in_units_of_work():
     assert paper_work("segmentation/emcad__r0200__vit_b__n10000__mix__s0")["emcad", "step"] == 255_000 * 4
     assert paper_work("segmentation/emcad__r0200__none__n00000__mix__s0")["emcad", "step"] == 5_000 * 4
     assert paper_work("segmentation/emcad__r0200__none__n10000__longer__s0")["emcad", "step"] == 255_000 * 4
-    assert paper_work("pools/ddpm/pairs") == {("denoiser", "forward"): 2_500_000}
+    assert paper_work("pools/ddpm/pairs")["denoiser", "forward"] == 2_500_000
     assert paper_work("pools/ddpm/labels/vit_t__s0") == {("vit_t", "forward"): 10_000}
     assert paper_work("report") == {}
 
 
 def test_a_job_by_hand(table):
-    """EMCAD with 500 pairs: 17,500 steps of four frames, 20 looks at 20 frames and two at the test frames."""
+    """EMCAD with 500 pairs: 17,500 steps of 4 frames, 20 looks at 20 frames, 2 at the test frames, 1 at the shifted."""
     (job,) = dry_run("paper", ["segmentation/emcad__r0200__vit_b__n00500__mix__s0"], table)
     frames = workflow.stage_parameters("paper", "frames", paths.resolve("runs/paper"), {})
-    looks = 20 * frames.val_frames + 2 * (frames.test_frames + frames.shifted_test_frames)
+    looks = 20 * frames.val_frames + 2 * frames.test_frames + frames.shifted_test_frames
     passes = 3 * 70_000 + looks  # a step of two frames costs six forward passes in this table
     seconds = passes * 6 * (1e9 / CONVOLUTION_RATE + 2e9 / MATMUL_RATE)
     assert job.steps == 17_500

@@ -90,11 +90,11 @@ def network_of(parameters: StageParameters) -> str:
 
 def work_of(parameters: StageParameters, frames: PrepareFrames) -> dict[tuple[str, str], int]:
     """(network, unit) -> how many frames a stage takes through it; nothing for the report."""
-    train, val, test = frames.train_frames, frames.val_frames, frames.test_frames + frames.shifted_test_frames
+    train, val, test, shifted = frames.train_frames, frames.val_frames, frames.test_frames, frames.shifted_test_frames
     name = network_of(parameters)
     match parameters:
         case PrepareFrames():
-            return {(name, "frame"): train + val + test}
+            return {(name, "frame"): train + val + test + shifted}
         case TrainDdpm() as p:
             looks = p.evaluations * (val * p.probe_draws + p.preview_pairs * p.preview_steps)
             last = min(64, test) * p.probe_draws + 4 * p.preview_pairs * p.preview_steps
@@ -104,12 +104,13 @@ def work_of(parameters: StageParameters, frames: PrepareFrames) -> dict[tuple[st
             looks = val * (LOOKS_OF_SAM + 1 + _symmetries(frames)) + test
             return {(name, "step"): steps * p.batch_size, (name, "forward"): looks}
         case TrainSegmentation() as p:
-            looks = p.evaluations * val + 2 * test
+            looks = p.evaluations * val + 2 * test + shifted
             return {(name, "step"): _cell_steps(p, train) * p.batch_size, (name, "forward"): looks}
         case GenerateSynthetic(labeller="", pool="fresh") as p:
             return {("simulator", "frame"): p.pairs}
         case GenerateSynthetic(labeller="") as p:
-            return {("denoiser", "forward"): p.pairs * p.sampling_steps}
+            compared = 3 * min(p.fresh_frames, p.pairs) if p.pool == "ddpm" else 0
+            return {("denoiser", "forward"): p.pairs * p.sampling_steps, ("simulator", "frame"): compared}
         case GenerateSynthetic() as p:
             views = _symmetries(frames) if p.symmetries else 1
             return {(grid.parse_labeller(p.labeller)[0], "forward"): p.pairs * views}

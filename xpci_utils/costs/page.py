@@ -143,3 +143,7 @@ def stages_table(table: CostTable) -> tuple[list[str], list[list[str]]]:
 def _markdown(header: list[str], rows: Iterable[list[str]]) -> str:
     lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+if __name__ == "__main__":
+    print(f"written: {paths.display(write_page())}")
