@@ -298,8 +298,8 @@ class GenerateSynthetic(SeededParameters):
     def products(self) -> tuple[str, ...]:
         if self.labeller:
             return ("labels.csv", "particles.csv")
-        measured = ("fidelity.csv", "fidelity_edges.csv", "memorisation.json") if self.pool == "ddpm" else ()
-        return ("images", "masks", "pairs.csv", *measured)
+        measured = ("fidelity.csv", "fidelity_edges.csv", "mask_agreement.csv", "memorisation.json")
+        return ("images", "masks", "pairs.csv", *(measured if self.pool == "ddpm" else ()))
 
     @property
     def pairs_folder(self) -> Path:

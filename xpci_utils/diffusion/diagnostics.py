@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 from xpci_utils.diffusion.denoiser import Denoiser
 from xpci_utils.diffusion.loss import HybridLoss, hybrid_loss
 from xpci_utils.diffusion.wiener import Wiener
+from xpci_utils.frames.sheet import contact_sheet
 from xpci_utils.randomness import torch_generator
 
 QUARTILES = 4
@@ -99,9 +99,5 @@ def foreground_share(masks: np.ndarray | Tensor) -> float:
 def pair_grid(images: np.ndarray, masks: np.ndarray, columns: int = 8) -> np.ndarray:
     """uint8 contact sheet: rows of images, each with its masks (uint8 [N, H, W] both) below, a grey line between."""
     columns = min(columns, len(images))
-    bands: list[np.ndarray] = []
-    framed: Callable[[np.ndarray], np.ndarray] = lambda a: np.pad(a, 1, constant_values=128)  # noqa: E731
-    for start in range(0, len(images) - columns + 1, columns):
-        for source in (images, masks):
-            bands.append(np.hstack([framed(a) for a in source[start : start + columns]]))
-    return np.vstack(bands)
+    starts = range(0, len(images) - columns + 1, columns)
+    return contact_sheet([source[start : start + columns] for start in starts for source in (images, masks)])

@@ -24,6 +24,7 @@ __getattr__, __dir__ = attach(
         "frame_features": "features",
         "fringe_share": "edges",
         "holm": "statistics",
+        "mask_agreement": "agreement",
         "micro_f1": "overlap",
         "paired_difference": "statistics",
         "pooled_confusion": "per_frame",
@@ -35,5 +36,6 @@ __getattr__, __dir__ = attach(
         "surface_dice_per_class": "surface",
         "write_audit": "memorisation",
         "write_fidelity": "fidelity",
+        "write_mask_agreement": "agreement",
     },
 )

@@ -21,6 +21,7 @@ from skimage.transform import downscale_local_mean
 
 from xpci_utils import artifacts
 from xpci_utils.frames.frameset import write_png
+from xpci_utils.frames.sheet import contact_sheet
 from xpci_utils.randomness import numpy_rng
 from xpci_utils.training.symmetries import dihedral
 
@@ -144,8 +145,8 @@ def write_audit(found: Audit, folder: str | Path) -> None:
     scores = [round(score, 3) for _, _, score in pairs]
     artifacts.write_json(Path(folder) / "memorisation.json", found.summary() | {"nearest_scores": scores})
     if pairs:
-        rows = (np.hstack([_framed(pair[row]) for pair in pairs]) for row in (0, 1))
-        write_png(Path(folder) / "memorisation.png", np.vstack(list(rows)))
+        rows = [[np.rint(pair[row]).clip(0, 255) for pair in pairs] for row in (0, 1)]
+        write_png(Path(folder) / "memorisation.png", contact_sheet(rows))
 
 
 def shrinkage(pairs: Pairs) -> int:
@@ -252,7 +253,3 @@ def _centres(mask: np.ndarray) -> Iterator[tuple[int, int]]:
 
 def _share(scores: np.ndarray, threshold: float | None) -> float | None:
     return float((scores <= threshold).mean()) if len(scores) and threshold is not None else None
-
-
-def _framed(crop: np.ndarray) -> np.ndarray:
-    return np.pad(np.rint(crop).clip(0, 255).astype(np.uint8), 1, constant_values=255)
