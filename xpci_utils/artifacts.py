@@ -66,7 +66,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     if path.exists() or path.is_symlink():
         raise FileExistsError(f"{paths.display(path)} exists already; choose another name or remove it")
-    part = path.with_name(f".{path.name}.part")
+    part, new = path.with_name(f".{path.name}.part"), [folder for folder in path.parents if not folder.exists()]
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     try:
@@ -74,6 +74,9 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         os.rename(part, path)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+        with contextlib.suppress(OSError):  # folders above that hold something stay
+            for folder in new:
+                folder.rmdir()
 
 
 def write_json(path: str | Path, content: dict) -> None:

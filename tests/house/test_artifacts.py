@@ -66,8 +66,9 @@ def test_a_stage_hashes_its_parameters_once(small_house, count_stage, monkeypatc
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     out = tmp_path / "new"
-    with pytest.raises(FileNotFoundError), artifacts.atomic_folder(out) as part:
-        (part / "a.txt").write_bytes((tmp_path / "lost").read_bytes())
+    for place in (out, tmp_path / "above/and/new"):
+        with pytest.raises(FileNotFoundError), artifacts.atomic_folder(place) as part:
+            (part / "a.txt").write_bytes((tmp_path / "lost").read_bytes())
     assert list(tmp_path.iterdir()) == []
     (tmp_path / ".new.part").mkdir()  # what a killed process left
     (tmp_path / ".new.part/old.txt").write_text("old")

@@ -145,7 +145,7 @@ PICTURES = {
     ),
     "8 and 16 bit together": (
         lambda b: b.png("images/f3.png", b.grey[3].astype(np.uint16) * 9),
-        r"the frames are partly uint16 and partly uint8",
+        r"frame f3 is uint16, the first frame uint8; save all with the same depth",
     ),
 }
 

@@ -6,6 +6,7 @@ notebook makes; until then there is nothing by its name.
 
 import csv
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,7 +85,7 @@ def plan_import(request: Request) -> Plan:
         for film in films
         if any(name in pairs for name in film.names)
     }
-    levels = levels_of(film[i] for film, i, _ in _chosen(films, pairs))
+    levels = levels_of(_alike(films, pairs))
     told = [
         f"frames: {len(names)} in {_kinds(films)}",
         f"annotations: {len(annotations.names)} in {annotations.kind}, matched {how}",
@@ -115,8 +116,19 @@ def _references(path: Path | None) -> Film | None:
     return Film(paths.resolve(path), names, films[0].kind, lambda i: frames[i][0][frames[i][1]])
 
 
-def _chosen(films: list[Film], pairs: dict[str, str]):
+def _chosen(films: list[Film], pairs: dict[str, str]) -> Iterator[tuple[Film, int, str]]:
     return ((film, i, name) for film in films for i, name in enumerate(film.names) if name in pairs)
+
+
+def _alike(films: list[Film], pairs: dict[str, str]) -> Iterator[np.ndarray]:
+    """The chosen frames, all of which must store the same kind of numbers."""
+    first = None
+    for film, i, name in _chosen(films, pairs):
+        frame = film[i]
+        first = first or frame.dtype
+        if frame.dtype != first:
+            raise FolderError(f"frame {name} is {frame.dtype}, the first frame {first}; save all with the same depth")
+        yield frame
 
 
 def _kinds(films: list[Film]) -> str:

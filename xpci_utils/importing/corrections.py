@@ -36,18 +36,12 @@ class Levels:
 
 
 def levels_of(frames: Iterable[np.ndarray]) -> Levels | None:
-    """The bits that uint8 or uint16 frames use; None for floats. FolderError for a mixture of depths."""
-    used, types = 0, set()
+    """The bits that uint8 or uint16 frames use; None where one of them holds floats."""
+    used = stored = 0
     for frame in frames:
-        types.add(frame.dtype)
-        if frame.dtype.kind == "u":
-            used |= int(np.bitwise_or.reduce(frame, axis=None))
-    if len(types) > 1:
-        raise FolderError(f"the frames are partly {' and partly '.join(sorted(map(str, types)))}; save all alike")
-    dtype = types.pop()
-    if dtype.kind != "u":
-        return None
-    stored = 8 * dtype.itemsize
+        if frame.dtype.kind != "u":
+            return None
+        used, stored = used | int(np.bitwise_or.reduce(frame, axis=None)), max(stored, 8 * frame.dtype.itemsize)
     if stored == 8:
         return Levels(8, 8, 0)
     high = used.bit_length()
