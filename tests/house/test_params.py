@@ -152,5 +152,7 @@ def test_a_labeller_belongs_to_the_weights_it_starts_from(tmp_path):
         note.write_text(content)
         hashed = AdaptSam(weights="pretrained", weights_folder=str(tmp_path)).hashed()
         assert hashed["weights_sha256"] == content.split()[0]
-    assert AdaptSam(weights="pretrained", labeller="vit_t", weights_folder=str(tmp_path)).hashed()["weights_sha256"] == ""
+    assert (
+        AdaptSam(weights="pretrained", labeller="vit_t", weights_folder=str(tmp_path)).hashed()["weights_sha256"] == ""
+    )
     assert "weights_sha256" not in AdaptSam(weights="random", weights_folder=str(tmp_path)).hashed()
