@@ -16,7 +16,7 @@ from xpci_utils.report import captions
 from xpci_utils.report.contrasts import adjusted_p, claimed_rows, combined, difference, excess, gain
 from xpci_utils.report.results import Results, aggregate
 from xpci_utils.report.tables import SERIES_OF_TABLE, read_published
-from xpci_utils.report.wording import BACKBONE_NAMES, METRIC_NAMES, change, interval, labeller_name, score, series_name
+from xpci_utils.report.wording import BACKBONE_NAMES, METRIC_NAMES, change, interval, labeller_name, series_name
 
 SUPPORTED, CONTRADICTED, UNFINISHED = "supported", "contradicted", "cannot be said yet"
 UNDECIDED, ONE_SEED = "not decided: an interval holds 0", "not decided: one seed allows no interval"
@@ -174,7 +174,7 @@ def _last(series: str, metric: str) -> float:
 
 
 def _holm(p: float | None) -> str:
-    return "" if p is None else f" (Holm p = {score(p)})"
+    return "" if p is None else f" (Holm p = {p:.3f})"
 
 
 def _metrics_text(gains: dict[str, float]) -> str:

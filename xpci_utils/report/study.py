@@ -71,7 +71,7 @@ def shifted_table(results: Results) -> Table:
     for metric in ("dice", "micro_f1"):
         printed[METRIC_NAMES[metric]] = data[metric].map(score)
         printed[f"{METRIC_NAMES[metric]}, shifted"] = data[f"shifted_{metric}"].map(score)
-    printed["Gain in Dice, shifted"] = _intervals(data, "dice")
+    printed["Gain in Dice, shifted"] = _intervals(data, "gain")
     return Table("table s", captions.shifted(results), data, printed)
 
 
@@ -173,9 +173,8 @@ def _difference_row(row: str, results: Results, adjusted: dict[str, dict[str, fl
 def _shifted_row(row: str, results: Results) -> dict:
     done = results.of_row(row)
     scores = {f"{kind}{m}": aggregate(done, f"{kind}{m}")[0] for m in METRIC_NAMES for kind in ("", "shifted_")}
-    compared = row if grid.parse_row(row).synthetic else None
-    gains = {"dice": gain(row, results, "dice", "shifted")} if compared else {"dice": NOTHING}
-    return {"row": row, "seeds": len(done)} | scores | _columns(gains)
+    found = gain(row, results, "dice", "shifted") if grid.parse_row(row).synthetic else NOTHING
+    return {"row": row, "seeds": len(done)} | scores | _columns({"gain": found})
 
 
 def _class_row(name: str, backbone: str, row: str, results: Results) -> dict:
@@ -222,7 +221,7 @@ def _kind(row: dict) -> str:
     if row["kind"] != DECLARED:
         return row["kind"]
     p = {METRIC_NAMES[name]: row[f"{name}_p_holm"] for name in ("dice", "micro_f1")}
-    return DECLARED + ", Holm " + ", ".join(f"p = {score(value)} ({name})" for name, value in p.items())
+    return DECLARED + ", Holm " + ", ".join(f"p = {value:.3f} ({name})" for name, value in p.items())
 
 
 def _has_shifted(results: Results) -> bool:

@@ -1,15 +1,18 @@
-"""Figures that the paper does not have: gain against cost, and gain of a class against its annotated particles."""
+"""Figures that the paper does not have: gain and cost of the controls, gain of a class by its annotated particles."""
 
+import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from xpci_utils import grid
+from xpci_utils.report import captions
 from xpci_utils.report.results import Results
 from xpci_utils.report.study import classes_table, controls_table
 from xpci_utils.report.style import COLOURS, DOTS_PER_INCH, MARKERS, TEXT_WIDTH
 from xpci_utils.report.wording import ARM_NAMES, BACKBONE_NAMES
+
+KINDS = ("annotated frames alone", "with generated pairs", "with fresh frames")
 
 
 def study_figures(results: Results) -> dict[str, Figure]:
@@ -17,7 +20,7 @@ def study_figures(results: Results) -> dict[str, Figure]:
     figures = {}
     if results.sweep.controls:
         controls = controls_table(results).data.dropna(subset=["dice_gain", "core_seconds"])
-        figures |= {"figurec": gain_against_cost(controls)} if len(controls) else {}
+        figures |= {"figurec": gain_and_cost(controls, results)} if len(controls) else {}
     classes = classes_table(results).data
     if len(classes) and results.frames.particles:
         figures["figurep"] = gain_of_classes(classes)
@@ -26,48 +29,55 @@ def study_figures(results: Results) -> dict[str, Figure]:
     return figures
 
 
-def gain_against_cost(controls: pd.DataFrame) -> Figure:
-    """Figure C from rows of Table C: one numbered point each, the names below; bars are intervals."""
-    figure, ax = plt.subplots(figsize=(TEXT_WIDTH, 3.4), dpi=DOTS_PER_INCH, layout="constrained")
-    controls = controls.sort_values("core_seconds").reset_index(drop=True)
-    for number, row in enumerate(controls.to_dict("records"), start=1):
-        cell, minutes = grid.parse_row(row["row"]), row["core_seconds"] / 60
+def gain_and_cost(controls: pd.DataFrame, results: Results) -> Figure:
+    """Figure C from rows of Table C, the cheapest on top: gain with its interval, and the computing time it took."""
+    rows = controls.sort_values(["core_seconds", "dice_gain"], ascending=False).to_dict("records")
+    size = (TEXT_WIDTH, 0.8 + 0.22 * len(rows))
+    figure, (gains, costs) = plt.subplots(
+        1, 2, figsize=size, dpi=DOTS_PER_INCH, layout="constrained", sharey=True, width_ratios=(2, 1)
+    )
+    for position, row in enumerate(rows):
+        cell = grid.parse_row(row["row"])
         kind = 0 if cell.labeller == "none" else 1 if cell.pool == "ddpm" else 2
-        _bar(ax, minutes, row, "dice_gain", color=COLOURS[kind], marker=MARKERS[kind])
-        ax.annotate(str(number), (minutes, row["dice_gain"]), (4, 3), textcoords="offset points", fontsize=6.5)
-    ax.axhline(0, color="#666666", linewidth=0.8, marker="")
-    ax.set(xscale="log", xlabel="core-minutes (logarithmic)", ylabel="gain in Dice")
-    names = [f"{i} {_short(row)}" for i, row in enumerate(controls["row"], start=1)]
-    kinds = ("annotated frames alone", "with generated pairs", "with fresh frames")
+        look = {"color": COLOURS[kind], "marker": MARKERS[kind]}
+        gains.errorbar([row["dice_gain"]], [position], xerr=_bars(row, "dice_gain"), capsize=2, **look)
+        costs.plot([row["core_seconds"] / 60], [position], linestyle="", **look)
+    names = [f"{ARM_NAMES[cell.arm]}: {captions.trained_on(cell, results)}" for cell in _cells(rows)]
+    gains.set_yticks(range(len(rows)), names, fontsize=6)
+    gains.axvline(0, color="#666666", linewidth=0.8, marker="")
+    gains.set(xlabel="gain in Dice over annotated frames alone")
+    costs.set(xlabel="core-minutes", xscale="log")
     handles = [
-        plt.Line2D([], [], color=COLOURS[k], marker=MARKERS[k], linestyle="", label=n) for k, n in enumerate(kinds)
+        plt.Line2D([], [], color=c, marker=m, ls="", label=n) for c, m, n in zip(COLOURS, MARKERS, KINDS, strict=False)
     ]
-    ax.legend(handles=handles, loc="best")
-    figure.supxlabel("\n".join("      ".join(names[i : i + 3]) for i in range(0, len(names), 3)), fontsize=6.5)
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(KINDS))
     return figure
 
 
 def gain_of_classes(classes: pd.DataFrame) -> Figure:
-    """Figure P from the rows of Table P: a point per class, backbones side by side; bars are intervals."""
-    figure, axes = plt.subplots(1, 3, figsize=(TEXT_WIDTH, 2.6), dpi=DOTS_PER_INCH, layout="constrained", sharey=True)
-    for index, (ax, backbone) in enumerate(zip(axes, grid.BACKBONES, strict=True)):
-        for row in classes[classes["backbone"] == backbone].dropna(subset=["gain", "particles"]).to_dict("records"):
-            _bar(ax, row["particles"], row, "gain", color=COLOURS[index], marker=MARKERS[index])
-            name = row["class"].replace("_", " ")
-            ax.annotate(name, (row["particles"], row["gain"]), (3, 3), textcoords="offset points", fontsize=5)
-        ax.axhline(0, color="#666666", linewidth=0.8, marker="")
-        ax.set(xscale="log", title=BACKBONE_NAMES[backbone], xlabel="training particles (logarithmic)")
-    axes[0].set_ylabel("gain in Dice of the class")
+    """Figure P from the rows of Table P: classes in the order of their annotated particles, backbones side by side."""
+    order = classes.drop_duplicates("class").sort_values("particles", na_position="first")
+    position = {name: index for index, name in enumerate(order["class"])}
+    figure, ax = plt.subplots(figsize=(TEXT_WIDTH, 2.8), dpi=DOTS_PER_INCH, layout="constrained")
+    for index, backbone in enumerate(grid.BACKBONES):
+        rows = classes[(classes["backbone"] == backbone) & classes["gain"].notna()].to_dict("records")
+        places = [position[row["class"]] + 0.22 * (index - 1) for row in rows]
+        bars = np.hstack([_bars(row, "gain") for row in rows]) if rows else None
+        look = {"color": COLOURS[index], "marker": MARKERS[index], "label": BACKBONE_NAMES[backbone]}
+        ax.errorbar(places, [row["gain"] for row in rows], yerr=bars, linestyle="", capsize=2, **look)
+    counts = [0 if pd.isna(count) else int(count) for count in order["particles"]]
+    names = [f"{name.replace('_', ' ')}\n{count}" for name, count in zip(order["class"], counts, strict=True)]
+    ax.set_xticks(range(len(names)), [name.replace(" ", "\n", 1) for name in names], fontsize=6)
+    ax.axhline(0, color="#666666", linewidth=0.8, marker="")
+    ax.set(xlabel="class, and its annotated training particles", ylabel="gain in Dice of the class")
+    figure.legend(loc="outside upper center", ncols=len(grid.BACKBONES))
     return figure
 
 
-def _bar(ax: Axes, x: float, row: dict, name: str, **look) -> None:
-    low, high = row[name] - row[f"{name}_low"], row[f"{name}_high"] - row[name]
-    bars = {} if pd.isna(low) else {"yerr": [[low], [high]], "capsize": 2, "elinewidth": 0.8}
-    ax.errorbar([x], [row[name]], linestyle="", **bars, **look)
+def _bars(row: dict, name: str) -> np.ndarray:
+    """Lengths [2, 1] below and above of the interval of a gain; 0 where there is none."""
+    return np.nan_to_num([[row[name] - row[f"{name}_low"]], [row[f"{name}_high"] - row[name]]])
 
 
-def _short(row: str) -> str:
-    cell = grid.parse_row(row)
-    names = {"none": "", grid.TRUE_LABELS: ", true labels"}.get(cell.labeller, f", {cell.synthetic:,} pairs")
-    return f"{ARM_NAMES[cell.arm]} ({cell.annotated}{names})"
+def _cells(rows: list[dict]) -> list[grid.Cell]:
+    return [grid.parse_row(row["row"]) for row in rows]
