@@ -42,16 +42,29 @@ def masks_for(
             0.71, 0.71, 0.58, 0.70, 0.68: going back is worth more than more levels
     Mask i depends on its image, (seed, i) and the number of images that share its aligned block, nothing else.
     """
-    was_training, masks = denoiser.training, []
+    blocks = [range(start, min(start + block, len(images))) for start in range(0, len(images), block)]
+    options = {"steps": steps, "rounds": rounds, "seed": seed, "bf16": bf16}
+    return np.concatenate([masks_of_block(denoiser, [images[i] for i in m], m, **options) for m in blocks])
+
+
+def masks_of_block(
+    denoiser: Denoiser,
+    images: Sequence[np.ndarray],
+    members: Sequence[int],
+    *,
+    steps: int = 10,
+    rounds: int = 4,
+    seed: int = 0,
+    bf16: bool = False,
+) -> np.ndarray:
+    """The masks of the images numbered `members`, a block of `masks_for`."""
+    was_training = denoiser.training
     denoiser.eval()
-    for start in range(0, len(images), block):
-        members = range(start, min(start + block, len(images)))
-        known = to_unit(np.stack([pair_of(images[i], np.zeros_like(images[i])) for i in members]))
-        generators = [torch_generator("clamped mask", seed, i) for i in members]
-        pairs = clamped_block(denoiser, known.to(denoiser.device), generators, steps, rounds, bf16)
-        masks.append(to_images_and_masks(pairs)[1])
+    known = to_unit(np.stack([pair_of(image, np.zeros_like(image)) for image in images]))
+    generators = [torch_generator("clamped mask", seed, i) for i in members]
+    pairs = clamped_block(denoiser, known.to(denoiser.device), generators, steps, rounds, bf16)
     denoiser.train(was_training)
-    return np.concatenate(masks)
+    return to_images_and_masks(pairs)[1]
 
 
 @torch.inference_mode()
