@@ -5,7 +5,7 @@ import pytest
 from xpci_utils import paths, profiles
 from xpci_utils.costs import rehearsal, work_of
 from xpci_utils.costs.jobs import network_of
-from xpci_utils.params import STAGES, AdaptSam, TrainSegmentation
+from xpci_utils.params import AdaptSam, TrainSegmentation
 
 SIMULATED = [name for name in profiles.PROFILES if name != "own_frames"]
 PLACES = {"run_root", "force", "threads", "labeller", "pool", "cell", "sweep"}
@@ -15,7 +15,7 @@ PLACES = {"run_root", "force", "threads", "labeller", "pool", "cell", "sweep"}
 def test_only_counts_are_cut_in_a_rehearsal(profile):
     """Every stage is valid (it was checked) and differs from the profile's file in the named cuts alone."""
     stages = rehearsal.rehearsed_stages(profile)
-    assert {stage.notebook for stage in stages} == set(STAGES)
+    assert {stage.notebook for stage in stages} == set(rehearsal.CUTS)
     for stage in stages:
         published = profiles.profile_values(profile, stage.notebook)
         changed = {name for name, value in stage.model_dump().items() if value != published[name]}
