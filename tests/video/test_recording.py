@@ -89,6 +89,12 @@ def other_scale(folder):
     return "pixels of 1.31 um, the network was trained on 2 um"
 
 
+def other_interval(folder):
+    told = {"axes": "TYX", "unit": "um", "finterval": 1e-5}
+    tifffile.imwrite(folder / "film.tif", moving_discs(), imagej=True, resolution=(0.5, 0.5), metadata=told)
+    return "frames are 10 us apart, frame_interval_us is 20; speeds would be wrong"
+
+
 def several_stacks(folder):
     for name in "ab":
         tifffile.imwrite(folder / f"{name}.tif", moving_discs())
@@ -107,14 +113,16 @@ def nothing(folder):
 
 
 @pytest.mark.parametrize(
-    "make", [bit_depth, other_size, other_scale, several_stacks, several_films, nothing], ids=lambda make: make.__name__
+    "make",
+    [bit_depth, other_size, other_scale, other_interval, several_stacks, several_films, nothing],
+    ids=lambda make: make.__name__,
 )
 def test_films_that_do_not_fit_are_refused_with_a_sentence(tmp_path, make):
     message = make(tmp_path)
     files = list(tmp_path.iterdir())
     path = files[0] if len(files) == 1 else tmp_path
     with pytest.raises(FolderError, match=message):
-        frames_of(open_recording(path, RELATIVE, 2.0))
+        frames_of(open_recording(path, RELATIVE, 2.0, frame_interval_us=20.0))
 
 
 def test_a_film_that_is_not_there_is_named(tmp_path):

@@ -17,7 +17,7 @@ from xpci_utils.importing.films import Film, open_film, open_films
 from xpci_utils.simulation.window import relative_to_uint8
 
 LOOKED_AT = 31  # frames, spread over the film, from which bit depth and grey range are told
-PIXEL_TOLERANCE = 0.02
+TOLERANCE = 0.02
 MOST_OUTSIDE = 0.5
 
 
@@ -62,20 +62,18 @@ def open_recording(
     flat_field: str = "auto",
     flats: str = "",
     darks: str = "",
+    frame_interval_us: float | None = None,
 ) -> Recording:
     """Open a film and find out how to bring its frames to what a network was trained on.
 
     ``window`` (kind, low, high) and ``pixel_size_um`` are those of the training frames. ``flat_field`` is auto
     (reference frames where there are any), references, median or none; ``flats`` and ``darks`` name reference frames
     outside the film. 8-bit frames without correction are taken as they are. Raises FolderError when the film's own
-    pixel size is another (frames are never resampled), and when most pixels of a frame would lie outside the window.
+    pixel size is another (frames are never resampled) or its own time between frames not ``frame_interval_us``, and
+    when most pixels of a frame would lie outside the window.
     """
     film = as_one_film(path)
-    if film.pixel_um and abs(film.pixel_um / pixel_size_um - 1) > PIXEL_TOLERANCE:
-        raise FolderError(
-            f"{paths.display(film.path)} has pixels of {film.pixel_um:.3g} um, the network was trained on "
-            f"{pixel_size_um:.3g} um; frames are never resampled, train on frames of this scale"
-        )
+    _check_scale(film, pixel_size_um, frame_interval_us)
     references = [as_one_film(given) if given else None for given in (flats, darks)]
     correction = choose_correction(film, flat_field, *references)
     sample = np.unique(np.linspace(0, len(film) - 1, min(len(film), LOOKED_AT)).round().astype(int))
@@ -134,6 +132,20 @@ def _is_picture(path: Path) -> bool:
 def _counted(path: Path) -> list:
     """A name in parts, numbers as numbers, so that frame_10 comes after frame_9."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.stem)]
+
+
+def _check_scale(film: Film, pixel_um: float, interval_us: float | None) -> None:
+    where = paths.display(film.path)
+    if film.pixel_um and abs(film.pixel_um / pixel_um - 1) > TOLERANCE:
+        raise FolderError(
+            f"{where} has pixels of {film.pixel_um:.3g} um, the network was trained on {pixel_um:.3g} um; "
+            "frames are never resampled, train on frames of this scale"
+        )
+    if film.interval_us and interval_us and abs(film.interval_us / interval_us - 1) > TOLERANCE:
+        raise FolderError(
+            f"{where} says that its frames are {film.interval_us:.4g} us apart, frame_interval_us is "
+            f"{interval_us:.4g}; speeds would be wrong, correct the parameter"
+        )
 
 
 def _check_range(recording: Recording) -> None:

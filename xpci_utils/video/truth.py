@@ -28,7 +28,7 @@ def compare_with_truth(
     with tifffile.TiffFile(labels) as predicted, tifffile.TiffFile(instances) as given:
         for frame, pages in enumerate(zip(predicted.pages, given.pages, strict=True)):
             regions, ids = regions_of(pages[0].asarray()), pages[1].asarray().astype(int)
-            found += [(frame, *row) for row in _overlaps(regions, ids)]
+            found += [(frame, *row) for row in overlaps(regions, ids)]
             numbers, sizes = np.unique(ids[(ids > 0) & (ids < IGNORED_INSTANCE)], return_counts=True)
             true += [
                 (frame, *row) for row in zip(numbers[sizes >= min_pixels], sizes[sizes >= min_pixels], strict=True)
@@ -41,8 +41,8 @@ def compare_with_truth(
     return found.join(of_id, on=["frame", "id"]), true
 
 
-def _overlaps(regions: np.ndarray, ids: np.ndarray) -> list[tuple[int, int, float]]:
-    """(region, id, iou) of every region: the id that covers more than half of it (0: none does)."""
+def overlaps(regions: np.ndarray, ids: np.ndarray) -> list[tuple[int, int, float]]:
+    """(region, id, iou) of every region: the id that covers half of it or more (0: none does)."""
     counted = ids != IGNORED_INSTANCE
     whole = np.bincount(regions.ravel())
     area, true_area = np.bincount(regions[counted], minlength=len(whole)), np.bincount(ids[counted])
