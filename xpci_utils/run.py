@@ -8,10 +8,12 @@ but resumable (stopped for time, or a shard whose siblings are not done), 138 th
 import argparse
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
 import time
+from datetime import datetime
 from pathlib import Path
 
 import yaml
@@ -19,6 +21,7 @@ import yaml
 from xpci_utils import artifacts, paths
 from xpci_utils.params import ParameterError, StageParameters, stage_model
 
+SLURM_MARGIN_SECONDS = 120  # before the end of a Slurm job: time to reach a checkpoint and write it
 DONE, FAILED, BAD_PARAMETERS, TO_BE_CONTINUED, INTERRUPTED, KERNEL_DIED = 0, 1, 2, 75, 130, 138
 CONTINUED = ("StoppedForTime", "ShardsMissing")  # errors that say: the stage goes on in another run
 
@@ -38,8 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
     if not stage.to_do:
         print(f"{paths.display(stage.folder)} is finished; nothing to do")
         return DONE
-    if options.minutes:
-        os.environ["XPCI_DEADLINE"] = str(time.time() + 60 * options.minutes)
+    if deadline := _deadline(options.minutes):
+        os.environ["XPCI_DEADLINE"] = str(deadline)
     return run_notebook(parameters)
 
 
@@ -151,6 +154,20 @@ def progress_line(record: dict) -> str:
 def _duration(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"
+
+
+def _deadline(minutes: float | None) -> float | None:
+    """Unix time at which to stop resumably: after ``minutes``, or a little before Slurm would end this job."""
+    if minutes:
+        return time.time() + 60 * minutes
+    job = os.environ.get("SLURM_JOB_ID")
+    if not job:
+        return None
+    end = subprocess.run(["squeue", "-h", "-j", job, "-o", "%e"], capture_output=True, text=True, check=False).stdout
+    try:
+        return datetime.fromisoformat(end.strip()).timestamp() - SLURM_MARGIN_SECONDS
+    except ValueError:  # a job without a time limit
+        return None
 
 
 def _value(text: str) -> object:

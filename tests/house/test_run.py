@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from datetime import datetime
 
 import pytest
 import yaml
@@ -105,3 +107,17 @@ def test_the_frame_of_the_house_does_not_load_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == []
+
+
+@pytest.mark.parametrize(("end", "known"), [("2026-11-22T20:00:00", True), ("N/A", False), ("", False)])
+def test_a_slurm_job_stops_before_slurm_ends_it(tmp_path, monkeypatch, end, known):
+    """squeue tells when; two minutes are left for the checkpoint. Outside Slurm, and without a limit, nothing ends."""
+    squeue = tmp_path / "squeue"
+    squeue.write_text(f'#!/bin/sh\n[ "$3" = 17 ] && echo "{end}"\n')
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    assert run._deadline(None) is None
+    monkeypatch.setenv("SLURM_JOB_ID", "17")
+    expected = datetime.fromisoformat(end).timestamp() - 120 if known else None
+    assert run._deadline(None) == expected
+    assert run._deadline(1.0) == pytest.approx(time.time() + 60, abs=5)  # what is asked for comes first

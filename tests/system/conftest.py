@@ -13,6 +13,7 @@ import pytest
 from xpci_utils import paths
 
 BIN = Path(sys.executable).parent
+ENVIRONMENT = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
 
 
 class Grid:
@@ -21,22 +22,42 @@ class Grid:
     def __init__(self, root: Path):
         self.root, self.log = root, root.with_suffix(".log")
 
-    def start(self) -> subprocess.Popen:
-        """Snakemake in a session of its own; its output goes to a log."""
-        environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "XPCI_CHECKPOINT_SECONDS": "0"}
-        command = [BIN / "snakemake", "--cores", "2", "--config", "profile=smoke", f"run_root={self.root}"]
+    def start(self, *places: str) -> subprocess.Popen:
+        """Snakemake in a session of its own, for the whole grid or some of its folders; its output goes to a log."""
+        command = [*self.command("profile=smoke"), *(f"{self.root}/{place}/run.json" for place in places)]
+        environment = {**ENVIRONMENT, "XPCI_CHECKPOINT_SECONDS": "0"}
         with open(self.log, "a") as log:
             return subprocess.Popen(
                 command, cwd=paths.root(), env=environment, stdout=log, stderr=log, start_new_session=True
             )
 
-    def finish(self) -> str:
+    def finish(self, *places: str) -> str:
         """Run to the end and return what this run printed; fails with the end of the log."""
-        before = len(self.log.read_text()) if self.log.is_file() else 0
-        code = self.start().wait(timeout=1200)
-        printed = self.log.read_text()[before:]
+        code, printed = self.run(*places)
         assert code == 0, printed[-4000:]
         return printed
+
+    def fail(self, *places: str) -> str:
+        """Run until nothing more can be done because something failed, and return what this run printed."""
+        code, printed = self.run(*places)
+        assert code != 0, printed[-4000:]
+        return printed
+
+    def run(self, *places: str) -> tuple[int, str]:
+        """(exit code, what was printed) of one run."""
+        before = len(self.log.read_text()) if self.log.is_file() else 0
+        code = self.start(*places).wait(timeout=1200)
+        return code, self.log.read_text()[before:]
+
+    def dry_run(self, profile: Path) -> str:
+        """What Snakemake would do here with the profile in the folder ``profile``."""
+        command = self.command(f"profile={os.path.relpath(profile, paths.root() / 'params')}", "--dry-run")
+        done = subprocess.run(command, cwd=paths.root(), env=ENVIRONMENT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def command(self, profile: str, *options: str) -> list:
+        return [BIN / "snakemake", "--cores", "2", *options, "--config", profile, f"run_root={self.root}", "--"]
 
     @staticmethod
     def kill(process: subprocess.Popen) -> None:
