@@ -11,7 +11,7 @@ CONFIG = profile=$(PROFILE) grid=$(GRID) $(if $(FRAMES),frames=$(abspath $(FRAME
 OWN = $(if $(FRAMES),--frames $(abspath $(FRAMES))) $(if $(CLASSES),--classes $(abspath $(CLASSES)))
 INSTALLED := .venv/.installed
 
-.PHONY: reproduce status test test-system lab import report collect figures params notebooks rehearse dry-run weights benchmark lint clean help
+.PHONY: reproduce status test test-system lab import report collect contrasts figures params notebooks rehearse dry-run weights benchmark lint clean help
 
 help:
 	@sed -n 's/^# make /make /p; s/^## /  /p' Makefile
@@ -34,9 +34,13 @@ report: $(INSTALLED)
 	$(BIN)/python -m xpci_utils.run 06_tables_and_figures -f params/$(PROFILE)/06_tables_and_figures.yaml -p force true
 
 ## make collect     keep the results of PROFILE=laptop, few enough to be committed, in figures/laptop, and draw them
-collect figures: PROFILE = laptop
+collect contrasts figures: PROFILE = laptop
 collect: $(INSTALLED)
 	$(BIN)/python -m xpci_utils.report.committed collect --profile $(PROFILE)
+
+## make contrasts   which rows the validation frames of a finished PROFILE=laptop choose to be tested
+contrasts: $(INSTALLED)
+	$(BIN)/python -m xpci_utils.report.committed choose --profile $(PROFILE)
 
 ## make figures     figures/laptop again from figures/laptop/results: every table and figure, nothing is trained
 figures: $(INSTALLED)

@@ -496,6 +496,8 @@ class Sweep(Parameters):
             raise ValueError("labeller_seeds must start with 0, the labeller that names synthetic pairs")
         if len({grid.parse_row(row).backbone for row in self.contrasts}) < len(self.contrasts):
             raise ValueError("contrasts declares one row per backbone, not several")
+        if self.contrasts and len(set(self.contrast_seeds)) < 2:
+            raise ValueError("contrasts need two contrast_seeds at least, better six: one training allows no interval")
         return self
 
 

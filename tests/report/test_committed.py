@@ -10,6 +10,7 @@ from PIL import Image
 from xpci_utils import paths
 from xpci_utils.report import build_tables, save_figure, use_style, write_report
 from xpci_utils.report.committed import FILES, load_results, main, outdated, save_results
+from xpci_utils.report.contrasts import chosen_on_validation
 from xpci_utils.report.figures import score_curves
 
 COMMITTED = paths.root() / "figures/laptop"
@@ -97,3 +98,10 @@ def test_committed_tables_and_figures_come_from_the_committed_results(tmp_path):
 @needs_results
 def test_committed_results_belong_to_the_committed_code():
     assert outdated("laptop", load_results(COMMITTED / "results")) == {}
+
+
+@needs_results
+def test_declared_contrasts_are_those_that_validation_frames_choose():
+    results = load_results(COMMITTED / "results")
+    assert sorted(results.sweep.contrasts) == sorted(chosen_on_validation(results).values())
+    assert not set(results.sweep.contrast_seeds) & set(results.sweep.seeds)  # who chooses does not testify

@@ -1,7 +1,8 @@
 """Results small enough to be committed: from them every table and figure can be made again without any run.
 
 ``python -m xpci_utils.report.committed collect --profile laptop`` reads the finished stages of ``runs/laptop`` into
-``figures/laptop/results``; ``draw`` makes ``figures/laptop`` from that folder alone. Neither trains anything.
+``figures/laptop/results``; ``draw`` makes ``figures/laptop`` from that folder alone; ``choose`` names the rows that the
+validation frames choose for contrasts. None of them trains anything.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from xpci_utils import paths, workflow
 from xpci_utils.artifacts import StageError, atomic_path, recipe_of
 from xpci_utils.params import ParameterError, Sweep
 from xpci_utils.report.build import write_report
+from xpci_utils.report.contrasts import chosen_on_validation, validation_scores
 from xpci_utils.report.pictures import FrameFacts
 from xpci_utils.report.results import Results, labeller_rows, read_results
 from xpci_utils.report.style import use_style
@@ -85,13 +87,15 @@ def outdated(profile: str, results: Results) -> dict[str, str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Collect the results of a run, or draw tables and figures from collected ones; returns the exit code."""
+    """Collect results of a run, draw tables and figures from collected ones, or choose contrasts on validation."""
     parser = argparse.ArgumentParser(prog="python -m xpci_utils.report.committed", description=main.__doc__)
-    parser.add_argument("what", choices=["collect", "draw"])
+    parser.add_argument("what", choices=["collect", "draw", "choose"])
     parser.add_argument("--profile", default="laptop")
     options = parser.parse_args(arguments)
     target = paths.root() / "figures" / options.profile
     try:
+        if options.what == "choose":
+            return _choose(options.profile)
         if options.what == "collect":
             _collect(options.profile, target / "results")
         use_style()
@@ -103,11 +107,25 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _collect(profile: str, folder: Path) -> None:
+def _choose(profile: str) -> int:
+    """Print validation scores and the rows to declare; the test frames are not looked at."""
+    results = _results_of(profile)
+    for row, mean in validation_scores(results).items():
+        print(f"{mean:.4f}  {row}")
+    print("contrasts:", ", ".join(chosen_on_validation(results).values()))
+    return 0
+
+
+def _results_of(profile: str) -> Results:
     root = paths.resolve(workflow.run_root(profile))
     results = read_results(root, f"params/{profile}/sweep.yaml")
     if not results.cells["finished"].any():
         raise StageError(f"{paths.display(root)} holds no finished cell; run 'make reproduce PROFILE={profile}' first")
+    return results
+
+
+def _collect(profile: str, folder: Path) -> None:
+    results = _results_of(profile)
     save_results(results, folder)
     print(f"{len(results.runs)} finished stages, {len(results.missing)} missing, into {paths.display(folder)}")
 

@@ -88,11 +88,20 @@ def claimed_rows(results: Results) -> dict[str, str]:
 
 
 def chosen_on_validation(results: Results) -> dict[str, str]:
-    """Backbone -> the row with synthetic images (SAM-b's, by the first seeds) that scores best on validation frames."""
+    """Backbone -> the row with synthetic images that scores best on validation frames."""
+    scores = validation_scores(results)
+    return {
+        name: max(rows, key=scores.get)
+        for name in grid.BACKBONES
+        if (rows := [row for row in scores if row.startswith(f"{name}__")])
+    }
+
+
+def validation_scores(results: Results) -> dict[str, float]:
+    """Mean score on validation frames, by the seeds that choose, of every row with images that SAM-b named."""
     cells = results.cells[results.cells["finished"] & results.cells["seed"].isin(results.sweep.seeds)]
     mixed = cells[(cells["arm"] == "mix") & (cells["labeller"] == "vit_b")]
-    means = mixed.groupby(["backbone", "row"])["validation_score"].mean()
-    return {backbone: means[backbone].idxmax() for backbone in grid.BACKBONES if backbone in means}
+    return mixed.groupby("row")["validation_score"].mean().to_dict()
 
 
 def cost_core_seconds(row: str, results: Results) -> float:
