@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xpci_utils import grid
+from xpci_utils import grid, paths
 from xpci_utils.params import Sweep
 
 labellers = st.sampled_from(["vit_b", "vit_t", "vit_b-noprompt", "vit_t-noprompt"])
@@ -103,3 +103,8 @@ def test_stages_come_in_an_order_that_can_be_executed():
     assert folders.index("pools/ddpm/pairs") < folders.index("pools/ddpm/labels/vit_b__s0")
     assert folders.index("sam/vit_b__s0") < folders.index("pools/ddpm/labels/vit_b__s0")
     assert len(folders) == len(set(folders))
+
+
+def test_the_page_of_the_study_names_every_arm_and_grid():
+    page = (paths.root() / "docs/study.md").read_text(encoding="utf-8")
+    assert [name for name in (*grid.ARMS, *grid.GRIDS) if f"`{name}`" not in page] == []
