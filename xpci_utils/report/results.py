@@ -6,6 +6,7 @@ was read from (`committed`).
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 
@@ -102,8 +103,14 @@ class Results:
 
     def scores(self, place: str, test_set: str = "test") -> dict[int, pd.DataFrame]:
         """Seed -> scores of every frame of a test set, for ``segmentation/<row>`` or ``sam/<labeller>``."""
-        wanted = self.per_frame[(self.per_frame["place"] == place) & (self.per_frame["test_set"] == test_set)]
-        return {int(seed): frames for seed, frames in wanted.groupby("seed")}
+        return self._scores.get((place, test_set), {})
+
+    @cached_property
+    def _scores(self) -> dict[tuple[str, str], dict[int, pd.DataFrame]]:
+        found: dict[tuple[str, str], dict[int, pd.DataFrame]] = {}
+        for (place, test_set, seed), frames in self.per_frame.groupby(["place", "test_set", "seed"]):
+            found.setdefault((place, test_set), {})[int(seed)] = frames
+        return found
 
 
 def read_results(run_root: str | Path, sweep: Sweep | str | Path) -> Results:
