@@ -51,7 +51,8 @@ class Grid:
 
     def dry_run(self, profile: Path) -> str:
         """What Snakemake would do here with the profile in the folder ``profile``."""
-        command = self.command(f"profile={os.path.relpath(profile, paths.root() / 'params')}", "--dry-run")
+        name = os.path.relpath(profile, paths.root() / "params")
+        command = self.command(f"profile={name}", "--dry-run", "--quiet", "host")  # profiles/default hides the rules
         done = subprocess.run(command, cwd=paths.root(), env=ENVIRONMENT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr

@@ -56,7 +56,8 @@ def predict(parameters: StageParameters, folder: str, frames: PrepareFrames, tab
     whose number and size only notebook 01 finds out.
     """
     work = work_of(parameters, frames)
-    batch = {"step": getattr(parameters, "batch_size", 1), "forward": getattr(parameters, "block_size", 1)}
+    sampling = isinstance(parameters, GenerateSynthetic) and not parameters.labeller  # all else looks at single frames
+    batch = {"step": getattr(parameters, "batch_size", 1), "forward": parameters.block_size if sampling else 1}
     steps = sum(count // batch["step"] for (_, unit), count in work.items() if unit == "step")
     if table is None or frames.source == "folder" or not work.keys() <= table.costs.keys():
         return Job(folder, steps)

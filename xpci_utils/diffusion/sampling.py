@@ -28,21 +28,22 @@ MULTISTEP = {
 }
 SAMPLERS = ("ddpm", *MULTISTEP, "unipc")
 STOCHASTIC = ("ddpm", "sde-dpmsolver++")
-SOLVER_SHIFT = 1 / 4
+SIGMA_MAX, SIGMA_MIN, RHO = 80.0, 0.01, 7.0
 
 
 def solver_timesteps(schedule: NoiseSchedule, steps: int) -> np.ndarray:
-    """Time steps for the fast solvers, largest first: an even spacing with its noisy end drawn out.
+    """Time steps for the fast solvers, largest first: T - 1, then the noise levels of Karras et al. 2022 (Eq. 5).
 
-    With 20 even steps the coarse modes of a frame (how many particles, how large, how dark) are decided within the
-    first one: an average over the frame stands out of the noise 64 times earlier than a pixel does. So the
-    signal-to-noise amplitude of the step at t is lowered by SOLVER_SHIFT^(t/T), which leaves the fine end alone.
+    Even steps in t are too coarse at both ends. At the noisy one the composition of a frame (how many particles, how
+    large, how dark) is decided within the first step: an average over the frame stands out of the noise 64 times
+    earlier than a pixel does. At the other one the last step, which goes straight to the clean pair, takes the camera's
+    noise for the sampler's and removes both; hence SIGMA_MIN, 0.5 grey levels where a frame's noise is 5.
     """
-    even = respaced_timesteps(len(schedule), steps + 1)[:-1]  # the last step goes to the clean pair
-    log_snr = 0.5 * np.log(schedule.alphas_bar / (1.0 - schedule.alphas_bar))
-    wanted = log_snr[even] + even / len(schedule) * np.log(SOLVER_SHIFT)
-    moved = np.interp(-wanted, -log_snr, np.arange(len(schedule))).round()
-    return np.unique(np.append(moved[1:], even[0]).astype(np.int64))[::-1]
+    log_sigma = 0.5 * np.log((1.0 - schedule.alphas_bar) / schedule.alphas_bar)
+    ends = SIGMA_MAX ** (1 / RHO), SIGMA_MIN ** (1 / RHO)
+    wanted = RHO * np.log(np.linspace(*ends, steps - 1))
+    times = np.interp(wanted, log_sigma, np.arange(len(schedule))).round()
+    return np.unique(np.append(times, len(schedule) - 1).astype(np.int64))[::-1]
 
 
 def make_scheduler(sampler: str, schedule: NoiseSchedule, steps: int):
