@@ -115,7 +115,7 @@ def test_solvers_start_at_the_top_and_take_the_noise_levels_of_karras(steps):
     assert all(np.diff(times) < 0)
     sigmas = np.sqrt(1 / schedule.alphas_bar[times] - 1)
     reference = DPMSolverMultistepScheduler(use_karras_sigmas=True)
-    expected = reference._convert_to_karras(np.array([0.01, 80.0]), num_inference_steps=steps - 1)
+    expected = reference._convert_to_karras(np.array([80.0, 0.01]), num_inference_steps=steps - 1)
     np.testing.assert_allclose(sigmas[1:], expected, rtol=0.06)
 
 
