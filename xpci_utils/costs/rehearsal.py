@@ -39,7 +39,7 @@ CUTS: dict[str, dict[str, object]] = {
     "01_prepare_frames": {"train_frames": 2, "val_frames": 1, "test_frames": 2, "shifted_test_frames": 1},
     "02_train_ddpm": {"steps": 1, "evaluations": 1, "preview_pairs": 1, "preview_steps": 2, "probe_draws": 2},
     "03_adapt_sam": {"epochs": 0, "steps": 1, "weights": "random"},
-    "04_generate_synthetic": {"pairs": 1, "sampling_steps": 2, "block_size": 1, "fresh_frames": 1},
+    "04_generate_synthetic": {"pairs": 1, "sampling_steps": 2, "block_size": 1, "fresh_frames": 1, "clamped_steps": 1},
     "05_train_segmentation": {"epochs": 0, "steps": 1, "evaluations": 1, "pretrained": False},
     "06_tables_and_figures": {"sweep": SWEEP_FILE},
 }
