@@ -37,9 +37,9 @@ def masks_for(
     """A sampled mask uint8 [N, H, W] of 0 / 255 for every image uint8 [H, W] of the denoiser's frame size.
 
     steps   noise levels on the way, drawn out as for the fast solvers
-    rounds  visits of every level; 1 never goes back. On the 20 validation frames of the laptop profile, two seeds, the masks
-            of steps x rounds 10 x 4, 10 x 8, 20 x 4 agree with the annotation to a binary Dice of 0.65, 0.70, 0.67; without
-            going back (10 x 1, 20 x 1) it was 0.59 and 0.58
+    rounds  visits of every level; 1 never goes back. On the 20 validation frames of the laptop profile, two seeds, the
+            masks of steps x rounds 10 x 4, 10 x 8, 20 x 4 agree with the annotation to a binary Dice of 0.65, 0.70,
+            0.67; without going back (10 x 1, 20 x 1) it was 0.59 and 0.58
     Mask i depends on its image, (seed, i) and the number of images that share its aligned block, nothing else.
     """
     blocks = [range(start, min(start + block, len(images))) for start in range(0, len(images), block)]

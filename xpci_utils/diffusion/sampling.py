@@ -14,7 +14,7 @@ from diffusers import DDPMScheduler, DPMSolverMultistepScheduler, UniPCMultistep
 from torch import Tensor
 
 from xpci_utils.diffusion.denoiser import Denoiser
-from xpci_utils.diffusion.schedule import NoiseSchedule, respaced_timesteps
+from xpci_utils.diffusion.schedule import NoiseSchedule
 from xpci_utils.frames.pad import crop
 from xpci_utils.randomness import torch_generator
 
