@@ -24,7 +24,8 @@ FRAMES = config.get("frames", "")  # folder of the user's own frames, for a prof
 CLASSES = config.get("classes", "")
 ROOT = run_root(PROFILE, config.get("run_root", ""))
 SWEEP = Sweep.from_yaml(f"params/{PROFILE}/sweep.yaml")
-OWN = {name: value for name, value in (("source_folder", FRAMES), ("classes_file", CLASSES)) if value}
+FOLD = config.get("fold", 0)  # of a cross-validation of that folder: which frames are held out
+OWN = {k: v for k, v in {"source_folder": FRAMES, "classes_file": CLASSES, "fold": FOLD}.items() if v}
 RUN = "python -m xpci_utils.run {params.notebook} -f params/" + PROFILE + "/{params.notebook}.yaml -p run_root " + ROOT
 
 
@@ -54,7 +55,7 @@ rule frames:
         recipe=notebook_recipe(PROFILE, "01_prepare_frames", **OWN),
     threads: run_threads(PROFILE, "01_prepare_frames")
     shell:
-        RUN + "".join(f" -p {name} {quote(value)}" for name, value in OWN.items())
+        RUN + "".join(f" -p {name} {quote(str(value))}" for name, value in OWN.items())
 
 
 rule ddpm:

@@ -96,6 +96,8 @@ class PrepareFrames(SeededParameters):
     classes_file: str = Field("", description="YAML of classes; empty: classes.yaml of source_folder")
     pixel_size_um: float = Field(2.0, gt=0, description="size of a pixel in the sample plane [um]; imports may tell")
     tile: int = Field(0, ge=0, description="side of the square tiles that networks see [px]; 0: whole frames")
+    folds: int = Field(0, ge=0, description="folds of a cross-validation of your folder; 0: its splits, or dealt ones")
+    fold: int = Field(0, ge=0, description="which of them is held out for the test, counted from 0")
     preset: Literal["aps32id_u18", "aps32id_shifted", "reduced"] = Field("reduced", description="simulator preset")
     sampling: Literal["curated", "natural"] = Field("curated", description="frames an annotator picks, or any")
     energy_kev: float = Field(0.0, ge=0, description="photon energy, 22 to 30 [keV]; 0: the preset's")
@@ -137,6 +139,14 @@ class PrepareFrames(SeededParameters):
     def _folder_named(self) -> Self:
         if self.source == "folder" and not self.source_folder:
             raise ValueError("source is 'folder', but source_folder names none")
+        return self
+
+    @model_validator(mode="after")
+    def _fold_exists(self) -> Self:
+        if self.folds and self.source == "simulator":
+            raise ValueError("folds is for a folder of your own; simulated test frames are never scarce")
+        if self.folds == 1 or self.fold >= max(self.folds, 1):
+            raise ValueError(f"fold is {self.fold} of {self.folds} folds; there are two at least, counted from 0")
         return self
 
 

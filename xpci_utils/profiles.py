@@ -165,6 +165,28 @@ PROFILES: dict[str, dict[str, dict]] = {
         "07_apply_to_video": {"cell": "emcad__r0000__vit_b__n00400__mix__s0", "film_path": "data/my_film.tif"},
         "sweep": {"annotated": 0, "counts": [0, 400]},
     },
+    # One fold of 'make real-study', which runs all of them: small enough for a quarter of an hour of one core.
+    "real_study": {
+        "01_prepare_frames": {
+            "source": "folder",
+            "source_folder": "data/my_frames",
+            "pixel_size_um": 1.0,
+            "tile": 64,
+            "folds": 3,
+        },
+        "02_train_ddpm": {"steps": 600, "evaluations": 2},
+        "03_adapt_sam": {"labeller": "vit_t", "steps": 600},
+        "04_generate_synthetic": {"pairs": 200, "fresh_frames": 0},
+        "05_train_segmentation": {"cell": "emcad__r0000__vit_t__n00200__mix__s0", "evaluations": 5},
+        "07_apply_to_video": {"cell": "emcad__r0000__vit_t__n00200__mix__s0", "film_path": "data/my_film.tif"},
+        "sweep": {
+            "annotated": 0,
+            "counts": [0, 200],
+            "series": ["emcad__vit_t"],
+            "labellers": ["vit_t"],
+            "seeds": [0, 1],
+        },
+    },
 }
 
 _REPLICATED = [*(grid.parse_row(row).synthetic for row in LAPTOP_CONTRASTS)] or [1000]
@@ -191,6 +213,7 @@ NEEDS = {
     "laptop": "about two and a half hours on 2 cores; the evidence this repository reports",
     "laptop_replicate": "about an hour and a half on 2 cores; the laptop's contrasts from another chain",
     "own_frames": "about an hour on 2 cores for 24 frames of 484 x 645 pixels",
+    "real_study": "one fold of 'make real-study': about ten minutes on 2 cores for 24 frames of 484 x 645 pixels",
     "paper": "the published scale: GPUs, days, and the official SAM weights; not a run for this computer",
     "smoke": "about 5 minutes on 2 cores; it tests the mechanics, its scores mean nothing",
 }

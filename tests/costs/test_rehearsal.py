@@ -7,7 +7,11 @@ from xpci_utils.costs import rehearsal, work_of
 from xpci_utils.costs.jobs import network_of
 from xpci_utils.params import AdaptSam, TrainSegmentation
 
-SIMULATED = [name for name in profiles.PROFILES if name != "own_frames"]
+SIMULATED = [
+    name
+    for name in profiles.PROFILES
+    if profiles.profile_values(name, "01_prepare_frames")["source"] == "simulator"
+]
 PLACES = {"run_root", "force", "threads", "labeller", "pool", "cell", "sweep"}
 
 

@@ -65,6 +65,40 @@ def test_frames_of_a_sequence_stay_together(folder, classes):
     assert all(found.splits[f"f{i}"] == found.splits[f"f{i + 1}"] for i in range(0, 10, 2))
 
 
+@pytest.mark.parametrize(("folds", "videos"), [(2, 4), (3, 5), (5, 5), (4, 10)])
+def test_folds_test_every_frame_once_and_part_no_sequence(folder, classes, folds, videos):
+    """Crops of one image are one sequence: none of it is trained on while another part of it is tested."""
+    rows = "\n".join(f"f{i},video{i % videos}" for i in range(10))
+    (folder / "sequences.csv").write_text(f"name,sequence\n{rows}\n")
+    tested, validated = [], []
+    for fold in range(folds):
+        found = check_folder(folder, classes, folds=folds, fold=fold)
+        assert set(found.splits) == {f"f{i}" for i in range(10)}
+        of = {found.sequences[name]: split for name, split in found.splits.items()}
+        assert all(of[found.sequences[name]] == split for name, split in found.splits.items())
+        tested += [name for name, split in found.splits.items() if split == "test"]
+        validated.append({name for name, split in found.splits.items() if split == "val"})
+    assert sorted(tested) == sorted(found.images)
+    assert len(set(map(frozenset, validated))) == folds
+
+
+def test_folds_leave_the_listed_splits_aside_and_follow_the_seed(folder, classes):
+    (folder / "splits").mkdir()
+    for split, name in {"train": "f0", "val": "f1", "test": "f2"}.items():
+        (folder / f"splits/{split}.txt").write_text(name)
+    first, again, other = (check_folder(folder, classes, seed, folds=3, fold=1).splits for seed in (0, 0, 1))
+    assert first == again != other
+    assert len(first) == 10
+
+
+def test_too_few_sequences_for_the_folds_are_refused(folder, classes):
+    (folder / "sequences.csv").write_text("name,sequence\n" + "\n".join(f"f{i},video{i % 3}" for i in range(10)))
+    assert check_folder(folder, classes, folds=3, fold=2)
+    for folds in (2, 4):
+        with pytest.raises(FolderError, match=f"there are 3 sequences; {folds} folds need one each"):
+            check_folder(folder, classes, folds=folds)
+
+
 def test_sixteen_bits_use_the_window_of_the_training_frames(folder, classes):
     for i in range(10):
         grey = np.linspace(400, 3600, 192).reshape(12, 16).astype(np.uint16)

@@ -6,7 +6,8 @@
     sequences.csv                  name,sequence (optional): frames of one video stay in one split
 
 Without ``splits`` whole sequences are dealt out: about a fifth to test and a tenth to validation. Without
-``sequences.csv`` every frame counts as a sequence of its own.
+``sequences.csv`` every frame counts as a sequence of its own. For a cross-validation sequences are dealt to folds, and
+``splits`` are left aside.
 """
 
 import csv
@@ -36,8 +37,13 @@ class AnnotatedFolder:
     window: tuple[float, float]
 
 
-def check_folder(folder: str | Path, classes: list[FrameClass], seed: int = 0) -> AnnotatedFolder:
-    """Look at every file of ``folder`` and raise FolderError at the first that cannot be used; writes nothing."""
+def check_folder(
+    folder: str | Path, classes: list[FrameClass], seed: int = 0, folds: int = 0, fold: int = 0
+) -> AnnotatedFolder:
+    """Look at every file of ``folder`` and raise FolderError at the first that cannot be used; writes nothing.
+
+    With ``folds`` the test frames are those of one fold of a cross-validation, counted from 0.
+    """
     folder = paths.resolve(folder)
     images, masks = (_files(folder / kind) for kind in ("images", "masks"))
     _match(images, masks, folder)
@@ -45,7 +51,7 @@ def check_folder(folder: str | Path, classes: list[FrameClass], seed: int = 0) -
     for name in images:
         first, has_particles[name] = _check_pair(images[name], masks[name], classes, first)
     sequences = _sequences(folder, images)
-    splits = _splits(folder, images, sequences, seed)
+    splits = deal_fold(sequences, seed, folds, fold) if folds else _splits(folder, images, sequences, seed)
     for split in SPLITS:
         if not any(has_particles[name] for name, own in splits.items() if own == split):
             raise FolderError(
@@ -171,6 +177,26 @@ def _deal(sequences: dict[str, str], seed: int) -> dict[str, str]:
     order = numpy_rng("splits", seed).permutation(len(names))
     test, val = max(1, round(len(names) / 5)), max(1, round(len(names) / 10))
     of = {names[i]: "test" if k < test else "val" if k < test + val else "train" for k, i in enumerate(order)}
+    return {name: of[sequence] for name, sequence in sequences.items()}
+
+
+def deal_fold(sequences: dict[str, str], seed: int, folds: int, fold: int) -> dict[str, str]:
+    """Split of every frame when one of ``folds`` groups of sequences is the test; a tenth of the others validate.
+
+    ``sequences`` maps a frame to its sequence: what belongs together, such as crops of one image, has one and stays
+    together. Over all folds every frame is tested once. FolderError if there are too few sequences.
+    """
+    names = sorted(set(sequences.values()))
+    largest = -(-len(names) // folds)
+    if len(names) < folds or len(names) - largest < 2:
+        raise FolderError(
+            f"there are {len(names)} sequences; {folds} folds need one each, and two more to train and to validate"
+        )
+    order = numpy_rng("folds", seed).permutation(len(names))
+    groups = [[names[i] for i in order[(fold + shift) % folds :: folds]] for shift in range(folds)]
+    others = [name for group in groups[1:] for name in group]
+    validation = max(1, round(len(names) / 10))
+    of = dict.fromkeys(groups[0], "test") | dict.fromkeys(others, "train") | dict.fromkeys(others[:validation], "val")
     return {name: of[sequence] for name, sequence in sequences.items()}
 
 
