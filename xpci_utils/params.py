@@ -6,13 +6,16 @@ it starts, in the runner as in a notebook opened by hand.
 
 import re
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from xpci_utils import grid, paths
 from xpci_utils.recipe import film_digest, folder_digest
 from xpci_utils.strict import ParameterError, Parameters, assigned_names, suggest
+
+Seed = Annotated[int, Field(ge=0)]
+Pairs = Annotated[int, Field(ge=0, le=99_999)]  # names of cells have five digits for them
 
 
 class StageParameters(Parameters):
@@ -23,7 +26,7 @@ class StageParameters(Parameters):
     data_files: ClassVar[tuple[str, ...]] = ()
     products: ClassVar[tuple[str, ...]]
 
-    run_root: str = Field("runs/quick", description="folder of the run; relative to the repository root")
+    run_root: str = Field("runs/quick", min_length=1, description="folder of the run; relative to the repository root")
     output_folder: str = Field("", description="where the products go; empty: their place below run_root")
     force: bool = Field(False, description="repeat a finished stage and replace its products")
     threads: int = Field(1, ge=1, le=256, description="CPU threads; part of the result's last bits")
@@ -384,7 +387,7 @@ class TablesAndFigures(StageParameters):
     data_files = tuple(f"data/paper/table{number}.csv" for number in range(1, 6))
     products = ("tables", "figures", "index.html")
 
-    sweep: str = Field("params/quick/sweep.yaml", description="the grid that the tables show")
+    sweep: str = Field("params/quick/sweep.yaml", min_length=1, description="the grid that the tables show")
 
     @property
     def place(self) -> str:
@@ -468,8 +471,8 @@ class ApplyToVideo(SeededParameters):
 class Sweep(Parameters):
     """The grids of runs: what the tables and figures compare. A row is the name of a cell without its seed."""
 
-    annotated: int = Field(40, ge=0, description="annotated frames in every cell; 0: the whole training split")
-    counts: list[int] = Field([0, 50, 100, 200], description="synthetic pairs added to them")
+    annotated: int = Field(40, ge=0, le=9999, description="annotated frames in every cell; 0: the whole training split")
+    counts: list[Pairs] = Field([0, 50, 100, 200], description="synthetic pairs added to them")
     series: list[str] = Field(
         ["transunet__vit_t", "swin_unetr__vit_b", "emcad__vit_b", "transunet__vit_b"],
         description="backbone and labeller of Tables 1, 2, 3 and 4",
@@ -477,25 +480,31 @@ class Sweep(Parameters):
     labellers: list[str] = Field(
         ["vit_t-noprompt", "vit_t", "vit_b-noprompt", "vit_b"], description="rows of Table 5, adapted each"
     )
-    labeller_seeds: list[int] = Field([0], description="seeds of the labellers; the first one names synthetic pairs")
-    seeds: list[int] = Field([0], description="seeds of the segmentation networks")
+    labeller_seeds: list[Seed] = Field([0], description="seeds of the labellers; the first one names synthetic pairs")
+    seeds: list[Seed] = Field([0], description="seeds of the segmentation networks")
     contrasts: list[str] = Field([], description="one row per backbone, chosen on validation frames, to be claimed")
-    contrast_seeds: list[int] = Field([], description="their seeds, and those of the same without synthetic pairs")
+    contrast_seeds: list[Seed] = Field([], description="their seeds, and those of the same without synthetic pairs")
     controls: list[str] = Field([], description="rows of Table C (GRID=controls)")
-    control_seeds: list[int] = Field([0], description="their seeds")
+    control_seeds: list[Seed] = Field([0], description="their seeds")
     extended: list[str] = Field([], description="rows that take a night (GRID=extended), with the first seed")
-    extended_seeds: list[int] = Field([], description="further seeds of the contrasts, in the same grid")
+    extended_seeds: list[Seed] = Field([], description="further seeds of the contrasts, in the same grid")
+
+    @field_validator("series", "labellers", "contrasts", "controls", "extended")
+    @classmethod
+    def _names(cls, names: list[str], info: ValidationInfo) -> list[str]:
+        parse = {"series": grid.parse_series, "labellers": grid.parse_labeller}.get(info.field_name, grid.parse_row)
+        for name in names:
+            parse(name)
+        return names
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for name in self.labellers:
-            grid.parse_labeller(name)
         named = [grid.parse_series(series)[1] for series in self.series]
         missing = [name for name in dict.fromkeys(named) if name not in self.labellers]
         if missing:
             raise ValueError(f"series use {', '.join(missing)}, which labellers does not list")
-        if 0 not in self.counts or min(self.counts) < 0 or len(set(self.counts)) < len(self.counts):
-            raise ValueError("counts must be distinct, not negative, and contain 0, the row without synthetic pairs")
+        if 0 not in self.counts or len(set(self.counts)) < len(self.counts):
+            raise ValueError("counts must be distinct and contain 0, the row without synthetic pairs")
         for row in (*self.contrasts, *self.controls, *self.extended):
             cell = grid.parse_row(row)
             if cell.labeller != "none" and cell.annotated != self.annotated:

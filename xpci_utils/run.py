@@ -16,10 +16,9 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-import yaml
-
 from xpci_utils import artifacts, paths
 from xpci_utils.params import ParameterError, StageParameters, stage_model
+from xpci_utils.strict import parse_yaml
 
 SLURM_MARGIN_SECONDS = 120  # before the end of a Slurm job: time to reach a checkpoint and write it
 DONE, FAILED, BAD_PARAMETERS, TO_BE_CONTINUED, INTERRUPTED, KERNEL_DIED = 0, 1, 2, 75, 130, 138
@@ -172,8 +171,8 @@ def _deadline(minutes: float | None) -> float | None:
 
 def _value(text: str) -> object:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
+        return parse_yaml(text)
+    except ValueError:
         return text
 
 
