@@ -11,7 +11,7 @@ CONFIG = profile=$(PROFILE) grid=$(GRID) $(if $(FRAMES),frames=$(abspath $(FRAME
 OWN = $(if $(FRAMES),--frames $(abspath $(FRAMES))) $(if $(CLASSES),--classes $(abspath $(CLASSES)))
 INSTALLED := .venv/.installed
 
-.PHONY: reproduce status test test-system lab import report collect contrasts figures params notebooks rehearse dry-run weights benchmark lint clean help
+.PHONY: reproduce real-study status test test-system lab import report collect contrasts figures params notebooks rehearse dry-run weights benchmark lint clean help
 
 help:
 	@sed -n 's/^# make /make /p; s/^## /  /p' Makefile
@@ -19,19 +19,25 @@ help:
 reproduce: params/$(PROFILE)/sweep.yaml $(INSTALLED)
 	@$(BIN)/python -m xpci_utils.workflow announce --profile $(PROFILE) --grid $(GRID) $(OWN) $(if $(FORCE),--force)
 	@$(SNAKEMAKE) --config $(CONFIG)
+	@$(BIN)/python -m xpci_utils.report.executed --profile $(PROFILE)
 	@$(BIN)/python -m xpci_utils.workflow results --profile $(PROFILE) --grid $(GRID)
+
+## make real-study  FRAMES=folder [CLASSES=file]: do synthetic pairs help on your own images? A cross-validation
+real-study: $(INSTALLED)
+	@$(BIN)/python -m xpci_utils.real_study $(OWN) --cores $(CORES) $(if $(FORCE),--force)
 
 ## make status      done, running, failed and to come, with a guess of the time left
 status: $(INSTALLED)
 	@$(BIN)/python -m xpci_utils.workflow status --profile $(PROFILE) --grid $(GRID)
 
-## make lab         JupyterLab on the notebooks
-lab: $(INSTALLED)
-	$(BIN)/jupyter lab --notebook-dir=notebooks
+## make lab         JupyterLab on the notebooks, for another PROFILE on copies with its parameters
+lab: params/$(PROFILE)/sweep.yaml $(INSTALLED)
+	@$(BIN)/python -m xpci_utils.lab --profile $(PROFILE) $(OPTIONS)
 
-## make report      tables, figures and index.html again, from whatever is finished
+## make report      tables, figures, index.html and the executed notebooks as pages again, from whatever is finished
 report: $(INSTALLED)
 	$(BIN)/python -m xpci_utils.run 06_tables_and_figures -f params/$(PROFILE)/06_tables_and_figures.yaml -p force true
+	$(BIN)/python -m xpci_utils.report.executed --profile $(PROFILE)
 
 ## make collect     keep the results of PROFILE=laptop, few enough to be committed, in figures/laptop, and draw them
 collect contrasts figures: PROFILE = laptop

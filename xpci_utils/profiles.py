@@ -202,8 +202,11 @@ PROFILES["laptop_replicate"] = {
     },
 }
 
-# Parameter files that belong to no profile: what made the weights in data/weights.
-APPENDIX_FILES = {("weights", "A1_pretrain_small_sam"): {"steps": 6000, "evaluations": 8, "held_out": 256}}
+# Parameter files of appendices: what made the weights in data/weights, and a run that only shows that it runs.
+APPENDIX_FILES = {
+    ("weights", "A1_pretrain_small_sam"): {"steps": 6000, "evaluations": 8, "held_out": 256},
+    ("smoke", "A1_pretrain_small_sam"): {"steps": 4, "evaluations": 2, "held_out": 16},
+}
 
 FILES = [(profile, name) for profile in PROFILES for name in MODELS if name not in APPENDICES]
 FILES += [("quick", name) for name in APPENDICES] + list(APPENDIX_FILES)
@@ -241,9 +244,10 @@ def yaml_text(profile: str, name: str) -> str:
     return f"# {name}, profile {profile}: made by 'make params' from xpci_utils/params.py and profiles.py\n{body}\n"
 
 
-def parameter_cell(name: str) -> str:
-    """The source of a notebook's parameter cell: the model's defaults with their descriptions."""
-    lines = [f"{key} = {_python_value(value)}" for key, value in profile_values("quick", name).items()]
+def parameter_cell(name: str, profile: str = "quick", **changed: object) -> str:
+    """The source of a notebook's parameter cell: a profile's values, and ``changed`` ones, with their descriptions."""
+    values = profile_values(profile, name) | changed
+    lines = [f"{key} = {_python_value(value)}" for key, value in values.items()]
     comments = [field.description for field in MODELS[name].model_fields.values()]
     return "\n".join(f"{line}  # {comment}" for line, comment in zip(lines, comments, strict=True))
 

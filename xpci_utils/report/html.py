@@ -6,47 +6,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from xpci_utils.artifacts import atomic_path
 from xpci_utils.report import captions
 from xpci_utils.report.baselines import compare_baselines
 from xpci_utils.report.claims import caution, compare_claims
 from xpci_utils.report.differences import published_differences
 from xpci_utils.report.results import Results
 from xpci_utils.report.tables import Table
-
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 68rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; line-height: 1.25; } h2 { margin-top: 2.5rem; border-bottom: 1px solid #ddd; }
-nav { position: sticky; top: 0; background: #fff; padding: .5rem 0; border-bottom: 1px solid #ddd; }
-nav a { margin-right: 1rem; } a { color: #1b4f8a; }
-.scroll { overflow-x: auto; } table { border-collapse: collapse; margin: .5rem 0 1.5rem; font-size: .9rem; }
-th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #e5e5e5; vertical-align: top; }
-th:first-child, td:first-child, table.text th, table.text td { text-align: left; }
-thead th { border-bottom: 2px solid #444; cursor: pointer; } thead th[data-order]::after { content: " \\25B2"; }
-thead th[data-order=down]::after { content: " \\25BC"; }
-figure { margin: 1.5rem 0; } figure img { max-width: 100%; border: 1px solid #eee; }
-figcaption, .caption { color: #444; font-size: .9rem; max-width: 56rem; }
-.missing { background: #fff4e0; border-left: 4px solid #d1782c; padding: .5rem 1rem; }
-pre { background: #f6f6f6; padding: .6rem; overflow-x: auto; font-size: .8rem; }
-"""
-
-SORTING = """
-document.querySelectorAll("thead th").forEach(head => head.addEventListener("click", () => {
-  const index = head.cellIndex, body = head.closest("table").tBodies[0];
-  const down = head.dataset.order === "up";
-  head.parentNode.querySelectorAll("th").forEach(other => delete other.dataset.order);
-  head.dataset.order = down ? "down" : "up";
-  const key = row => row.cells[index].textContent.trim();
-  const compare = (a, b) => {
-    const x = parseFloat(key(a).replace(/,/g, "")), y = parseFloat(key(b).replace(/,/g, ""));
-    if (isNaN(x) && isNaN(y)) return key(a).localeCompare(key(b));
-    return isNaN(x) ? 1 : isNaN(y) ? -1 : x - y;
-  };
-  [...body.rows].sort((a, b) => down ? compare(b, a) : compare(a, b)).forEach(row => body.append(row));
-}));
-"""
+from xpci_utils.report.web import html_table, save_page
 
 TITLE = "Addressing Data Scarcity in Materials Science Research with Deep Generative Models: a reproduction"
+NOTEBOOKS = "notebooks/index.html"  # where `executed.write_notebooks` has put the notebooks, if it was called
 
 
 def write_page(results: Results, tables: list[Table], figures: list[str], folder: str | Path) -> Path:
@@ -55,7 +24,7 @@ def write_page(results: Results, tables: list[Table], figures: list[str], folder
         f"<h1>{escape(TITLE)}</h1>",
         f"<p>{escape(caution(results))} Published values stand beside ours to compare directions, not levels.</p>",
         _missing(results),
-        _navigation(),
+        _navigation(Path(folder)),
         '<h2 id="claims">What the paper says, and this run</h2>',
         html_table(compare_claims(results), "text"),
         '<h2 id="baselines">Against the simplest alternative</h2>',
@@ -69,38 +38,15 @@ def write_page(results: Results, tables: list[Table], figures: list[str], folder
         '<h2 id="provenance">Parameters and provenance</h2>',
         *_provenance(results),
     ]
-    path = Path(folder) / "index.html"
-    with atomic_path(path) as temporary:
-        temporary.write_text(_page("\n".join(body)), encoding="utf-8")
-    return path
+    return save_page(Path(folder) / "index.html", TITLE, "\n".join(body))
 
 
-def html_table(frame: pd.DataFrame, kind: str = "") -> str:
-    """A DataFrame as a sortable table; ``kind`` "text" aligns every column to the left."""
-    head = "".join(f"<th>{escape(str(name))}</th>" for name in frame.columns)
-    rows = ["".join(f"<td>{escape(str(value))}</td>" for value in row) for row in frame.to_numpy()]
-    body = "\n".join(f"<tr>{row}</tr>" for row in rows)
-    return (
-        f'<div class="scroll"><table class="{kind}"><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>'
-    )
-
-
-def _page(body: str) -> str:
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(TITLE)}</title>
-<style>{STYLE}</style></head>
-<body>
-{body}
-<script>{SORTING}</script>
-</body>
-</html>
-"""
-
-
-def _navigation() -> str:
-    links = ("claims", "baselines", "tables", "figures", "differences", "provenance")
-    return "<nav>" + "".join(f'<a href="#{name}">{name.capitalize()}</a>' for name in links) + "</nav>"
+def _navigation(folder: Path) -> str:
+    sections = ("claims", "baselines", "tables", "figures", "differences", "provenance")
+    links = [f'<a href="#{name}">{name.capitalize()}</a>' for name in sections]
+    if (folder / NOTEBOOKS).is_file():
+        links.append(f'<a href="{NOTEBOOKS}"><b>Notebooks</b></a>')
+    return f"<nav>{''.join(links)}</nav>"
 
 
 def _missing(results: Results) -> str:
