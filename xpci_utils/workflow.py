@@ -3,6 +3,7 @@
 import argparse
 import fcntl
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from xpci_utils import artifacts, grid, paths
@@ -46,7 +47,12 @@ def needs(profile: str, folder: str, root: str) -> list[str]:
 
 def stage_states(root: Path, sweep: Sweep, *grids: str) -> list[tuple[str, str, str]]:
     """(folder, state, remark) of every stage of a grid; states are done, running, failed and to do."""
-    return [(folder, *_state(root, folder)) for folder in grid.stage_folders(sweep, *grids)]
+    return states_of(root, grid.stage_folders(sweep, *grids))
+
+
+def states_of(root: Path, folders: list[str]) -> list[tuple[str, str, str]]:
+    """(folder, state, remark) of the stages in ``folders`` below ``root``."""
+    return [(folder, *_state(root, folder)) for folder in folders]
 
 
 def stage_parameters(profile: str, folder: str, root: Path, own: dict[str, str]) -> StageParameters:
@@ -99,7 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.what == "announce":
             _check_runs(options.profile, wanted, grid.cells(sweep, wanted))
             folders = grid.stage_folders(sweep, wanted)
-            if _refuse_others(other_results(options.profile, root, folders, own), options.force):
+            if refuse_others(other_results(options.profile, root, folders, own), options.force):
                 return 2
     except ParameterError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -121,7 +127,7 @@ def _check_runs(profile: str, which: str, cells: list[grid.Cell]) -> None:
         )
 
 
-def _refuse_others(others: dict[Path, str], force: bool) -> bool:
+def refuse_others(others: dict[Path, str], force: bool, target: str = "reproduce") -> bool:
     """Print what would be overwritten and return True; with ``force`` give it up instead."""
     for folder, sentence in others.items():
         if force:
@@ -129,7 +135,7 @@ def _refuse_others(others: dict[Path, str], force: bool) -> bool:
         else:
             print(f"error: {sentence}", file=sys.stderr)
     if others and not force:
-        print("error: 'make reproduce FORCE=1' makes these stages again, in place", file=sys.stderr)
+        print(f"error: 'make {target} FORCE=1' makes these stages again, in place", file=sys.stderr)
     return bool(others) and not force
 
 
@@ -145,7 +151,7 @@ def _status(profile: str, root: Path, states: list[tuple[str, str, str]]) -> Non
         print(f"{state:8} {folder:60} {remark}")
     counts = {state: sum(s == state for _, s, _ in states) for state in ("done", "running", "failed", "to do")}
     print("\n" + ", ".join(f"{number} {state}" for state, number in counts.items()) + f"  ({paths.display(root)})")
-    print(_time_left(root, states))
+    print(time_left([(root, folder, state) for folder, state, _ in states]))
 
 
 def _results(profile: str, root: Path, states: list[tuple[str, str, str]]) -> None:
@@ -182,13 +188,16 @@ def _locked(path: Path) -> bool:
     return False
 
 
-def _time_left(root: Path, states: list[tuple[str, str, str]]) -> str:
-    """A guess from finished stages of the same kind: the first part of the folder's name."""
+def time_left(stages: Iterable[tuple[Path, str, str]]) -> str:
+    """A guess for (root, folder, state) from finished stages of the same kind: the first part of the folder's name."""
     known: dict[str, list[float]] = {}
-    for folder, state, _ in states:
+    waiting = []
+    for root, folder, state in stages:
+        kind = folder.split("/")[0]
         if state == "done":
-            known.setdefault(folder.split("/")[0], []).append(artifacts.read_run(root / folder)["wall_seconds"])
-    waiting = [folder.split("/")[0] for folder, state, _ in states if state != "done"]
+            known.setdefault(kind, []).append(artifacts.read_run(root / folder)["wall_seconds"])
+        else:
+            waiting.append(kind)
     if not waiting:
         return "everything is done"
     unknown = sorted({kind for kind in waiting if kind not in known})

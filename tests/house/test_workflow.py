@@ -75,10 +75,10 @@ def test_a_result_of_other_parameters_is_named_and_given_up_only_by_force(tmp_pa
     others = workflow.other_results("smoke", tmp_path, folders, {})
     assert list(others) == [tmp_path / "frames"]
     assert "seed: 7 -> 0" in others[tmp_path / "frames"]
-    assert workflow._refuse_others(others, force=False)
+    assert workflow.refuse_others(others, force=False)
     assert "FORCE=1" in capsys.readouterr().err
     assert artifacts.read_run(tmp_path / "frames")
-    assert not workflow._refuse_others(others, force=True)
+    assert not workflow.refuse_others(others, force=True)
     assert artifacts.read_run(tmp_path / "frames") is None
 
 
