@@ -204,7 +204,7 @@ PROFILES["laptop_replicate"] = {
 
 # Parameter files of appendices: what made the weights in data/weights, and a run that only shows that it runs.
 APPENDIX_FILES = {
-    ("weights", "A1_pretrain_small_sam"): {"steps": 6000, "evaluations": 8, "held_out": 256},
+    ("weights", "A1_pretrain_small_sam"): {"steps": 10000, "evaluations": 8, "held_out": 256},
     ("smoke", "A1_pretrain_small_sam"): {"steps": 4, "evaluations": 2, "held_out": 16},
 }
 
