@@ -1,7 +1,11 @@
 # make reproduce [PROFILE=quick]   install into .venv and run everything, from raw frames to tables and figures
 ##                 GRID=paper|full|controls|extended: which runs of the profile's sweep.yaml
+##                 PROFILE=laptop START=shipped: from the weights in data/weights/laptop instead of training them
 ##                 FRAMES=folder [CLASSES=file] PROFILE=own_frames: your own frames; FORCE=1: replace stale results
 PROFILE ?= quick
+ifdef START
+override PROFILE := $(PROFILE)_$(START)
+endif
 GRID ?= paper
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
@@ -11,7 +15,7 @@ CONFIG = profile=$(PROFILE) grid=$(GRID) $(if $(FRAMES),frames=$(abspath $(FRAME
 OWN = $(if $(FRAMES),--frames $(abspath $(FRAMES))) $(if $(CLASSES),--classes $(abspath $(CLASSES)))
 INSTALLED := .venv/.installed
 
-.PHONY: reproduce real-study status test test-system lab import report collect contrasts figures params notebooks rehearse dry-run weights benchmark lint clean help
+.PHONY: reproduce real-study status test test-system lab import report collect contrasts figures params notebooks rehearse dry-run weights ship benchmark lint clean help
 
 help:
 	@sed -n 's/^# make /make /p; s/^## /  /p' Makefile
@@ -94,6 +98,11 @@ dry-run: params/$(PROFILE)/sweep.yaml $(INSTALLED)
 weights: $(INSTALLED)
 	for variant in vit_b vit_t; do $(BIN)/python -m xpci_utils.run A1_pretrain_small_sam \
 	  -f params/weights/A1_pretrain_small_sam.yaml -p variant $$variant --folder data/weights/$$variant || exit 1; done
+
+## make ship        the denoiser and adapters of a finished PROFILE=laptop into data/weights/laptop, for START=shipped
+ship: PROFILE = laptop
+ship: $(INSTALLED)
+	@$(BIN)/python -m xpci_utils.workflow ship --profile $(PROFILE)
 
 ## make benchmark   timings, as ratios measured in one process
 benchmark: $(INSTALLED)

@@ -86,6 +86,28 @@ class SeededParameters(StageParameters):
     seed: int = Field(0, ge=0, description="seed of everything random in this stage")
 
 
+class ShippableParameters(SeededParameters):
+    """Parameters of a training that weights which come with the repository can stand in for (`xpci_utils.shipped`)."""
+
+    weights_file: ClassVar[str]
+
+    shipped: str = Field("", description="folder of shipped weights to take instead of training; empty: train")
+
+    @property
+    def hash_note(self) -> str:
+        """Name of the file with the sha256 of the weights, beside them."""
+        return str(Path(self.weights_file).with_suffix(".sha256"))
+
+    def hashed(self) -> dict:
+        """Of shipped weights the content counts."""
+        values = super().hashed()
+        folder = values.pop("shipped")
+        if folder:
+            note = paths.resolve(folder) / self.place / self.hash_note
+            values["shipped_sha256"] = note.read_text(encoding="utf-8").split()[0] if note.is_file() else ""
+        return values
+
+
 class PrepareFrames(SeededParameters):
     """01: where the annotated frames come from."""
 
@@ -153,10 +175,11 @@ class PrepareFrames(SeededParameters):
         return self
 
 
-class TrainDdpm(SeededParameters):
+class TrainDdpm(ShippableParameters):
     """02: the denoiser of Section 2.1."""
 
     notebook = "02_train_ddpm"
+    weights_file = "denoiser_ema.safetensors"
     rooms = ("diffusion", "frames", "training")
     products = ("denoiser_ema.safetensors", "history.jsonl", "metrics.json", "samples")
 
@@ -186,10 +209,11 @@ class TrainDdpm(SeededParameters):
         return [self.root / "frames"]
 
 
-class AdaptSam(SeededParameters):
+class AdaptSam(ShippableParameters):
     """03: the labeller of Section 2.2."""
 
     notebook = "03_adapt_sam"
+    weights_file = "adapters.safetensors"
     rooms = ("sam", "frames", "training", "evaluation")
     products = ("adapters.safetensors", "history.jsonl", "metrics.json", "per_frame.csv", "namings.csv", "predictions")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from xpci_utils import artifacts, grid, paths
-from xpci_utils.params import APPENDICES, STAGES, Parameters, Sweep
+from xpci_utils.params import APPENDICES, STAGES, Parameters, ShippableParameters, Sweep
 
 MODELS: dict[str, type[Parameters]] = {**STAGES, **APPENDICES, "sweep": Sweep}
 
@@ -30,6 +30,9 @@ def _study(annotated: int, counts: list[int], control: int, fewer: list[int], mo
         "extended": grid.protocol_rows("emcad__vit_b", annotated, counts),
     }
 
+
+SHIPPABLE = [name for name, model in STAGES.items() if issubclass(model, ShippableParameters)]
+SHIPPED_CELL = "emcad__r0100__vit_b__n00500__mix__s0"
 
 # Table 5's rows of a SAM variant, and the same with a class head that keeps its start.
 CONFIGURATIONS = ("-noprompt", "", "-noprompt-frozen", "-frozen")
@@ -158,6 +161,8 @@ PROFILES: dict[str, dict[str, dict]] = {
     },
     # The laptop chain once more with new frames, denoiser and labeller: is what it found a matter of its one chain?
     "laptop_replicate": {},  # filled below
+    # From the weights in data/weights/laptop to a report in minutes: 'make reproduce PROFILE=laptop START=shipped'.
+    "laptop_shipped": {},  # filled below
     "own_frames": {
         "01_prepare_frames": {"source": "folder", "source_folder": "data/my_frames", "pixel_size_um": 1.0, "tile": 64},
         "04_generate_synthetic": {"pairs": 400, "fresh_frames": 0},
@@ -202,6 +207,17 @@ PROFILES["laptop_replicate"] = {
     },
 }
 
+PROFILES["laptop_shipped"] = PROFILES["laptop"] | {
+    **{name: PROFILES["laptop"].get(name, {}) | {"shipped": "data/weights/laptop"} for name in SHIPPABLE},
+    **{
+        name: PROFILES["laptop"][name] | {"cell": SHIPPED_CELL}
+        for name in PROFILES["laptop"]
+        if name[:2] in ("05", "07")
+    },
+    "04_generate_synthetic": PROFILES["laptop"]["04_generate_synthetic"] | {"pairs": 500, "fresh_frames": 200},
+    "sweep": {"annotated": 100, "counts": [0, 500], "labellers": ["vit_t", "vit_b"]},
+}
+
 # Parameter files of appendices: what made the weights in data/weights, and a run that only shows that it runs.
 APPENDIX_FILES = {
     ("weights", "A1_pretrain_small_sam"): {"steps": 10000, "evaluations": 8, "held_out": 256},
@@ -214,6 +230,7 @@ FILES += [("quick", name) for name in APPENDICES] + list(APPENDIX_FILES)
 NEEDS = {
     "quick": "about 20 minutes on 2 cores, 4 GB of memory, 0.2 GB of disk; every stage is real, every size reduced",
     "laptop": "about two and a half hours on 2 cores; the evidence this repository reports",
+    "laptop_shipped": "about fifteen minutes on 2 cores; denoiser and labellers are shipped, trained elsewhere",
     "laptop_replicate": "about an hour and a half on 2 cores; the laptop's contrasts from another chain",
     "own_frames": "about an hour on 2 cores for 24 frames of 484 x 645 pixels",
     "real_study": "one fold of 'make real-study': about ten minutes on 2 cores for 24 frames of 484 x 645 pixels",

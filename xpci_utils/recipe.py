@@ -48,6 +48,12 @@ def film_digest(path: Path) -> str:
     return digest(sizes, [_ends(file) for file in files[:1] + files[-1:]])
 
 
+def sha256(path: Path) -> str:
+    """Hexadecimal sha256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _ends(path: Path, length: int = 2**20) -> str:
     with open(path, "rb") as file:
         first = file.read(length)

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from xpci_utils import artifacts, grid, paths
-from xpci_utils.params import ParameterError, StageParameters, Sweep, stage_model
+from xpci_utils import artifacts, grid, paths, shipped
+from xpci_utils.params import ParameterError, ShippableParameters, StageParameters, Sweep, stage_model
 from xpci_utils.profiles import NEEDS
 from xpci_utils.recipe import digest
 from xpci_utils.run import progress_line
@@ -88,10 +88,27 @@ def other_results(profile: str, root: Path, folders: list[str], own: dict[str, s
     return found
 
 
+def ship(profile: str) -> int:
+    """Write the weights of a finished run of ``profile`` that ``<profile>_shipped`` takes, into data/weights."""
+    root, target = paths.resolve(run_root(profile)), paths.root() / "data/weights" / profile
+    wanted = grid.stage_folders(Sweep.from_yaml(f"params/{profile}_shipped/sweep.yaml"))
+    stages = {place: stage_parameters(profile, place, root, {}) for place in wanted}
+    stages = {place: stage for place, stage in stages.items() if isinstance(stage, ShippableParameters)}
+    if refuse_others(other_results(profile, root, ["frames", *stages], {}), force=False):
+        return 2
+    try:
+        shipped.ship(stages.values(), target)
+    except (artifacts.StageError, FileExistsError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Tell what a profile needs (announce), how far it is (status), or where its results lie (results)."""
+    """Tell what a profile needs (announce), how far it is (status), where its results lie (results), or keep its
+    weights (ship)."""
     parser = argparse.ArgumentParser(prog="python -m xpci_utils.workflow", description=main.__doc__)
-    parser.add_argument("what", choices=["announce", "status", "results"])
+    parser.add_argument("what", choices=["announce", "status", "results", "ship"])
     parser.add_argument("--profile", default="quick")
     parser.add_argument("--grid", default="paper", help=f"which runs: {', '.join(grid.GRIDS)}")
     parser.add_argument("--frames", dest="source_folder", default="", help="folder of your own frames")
@@ -101,18 +118,29 @@ def main(arguments: list[str] | None = None) -> int:
     own = {name: value for name in ("source_folder", "classes_file") if (value := getattr(options, name))}
     try:
         root = paths.resolve(run_root(options.profile))
+        if options.what == "ship":
+            return ship(options.profile)
         sweep, wanted = Sweep.from_yaml(f"params/{options.profile}/sweep.yaml"), check_grid(options.grid)
         if options.what == "announce":
             _check_runs(options.profile, wanted, grid.cells(sweep, wanted))
             folders = grid.stage_folders(sweep, wanted)
+            check_shipped(options.profile, root, folders)
             if refuse_others(other_results(options.profile, root, folders, own), options.force):
                 return 2
-    except ParameterError as error:
+    except (ParameterError, shipped.ShippedError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     show = {"announce": _announce, "status": _status, "results": _results}[options.what]
     show(options.profile, root, stage_states(root, sweep, wanted))
     return 0
+
+
+def check_shipped(profile: str, root: Path, folders: list[str]) -> None:
+    """Refuse shipped weights that the profile asks for and that do not fit, before anything is computed."""
+    frames = stage_parameters(profile, "frames", root, {}).model_dump()
+    for parameters in (stage_parameters(profile, folder, root, {}) for folder in folders):
+        if isinstance(parameters, ShippableParameters) and parameters.shipped:
+            shipped.check(parameters, frames)
 
 
 def _check_runs(profile: str, which: str, cells: list[grid.Cell]) -> None:
