@@ -297,6 +297,7 @@ class GenerateSynthetic(SeededParameters):
         100, ge=0, description="new simulated frames the pool is compared with; 0: the annotated test frames"
     )
     clamped_steps: int = Field(10, ge=1, description="noise levels on the way to the masks of known images")
+    audit_particles: int = Field(1000, ge=1, description="of each set, looked up among all training particles")
     block_size: int = Field(25, ge=1, description="pairs sampled together; part of the result's last bits")
     shard: int = Field(0, ge=0, description="which share of the pool this run samples, counted from 0")
     shards: int = Field(1, ge=1, description="runs that share the pool, in any order or at once; the last one finishes")

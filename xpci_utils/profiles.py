@@ -165,7 +165,7 @@ PROFILES: dict[str, dict[str, dict]] = {
     "laptop_shipped": {},  # filled below
     "own_frames": {
         "01_prepare_frames": {"source": "folder", "source_folder": "data/my_frames", "pixel_size_um": 1.0, "tile": 64},
-        "04_generate_synthetic": {"pairs": 400, "fresh_frames": 0},
+        "04_generate_synthetic": {"pairs": 400, "fresh_frames": 0, "audit_particles": 200},
         "05_train_segmentation": {"cell": "emcad__r0000__vit_b__n00400__mix__s0"},
         "07_apply_to_video": {"cell": "emcad__r0000__vit_b__n00400__mix__s0", "film_path": "data/my_film.tif"},
         "sweep": {"annotated": 0, "counts": [0, 400]},
@@ -181,7 +181,7 @@ PROFILES: dict[str, dict[str, dict]] = {
         },
         "02_train_ddpm": {"steps": 600, "evaluations": 2},
         "03_adapt_sam": {"labeller": "vit_t", "steps": 600},
-        "04_generate_synthetic": {"pairs": 200, "fresh_frames": 0},
+        "04_generate_synthetic": {"pairs": 200, "fresh_frames": 0, "audit_particles": 60},
         "05_train_segmentation": {"cell": "emcad__r0000__vit_t__n00200__mix__s0", "evaluations": 5},
         "07_apply_to_video": {"cell": "emcad__r0000__vit_t__n00200__mix__s0", "film_path": "data/my_film.tif"},
         "sweep": {

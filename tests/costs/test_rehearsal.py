@@ -8,9 +8,7 @@ from xpci_utils.costs.jobs import network_of
 from xpci_utils.params import AdaptSam, TrainSegmentation
 
 SIMULATED = [
-    name
-    for name in profiles.PROFILES
-    if profiles.profile_values(name, "01_prepare_frames")["source"] == "simulator"
+    name for name in profiles.PROFILES if profiles.profile_values(name, "01_prepare_frames")["source"] == "simulator"
 ]
 PLACES = {"run_root", "force", "threads", "labeller", "pool", "cell", "sweep"}
 
