@@ -1,10 +1,11 @@
+import dataclasses
 import re
 from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
 
-from xpci_utils.report import compare_claims, html_table, use_style, write_report
+from xpci_utils.report import build_tables, caution, compare_claims, html_table, use_style, write_report
 
 
 class Checker(HTMLParser):
@@ -75,3 +76,15 @@ def test_cells_of_a_table_are_escaped(results):
     assert "&lt;b&gt;" in html_table(pd.DataFrame({"<i>": ["<b>"]}))
     assert "&lt;i&gt;" in html_table(pd.DataFrame({"<i>": ["<b>"]}))
     assert html_table(compare_claims(results)).count("<tr>") == 6
+
+
+def test_shipped_weights_are_said_in_captions_and_on_the_page(results):
+    """A reader of any table must see that this run did not train what stands behind it."""
+    origin = {"ddpm": "1a2b", "sam/vit_b__s0": "3c4d"}
+    measured = {place: {**found, "shipped": origin.get(place) and {"recipe": origin[place]}} for place, found in
+                results.measured.items()}  # fmt: skip
+    taken = dataclasses.replace(results, measured=measured)
+    sentence = "Shipped weights, trained elsewhere: the denoiser (recipe 1a2b) and SAM-b (recipe 3c4d)."
+    assert sentence in caution(taken)
+    assert all(sentence in table.caption for table in build_tables(taken))
+    assert "hipped" not in caution(results) + "".join(table.caption for table in build_tables(results))

@@ -45,6 +45,7 @@ def segmentation(number: int, series: str, data: pd.DataFrame, results: Results)
         "Dice and NSD: mean over the classes present in the reference, background included "
         f"(NSD tolerance {tolerance(results)}); micro F1: particle pixels, pooled over the frames.",
         seeds(results),
+        shipped(results),
         not_comparable(results),
     ]
     return " ".join(filter(None, sentences))
@@ -56,9 +57,13 @@ def labellers(results: Results) -> str:
     sentences = [
         f"Semantic segmentation performance of adapted SAM in different configurations ({small}), "
         f"on {test_frames(results)}; the prompt, where there is one, is the binary mask of the reference.",
+        'A "drawn mask" is one that the diffusion model draws for the test frame instead.'
+        if results.sweep.noisy_prompts
+        else "",
         "SAM-t and SAM-b name the positions of the paper's two variants; what stands there is in the second column."
         if results.reduced
         else "",
+        shipped(results),
         not_comparable(results),
     ]
     return " ".join(filter(None, sentences))
@@ -167,6 +172,18 @@ def not_comparable(results: Results) -> str:
     """Why our numbers and the published ones must not be compared in level."""
     ours = "These frames are simulated" if results.source_word == "simulated" else "These are other frames"
     return f"{PUBLISHED}. {ours}: compare directions, not levels."
+
+
+def shipped(results: Results) -> str:
+    """Which networks this run did not train but took as they come with the repository; empty if it trained all."""
+    origins = {place: metrics["shipped"] for place, metrics in results.measured.items() if metrics.get("shipped")}
+    names = {place: "the denoiser" if place == "ddpm" else labeller_name(_labeller_of(place)) for place in origins}
+    told = [f"{names[place]} (recipe {origin['recipe']})" for place, origin in origins.items()]
+    return f"Shipped weights, trained elsewhere: {listed(told)}." if told else ""
+
+
+def _labeller_of(place: str) -> str:
+    return place.removeprefix("sam/").rpartition("__s")[0]
 
 
 def tolerance(results: Results) -> str:

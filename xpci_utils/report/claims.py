@@ -31,14 +31,15 @@ def compare_claims(results: Results) -> pd.DataFrame:
 
 
 def caution(results: Results) -> str:
-    """One sentence on how this run differs from the paper: seeds, frames, scale."""
+    """How this run differs from the paper (seeds, frames, scale), and what of it came with the repository."""
     several = captions.several_seeds(results)
     parts = [
         "several trainings per row" if several else "one training per cell, so that nothing has an interval",
         f"{results.source_word} frames instead of the authors'",
         "networks and counts below the published scale" if results.reduced else "",
     ]
-    return f"What separates this run from the paper: {'; '.join(part for part in parts if part)}."
+    apart = f"What separates this run from the paper: {'; '.join(part for part in parts if part)}."
+    return " ".join(filter(None, [apart, captions.shipped(results)]))
 
 
 def reading(differences: Iterable[Difference]) -> str:
