@@ -19,7 +19,7 @@ from xpci_utils import artifacts, grid, paths, workflow
 from xpci_utils.evaluation import paired_difference
 from xpci_utils.evaluation.per_frame import nanmean
 from xpci_utils.evaluation.statistics import Difference, sequence_sums
-from xpci_utils.frames import FolderError, check_folder, read_classes
+from xpci_utils.frames import check_folder, read_classes
 from xpci_utils.params import Sweep
 from xpci_utils.report.study import GAINS
 from xpci_utils.report.tables import Table
@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
     study = Study(paths.resolve(f"runs/{PROFILE}/{Path(folder).name}"), own)
     try:
         check(study)
-    except (FolderError, ValueError) as error:
+    except ValueError as error:  # FolderError and ParameterError among them
         print(f"error: {error}", file=sys.stderr)
         return 2
     others = {}
@@ -83,7 +83,11 @@ def main(arguments: list[str] | None = None) -> int:
         others |= workflow.other_results(PROFILE, study.fold_root(fold), study.places, study.own_of(fold))
     if workflow.refuse_others(others, options.force, "real-study"):
         return 2
-    return run(study, options.cores)
+    try:
+        return run(study, options.cores)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
+        return 130
 
 
 def check(study: Study) -> None:
@@ -104,7 +108,7 @@ def run(study: Study, cores: int | None) -> int:
                 failed.append(fold)
         if study.finished:
             write_study(study)
-    print(f"{len(study.finished)} of {len(study.folds)} folds are finished: {paths.display(study.root)}/gains.md")
+    print(f"{len(study.finished)} of {len(study.folds)} folds are finished; tables: {paths.display(study.root)}")
     for fold in failed:
         print(f"error: fold_{fold} failed; see {paths.display(study.fold_root(fold) / 'logs')}", file=sys.stderr)
     return int(bool(failed))

@@ -72,13 +72,15 @@ def stage_parameters(profile: str, folder: str, root: Path, own: dict[str, str])
 
 
 def other_results(profile: str, root: Path, folders: list[str], own: dict[str, str]) -> dict[Path, str]:
-    """Finished stages that belong to other parameters, frames or code than the profile's, and what differs.
+    """Finished stages that belong to other parameters, frames or code than the profile's, or lost files, and which.
 
     The report is left out: it is made in seconds, and again whenever its inputs change.
     """
     found = {}
     for folder in folders:
-        if folder != "report" and artifacts.read_run(root / folder):
+        if gone := artifacts.lost(root / folder):
+            found[root / folder] = f"{paths.display(root / folder)} has lost {', '.join(gone)}"
+        elif folder != "report" and artifacts.read_run(root / folder):
             try:
                 artifacts.inspect(stage_parameters(profile, folder, root, own))
             except artifacts.OtherRecipeError as error:
@@ -228,6 +230,8 @@ def time_left(stages: Iterable[tuple[Path, str, str]]) -> str:
             waiting.append(kind)
     if not waiting:
         return "everything is done"
+    if not known:
+        return "time left unknown until something has finished"
     unknown = sorted({kind for kind in waiting if kind not in known})
     seconds = sum(sum(known[kind]) / len(known[kind]) for kind in waiting if kind in known)
     text = f"about {seconds / 60:.0f} minutes of one job's work left"

@@ -99,7 +99,7 @@ def test_a_failed_fold_is_named_and_the_others_are_told(study, monkeypatch, caps
     monkeypatch.setattr(real_study, "run_fold", finish_or_fail)
     assert real_study.run(study, 1) == 1
     printed = capsys.readouterr()
-    assert "fold_0, of 3: 0 of 27 stages done" in printed.out
+    assert "fold_0, of 3: 0 of 27 stages done, time left unknown until something has finished" in printed.out
     assert "fold_2, of 3: 9 of 27 stages done, about 9 minutes of one job's work left" in printed.out
     assert "2 of 3 folds are finished" in printed.out
     assert "fold_1 failed" in printed.err
