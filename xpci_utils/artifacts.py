@@ -24,6 +24,7 @@ from pathlib import Path
 from xpci_utils import paths
 from xpci_utils.recipe import digest, recipe_hash
 
+CURE = "make room or choose another run_root, and run the same command again: it goes on with what is there"
 RUN_FILE = "run.json"
 IDENTITY_FILE = ".identity"  # whose work lies in a folder, from its first product on
 TIME_FILE = ".time.json"  # when the work in it began, and the seconds of what was interrupted before
@@ -89,17 +90,19 @@ def read_json(path: str | Path) -> dict:
     """The content of a JSON file; ValueError names the file when it is damaged."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(
             f"{paths.display(path)} is not valid JSON ({error}); delete it and run its stage again"
         ) from None
 
 
 def append_jsonl(path: str | Path, record: dict) -> None:
-    """Append one line; a line cut by a crash is dropped by ``read_jsonl``."""
+    """Append one line; a line cut by a crash stays a line of its own, which ``read_jsonl`` drops."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(json.dumps(record) + "\n")
+    with open(path, "ab+") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
+        cut = file.read(1) not in (b"", b"\n")
+        file.write(b"\n" * cut + json.dumps(record).encode() + b"\n")
 
 
 def read_jsonl(path: str | Path) -> list[dict]:
@@ -107,7 +110,7 @@ def read_jsonl(path: str | Path) -> list[dict]:
     if not Path(path).is_file():
         return []
     records = []
-    for line in Path(path).read_text(encoding="utf-8").splitlines():
+    for line in Path(path).read_text(encoding="utf-8", errors="replace").splitlines():
         with contextlib.suppress(json.JSONDecodeError):
             records.append(json.loads(line))
     return records
@@ -169,21 +172,32 @@ def begin(parameters) -> Stage:
 
     An unfinished stage of the same identity goes on with what lies in its folder; what another identity left
     unfinished, or ``force`` repeats, is removed first. Raises StageError if an input is unfinished, another process
-    works in the folder, or the folder holds another result or files that no stage wrote.
+    works in the folder, or the folder cannot be written, or holds another result or files that no stage wrote.
     """
     stage = inspect(parameters)
     if stage.to_do:
-        stage.folder.mkdir(parents=True, exist_ok=True)
-        atexit.register(_leave_nothing, stage.folder)
-        with _one_part_at_a_time(stage.folder, parameters.part):
-            stage.lock = _lock(stage.folder, fcntl.LOCK_SH if parameters.part else fcntl.LOCK_EX)
-            _look_for_result(stage)  # another process may have finished it in between
-            if stage.to_do:
-                _clear_unless_resuming(stage)
-                stage.earlier_seconds = 0.0 if parameters.part else _earlier_seconds(stage)
+        try:
+            _open(stage)
+        except OSError as error:
+            raise StageError(
+                f"{paths.display(stage.folder)} cannot be written: {error.strerror or error}; {CURE}"
+            ) from None
     if not stage.to_do:
         print(f"{paths.display(stage.folder)} is finished; its products are shown, nothing is computed again.")
     return stage
+
+
+def _open(stage: Stage) -> None:
+    """Lock the folder of a stage and prepare it, unless another process finished it in between."""
+    part = stage.parameters.part
+    stage.folder.mkdir(parents=True, exist_ok=True)
+    atexit.register(_leave_nothing, stage.folder)
+    with _one_part_at_a_time(stage.folder, part):
+        stage.lock = _lock(stage.folder, _kind_of_lock(part))
+        _look_for_result(stage)
+        if stage.to_do:
+            _clear_unless_resuming(stage)
+            stage.earlier_seconds = 0.0 if part else _earlier_seconds(stage)
 
 
 def inspect(parameters) -> Stage:
@@ -211,14 +225,33 @@ def recipe_of(parameters) -> str:
 
 
 def read_run(folder: str | Path) -> dict | None:
-    """The ``run.json`` of a folder if it is valid and every product it lists is still there, else None."""
-    path = Path(folder) / RUN_FILE
+    """The ``run.json`` of a folder if it is valid and the products it lists are still there, else None."""
+    record = _record_of(folder)
+    return None if record is None or _lost(Path(folder), record) else record
+
+
+def lost(folder: str | Path) -> list[str]:
+    """What a folder had when its stage was finished and has no more: "images (19 of 20 files)", "model.safetensors"."""
+    record = _record_of(folder)
+    return _lost(Path(folder), record) if record else []
+
+
+def _record_of(folder: str | Path) -> dict | None:
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        products = record["products"]
-    except (OSError, ValueError, KeyError):
+        record = json.loads((Path(folder) / RUN_FILE).read_text(encoding="utf-8"))
+        return record if all(isinstance(size, dict) for size in record["products"].values()) else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return record if all((Path(folder) / name).exists() for name in products) else None
+
+
+def _lost(folder: Path, record: dict) -> list[str]:
+    missing = []
+    for name, then in record["products"].items():
+        now = _describe(folder / name) or {}
+        for unit, size in then.items():
+            if now.get(unit, 0) < size:
+                missing.append(f"{name} ({now[unit]} of {size} {unit})" if unit in now else name)
+    return missing
 
 
 def _input_identities(parameters) -> dict[str, str]:
@@ -226,9 +259,11 @@ def _input_identities(parameters) -> dict[str, str]:
     for folder in parameters.inputs:
         record = read_run(folder)
         if record is None:
+            gone = lost(folder)
+            state = f"has lost {', '.join(gone)}" if gone else "is not finished"
             raise StageError(
-                f"{paths.display(folder)} is not finished, and {parameters.notebook} reads it; "
-                "run the stage that writes it first ('make reproduce' runs all in order)"
+                f"{paths.display(folder)} {state}, and {parameters.notebook} reads it; run the stage that writes it "
+                f"{'again' if gone else 'first'} ('make reproduce{' FORCE=1' if gone else ''}' runs all in order)"
             )
         found[os.path.relpath(folder, parameters.root)] = record["identity"]
     return found
@@ -267,6 +302,15 @@ def _clear_unless_resuming(stage: Stage) -> None:
             temporary.write_text(stage.identity)
         if stage.parameters.part:
             _take(stage.lock, stage.folder, fcntl.LOCK_SH)
+    elif not stage.parameters.part:
+        _remove_half_written(stage)
+
+
+def _remove_half_written(stage: Stage) -> None:
+    """Temporary files of writers that were killed."""
+    for place in (stage.folder, stage.work):
+        for path in place.rglob(".*.part"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _earlier_seconds(stage: Stage) -> float:
@@ -279,6 +323,16 @@ def _earlier_seconds(stage: Stage) -> float:
     seconds = before["seconds"] + max(0.0, last - before["began"])
     write_json(path, {"seconds": seconds, "began": now})
     return seconds
+
+
+def refuse_if_locked(stage: Stage) -> None:
+    """StageError if another process works in the folder of a stage; so no kernel is started to find that out."""
+    with contextlib.suppress(OSError), open(stage.folder / LOCK_FILE) as file:
+        _take(file, stage.folder, _kind_of_lock(stage.parameters.part))
+
+
+def _kind_of_lock(part: str) -> int:
+    return fcntl.LOCK_SH if part else fcntl.LOCK_EX
 
 
 def _lock(folder: Path, kind: int = fcntl.LOCK_EX):

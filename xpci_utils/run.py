@@ -6,7 +6,10 @@ but resumable (stopped for time, or a shard whose siblings are not done), 138 th
 """
 
 import argparse
+import contextlib
+import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +25,7 @@ from xpci_utils.strict import parse_yaml
 
 SLURM_MARGIN_SECONDS = 120  # before the end of a Slurm job: time to reach a checkpoint and write it
 DONE, FAILED, BAD_PARAMETERS, TO_BE_CONTINUED, INTERRUPTED, KERNEL_DIED = 0, 1, 2, 75, 130, 138
+GOES_ON = "the same command goes on from the last checkpoint"
 CONTINUED = ("StoppedForTime", "ShardsMissing")  # errors that say: the stage goes on in another run
 
 
@@ -34,7 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
             overrides["output_folder"] = options.folder
         parameters = stage_model(Path(options.notebook).stem).from_yaml(options.file, overrides)
         stage = artifacts.inspect(parameters)
-    except (ParameterError, artifacts.StageError) as error:
+        if stage.to_do:
+            artifacts.refuse_if_locked(stage)
+    except (ParameterError, artifacts.StageError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_PARAMETERS if isinstance(error, ParameterError) else FAILED
     if not stage.to_do:
@@ -52,23 +58,31 @@ def run_notebook(parameters: StageParameters) -> int:
 
     label, began = f"{parameters.place} {parameters.part}".rstrip(), time.monotonic()
     log = parameters.root / "logs" / f"{label.replace('/', '--').replace(' ', '--')}.ipynb"
-    log.parent.mkdir(parents=True, exist_ok=True)
     print(f"[{label}] started", flush=True)
     try:
+        log.parent.mkdir(parents=True, exist_ok=True)
         with _Progress(label, parameters.history):
             _execute(parameters, log)
     except PapermillExecutionError as error:
         return _report_failure(label, error, log)
-    except DeadKernelError:
-        print(f"[{label}] the kernel died (out of memory, or killed); the log is {paths.display(log)}", file=sys.stderr)
+    except RuntimeError as error:
+        if not isinstance(error, DeadKernelError) and "died" not in str(error):  # plain when it dies while it starts
+            raise
+        print(f"[{label}] the kernel died (out of memory, or killed); {GOES_ON}", file=sys.stderr)
         return KERNEL_DIED
     except KeyboardInterrupt:
-        print(f"[{label}] interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        print(f"[{label}] interrupted; {GOES_ON}", file=sys.stderr)
         return INTERRUPTED
+    except OSError as error:  # the log itself cannot be written
+        with contextlib.suppress(OSError):
+            log.unlink(missing_ok=True)
+        print(f"[{label}] failed: {error.strerror or error} ({paths.display(log)}); {artifacts.CURE}", file=sys.stderr)
+        return FAILED
     if artifacts.read_run(parameters.folder) is None:
         print(f"[{label}] the notebook ended without finishing its stage; see {paths.display(log)}", file=sys.stderr)
         return FAILED
-    os.replace(log, parameters.folder / "executed.ipynb")
+    with contextlib.suppress(OSError):  # no part of "finished"
+        shutil.move(log, parameters.folder / "executed.ipynb")  # which may be another disk
     print(f"[{label}] done in {_duration(time.monotonic() - began)}", flush=True)
     return DONE
 
@@ -110,6 +124,8 @@ def _report_failure(label: str, error, log: Path) -> int:
         return TO_BE_CONTINUED
     print(f"[{label}] failed: {error.ename}: {error.evalue}", file=sys.stderr)
     print(f"[{label}] the whole story is in {paths.display(log)}", file=sys.stderr)
+    if os.strerror(errno.ENOSPC) in error.evalue:
+        print(f"[{label}] {artifacts.CURE}", file=sys.stderr)
     return BAD_PARAMETERS if error.ename == "ParameterError" else FAILED
 
 
@@ -119,7 +135,7 @@ class _Progress(threading.Thread):
     def __init__(self, label: str, history: Path, interval: float = 20.0):
         super().__init__(daemon=True)
         self.label, self.history, self.interval = label, history, interval
-        self.ended, self.began = threading.Event(), time.time()
+        self.ended, self.before = threading.Event(), _changed(history)
 
     def __enter__(self):
         self.start()
@@ -131,11 +147,15 @@ class _Progress(threading.Thread):
     def run(self) -> None:
         last = None
         while not self.ended.wait(self.interval):
-            fresh = self.history.is_file() and self.history.stat().st_mtime > self.began
+            fresh = _changed(self.history) != self.before  # by no clock: it may be put back, or be another computer's
             records = artifacts.read_jsonl(self.history) if fresh else []
             if records and records[-1] != last:
                 last = records[-1]
                 print(f"[{self.label}] {progress_line(last)}", flush=True)
+
+
+def _changed(path: Path) -> int | None:
+    return path.stat().st_mtime_ns if path.is_file() else None
 
 
 def progress_line(record: dict) -> str:

@@ -28,7 +28,7 @@ def label_map(rng, height, width, ignore=True):
 
 
 def finished(folder):
-    (folder / "run.json").write_text(json.dumps({"products": [], "identity": "x"}))
+    (folder / "run.json").write_text(json.dumps({"products": {}, "identity": "x"}))
 
 
 @pytest.fixture

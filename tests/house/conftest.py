@@ -16,11 +16,13 @@ CELLS = {
     "begin": "parameters = stage_model('99_count').from_notebook(globals())\nstage = artifacts.begin(parameters)",
     "work": "if parameters.behave == 'fail':\n    raise RuntimeError('the beam is off')\n"
     "if parameters.behave == 'die':\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    "if parameters.behave == 'large':\n    from xpci_utils.artifacts import atomic_path\n"
+    "    with atomic_path(stage.folder / 'count.txt') as part:\n        part.write_bytes(bytes(300_000))\n"
     "if parameters.behave == 'late':\n    from xpci_utils.training import StoppedForTime\n"
     "    raise StoppedForTime('stopped for time at step 3 of 9')\n"
     "if parameters.behave == 'early':\n    class ShardsMissing(RuntimeError):\n        pass\n"
     "    raise ShardsMissing('shard 0 of 2 is complete; blocks of shard 1 are missing')",
-    "write": "if stage.to_do and parameters.behave != 'forget':\n"
+    "write": "if stage.to_do and parameters.behave not in ('forget', 'large'):\n"
     "    (stage.folder / 'count.txt').write_text(str(parameters.count))",
     "finish": "stage.finish({'count': parameters.count})",
 }
@@ -77,3 +79,19 @@ def small_house(tmp_path, monkeypatch):
 @pytest.fixture
 def count_stage():
     return Count
+
+
+@pytest.fixture
+def kernel_house(small_house, monkeypatch):
+    """The same for tests that start kernels: another process has to know the counting stage too."""
+    site = small_house / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(
+        "import sys\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from xpci_utils import params\n"
+        "from conftest import Count\n"
+        "params.STAGES['99_count'] = Count\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    return small_house

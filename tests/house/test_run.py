@@ -1,7 +1,6 @@
 """The runner: one notebook, one parameter file, one folder, and an exit code that tells what happened."""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -21,22 +20,6 @@ def parameter_file(root, stage, **values):
     return str(path)
 
 
-# The kernel is another process: it has to know the counting stage too.
-@pytest.fixture
-def house(small_house, count_stage, monkeypatch):
-    site = small_house / "site"
-    site.mkdir()
-    (site / "sitecustomize.py").write_text(
-        "import sys\n"
-        f"sys.path.insert(0, {os.path.dirname(__file__)!r})\n"
-        "from xpci_utils import params\n"
-        "from conftest import Count\n"
-        "params.STAGES['99_count'] = Count\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", str(site))
-    return small_house
-
-
 @pytest.mark.parametrize(
     ("behave", "code", "words"),
     [
@@ -47,32 +30,32 @@ def house(small_house, count_stage, monkeypatch):
         ("forget", run.FAILED, "lacks count.txt"),
     ],
 )
-def test_what_goes_wrong_has_its_own_exit_code(house, count_stage, capsys, behave, code, words):
-    file = parameter_file(house, count_stage, behave=behave)
+def test_what_goes_wrong_has_its_own_exit_code(kernel_house, count_stage, capsys, behave, code, words):
+    file = parameter_file(kernel_house, count_stage, behave=behave)
     assert run.main(["99_count", "-f", file]) == code
     assert words in capsys.readouterr().err
-    assert (house / "runs/quick/logs/count.ipynb").is_file(), "the log of a failure is kept"
-    nothing_left = not (house / "runs/quick/count").exists()
+    assert (kernel_house / "runs/quick/logs/count.ipynb").is_file(), "the log of a failure is kept"
+    nothing_left = not (kernel_house / "runs/quick/count").exists()
     assert nothing_left or behave in ("die", "forget")
 
 
-def test_a_notebook_runs_once_and_is_filed(house, count_stage, capsys):
-    file = parameter_file(house, count_stage)
+def test_a_notebook_runs_once_and_is_filed(kernel_house, count_stage, capsys):
+    file = parameter_file(kernel_house, count_stage)
     assert run.main(["99_count", "-f", file, "-p", "count", "5"]) == run.DONE
-    folder = house / "runs/quick/count"
+    folder = kernel_house / "runs/quick/count"
     assert (folder / "count.txt").read_text() == "5"
     assert (folder / "executed.ipynb").is_file()
-    assert not (house / "runs/quick/logs/count.ipynb").exists()
+    assert not (kernel_house / "runs/quick/logs/count.ipynb").exists()
     assert run.main(["99_count", "-f", file, "-p", "count", "5"]) == run.DONE
     assert "nothing to do" in capsys.readouterr().out
     assert run.main(["99_count", "-f", file]) == run.FAILED
     assert "Nothing was overwritten" in capsys.readouterr().err
 
 
-def test_another_folder(house, count_stage):
-    file = parameter_file(house, count_stage)
+def test_another_folder(kernel_house, count_stage):
+    file = parameter_file(kernel_house, count_stage)
     assert run.main(["99_count", "-f", file, "--folder", "elsewhere"]) == run.DONE
-    assert (house / "elsewhere/count.txt").is_file()
+    assert (kernel_house / "elsewhere/count.txt").is_file()
 
 
 @pytest.mark.parametrize(
