@@ -32,7 +32,13 @@ ARMS = {
     "longer": "annotated frames alone, for the steps that n pairs bring under 'epochs'",
 }
 POOLS = {"more": "fresh", "fresh": "fresh", "clamped": "clamped"}
-PAIRS_OF = {"ddpm": ["frames", "ddpm"], "fresh": ["frames"], "clamped": ["frames", "ddpm", "pools/fresh/pairs"]}
+# Pool -> what its pairs are made from. No cell trains on "heldout": its masks prompt the labellers of Table 5.
+PAIRS_OF = {
+    "ddpm": ["frames", "ddpm"],
+    "fresh": ["frames"],
+    "clamped": ["frames", "ddpm", "pools/fresh/pairs"],
+    "heldout": ["frames", "ddpm"],
+}
 REAL_ONLY_ARMS = ("more", "longer")
 SYNTHETIC_ARMS = ("synthonly", "pretrain", "fresh", "clamped", "epochs")
 
@@ -265,28 +271,31 @@ def upstream(cell: Cell) -> list[str]:
 
 def pool_labellers(sweep, *grids: str) -> list[str]:
     """The labellers that name synthetic pairs, in order of first use."""
-    return list(dict.fromkeys(name for _, name in _labelled(sweep, *grids)))
+    return list(dict.fromkeys(name for _, name, _ in _labelled(sweep, *grids)))
 
 
 def stage_folders(sweep, *grids: str) -> list[str]:
     """Folders below run_root of every stage of the named grids, in an order that can be executed."""
-    wanted, labelled = cells(sweep, *grids), _labelled(sweep, *grids)
-    compared = product(sweep.labellers, sweep.labeller_seeds) if not grids or "paper" in grids else []
-    adapted = dict.fromkeys([*compared, *((name, 0) for _, name in labelled)])
-    pools = {pairs_folder(cell.pool): PAIRS_OF[cell.pool] for cell in wanted if cell.pool}
+    wanted = cells(sweep, *grids)
+    compared = list(product(sweep.labellers, sweep.labeller_seeds)) if not grids or "paper" in grids else []
+    prompted = [one for one in compared if sweep.noisy_prompts and parse_labeller(one[0]).prompted]
+    labelled = [*_labelled(sweep, *grids), *(("heldout", *one) for one in prompted)]
+    adapted = dict.fromkeys([*compared, *((name, seed) for _, name, seed in labelled)])
+    used = dict.fromkeys([*(cell.pool for cell in wanted if cell.pool), *(pool for pool, _, _ in labelled)])
+    pools = {pairs_folder(pool): PAIRS_OF[pool] for pool in used}
     read = {place for places in pools.values() for place in places}
     return [
         "frames",
         *(["ddpm"] if "ddpm" in read else []),
         *(labeller_folder(*one) for one in adapted),
         *(place for place in map(pairs_folder, PAIRS_OF) if place in pools or place in read),
-        *(labels_folder(*pair) for pair in labelled),
+        *(labels_folder(*one) for one in labelled),
         *(f"segmentation/{cell.name}" for cell in wanted),
         "report",
     ]
 
 
-def _labelled(sweep, *grids: str) -> list[tuple[str, str]]:
-    """(pool, labeller) of every set of names that the grids' cells train on."""
-    found = ((cell.pool, cell.labeller) for cell in cells(sweep, *grids))
-    return list(dict.fromkeys(pair for pair in found if LABELLER.fullmatch(pair[1])))
+def _labelled(sweep, *grids: str) -> list[tuple[str, str, int]]:
+    """(pool, labeller, its seed) of every set of names that the grids' cells train on."""
+    found = ((cell.pool, cell.labeller, 0) for cell in cells(sweep, *grids))
+    return list(dict.fromkeys(one for one in found if LABELLER.fullmatch(one[1])))

@@ -279,7 +279,9 @@ class GenerateSynthetic(SeededParameters):
 
     notebook = "04_generate_synthetic"
 
-    pool: Literal["ddpm", "fresh", "clamped"] = Field("ddpm", description="ddpm: the paper's; others: controls")
+    pool: Literal["ddpm", "fresh", "clamped", "heldout"] = Field(
+        "ddpm", description="ddpm: the paper's; others: controls, and masks for the test frames"
+    )
     labeller: str = Field("", description="empty: sample (frame, mask) pairs; else: name their particles with it")
     labeller_seed: int = Field(0, ge=0, description="seed of the labeller's training")
     pairs: int = Field(200, ge=1, description="synthetic pairs in the pool")
@@ -331,12 +333,13 @@ class GenerateSynthetic(SeededParameters):
     @property
     def rooms(self) -> tuple[str, ...]:
         maker = "simulation" if self.pool == "fresh" else "diffusion"
-        return ("sam" if self.labeller else maker, "frames", "training")
+        scored = ("evaluation",) if self.labeller and self.pool == "heldout" else ()
+        return ("sam" if self.labeller else maker, "frames", "training", *scored)
 
     @property
     def products(self) -> tuple[str, ...]:
         if self.labeller:
-            return ("labels.csv", "particles.csv")
+            return ("labels.csv", "particles.csv", *(("per_frame.csv",) if self.pool == "heldout" else ()))
         measured = ("fidelity.csv", "fidelity_edges.csv", "mask_agreement.csv", "memorisation.json")
         return ("images", "masks", "pairs.csv", *(measured if self.pool == "ddpm" else ()))
 
@@ -359,7 +362,8 @@ class GenerateSynthetic(SeededParameters):
     @property
     def inputs(self) -> list[Path]:
         if self.labeller:
-            return [self.pairs_folder, self.labeller_folder]
+            known = [self.root / "frames"] if self.pool == "heldout" else []
+            return [self.pairs_folder, self.labeller_folder, *known]
         return [self.root / place for place in grid.PAIRS_OF[self.pool]]
 
 
@@ -506,6 +510,7 @@ class Sweep(Parameters):
         ["vit_t-noprompt", "vit_t", "vit_b-noprompt", "vit_b"], description="rows of Table 5, adapted each"
     )
     labeller_seeds: list[Seed] = Field([0], description="seeds of the labellers; the first one names synthetic pairs")
+    noisy_prompts: bool = Field(True, description="Table 5 also with the masks that the denoiser draws for test frames")
     seeds: list[Seed] = Field([0], description="seeds of the segmentation networks")
     contrasts: list[str] = Field([], description="one row per backbone, chosen on validation frames, to be claimed")
     contrast_seeds: list[Seed] = Field([], description="their seeds, and those of the same without synthetic pairs")

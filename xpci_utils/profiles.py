@@ -63,6 +63,7 @@ PROFILES: dict[str, dict[str, dict]] = {
             **_study(6, [0, 4], 4, fewer=[3], more=[8]),
             "series": ["swin_unetr__vit_b", "emcad__vit_b", "transunet__vit_b"],
             "labellers": ["vit_b-noprompt", "vit_b"],
+            "noisy_prompts": False,
         },
     },
     "laptop": {
@@ -189,6 +190,7 @@ PROFILES: dict[str, dict[str, dict]] = {
             "counts": [0, 200],
             "series": ["emcad__vit_t"],
             "labellers": ["vit_t"],
+            "noisy_prompts": False,
             "seeds": [0, 1],
         },
     },

@@ -64,7 +64,9 @@ def test_the_published_scale_in_units_of_work():
     assert paper_work("segmentation/emcad__r0200__vit_b__n10000__mix__s0")["emcad", "step"] == 255_000 * 4
     assert paper_work("segmentation/emcad__r0200__none__n00000__mix__s0")["emcad", "step"] == 5_000 * 4
     assert paper_work("segmentation/emcad__r0200__none__n10000__longer__s0")["emcad", "step"] == 255_000 * 4
-    assert paper_work("pools/ddpm/pairs")["denoiser", "forward"] == 2_500_000
+    assert paper_work("pools/ddpm/pairs")["denoiser", "forward"] == 2_500_000 + 20 * 40  # and masks of 20 frames
+    assert paper_work("pools/heldout/pairs")["denoiser", "forward"] == 59 * 40
+    assert paper_work("pools/heldout/labels/vit_b__s0")["vit_b", "forward"] == 59
     assert paper_work("pools/ddpm/labels/vit_t__s0") == {("vit_t", "forward"): 10_000}
     assert paper_work("report") == {}
 

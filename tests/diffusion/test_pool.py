@@ -9,6 +9,7 @@ from PIL import Image
 from xpci_utils.diffusion import SAMPLERS, PoolSettings, build_denoiser, masks_for, sample_pairs, write_pool
 from xpci_utils.diffusion import pool as pool_module
 from xpci_utils.diffusion.pool import remove_specks
+from xpci_utils.frames import PairExamples
 
 torch.set_num_threads(1)
 CONFIG = {
@@ -98,14 +99,15 @@ def test_specks_are_removed_and_counted():
 
 def test_masks_for_known_images_are_written_as_a_pool_of_its_own(denoiser, tmp_path):
     """Blocks of 4, stopped and resumed: the images as they were, the masks those of masks_for, specks aside."""
-    known = write_pool(denoiser, tmp_path / "known", 6, SETTINGS)
+    pool = write_pool(denoiser, tmp_path / "known", 6, SETTINGS)
+    known = PairExamples(pool, pool / "masks", range(6))
     write_pool(denoiser, tmp_path / "clamped", 4, SETTINGS, known=known)
     clamped = write_pool(denoiser, tmp_path / "clamped", 6, SETTINGS, known=known)
     images, masks = ([np.asarray(Image.open(p)) for p in sorted((clamped / k).iterdir())] for k in ("images", "masks"))
-    assert [p.read_bytes() for p in sorted((known / "images").iterdir())] == [
+    assert [p.read_bytes() for p in sorted((pool / "images").iterdir())] == [
         p.read_bytes() for p in sorted((clamped / "images").iterdir())
     ]
-    expected = masks_for(denoiser, images, seed=SETTINGS.seed, block=SETTINGS.block)
+    expected = masks_for(denoiser, images, steps=SETTINGS.steps, seed=SETTINGS.seed, block=SETTINGS.block)
     for mask, drawn in zip(masks, expected, strict=True):
         np.testing.assert_array_equal(mask, remove_specks(drawn, SETTINGS.min_component_px)[0])
     assert len(pd.read_csv(clamped / "pairs.csv")) == 6

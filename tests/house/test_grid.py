@@ -108,3 +108,14 @@ def test_stages_come_in_an_order_that_can_be_executed():
 def test_the_page_of_the_study_names_every_arm_and_grid():
     page = (paths.root() / "docs/study.md").read_text(encoding="utf-8")
     assert [name for name in (*grid.ARMS, *grid.GRIDS) if f"`{name}`" not in page] == []
+
+
+def test_prompted_labellers_are_asked_about_drawn_masks_of_held_out_frames_too():
+    """Every prompted labeller with each of its seeds, none without prompt; no cell trains on that pool."""
+    asked = {"labellers": ["vit_b-noprompt", "vit_b", "vit_b-frozen"], "series": ["emcad__vit_b"], "counts": [0, 4]}
+    sweep = Sweep(**asked, labeller_seeds=[0, 1])
+    places = grid.stage_folders(sweep)
+    named = [place for place in places if place.startswith("pools/heldout/labels")]
+    assert named == [f"pools/heldout/labels/{name}__s{seed}" for name in ("vit_b", "vit_b-frozen") for seed in (0, 1)]
+    assert places.index("ddpm") < places.index("pools/heldout/pairs") < places.index(named[0])
+    assert not any("heldout" in place for place in grid.stage_folders(Sweep(**asked, noisy_prompts=False)))

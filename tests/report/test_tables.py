@@ -131,6 +131,14 @@ def test_table_5_names_the_network_that_stands_in(tables):
     assert "reduced" in tables["table 5"].caption
 
 
+def test_table_5_shows_what_drawn_masks_make_of_prompted_labellers_alone(tables):
+    data = tables["table 5"].data.set_index("labeller")
+    noisy = data[["noisy_dice_foreground", "noisy_binary_dice", "noisy_particles_named_right"]]
+    assert noisy.loc[["vit_t", "vit_b"]].to_numpy().tolist() == [[0.31, 0.71, 0.51]] * 2
+    assert noisy.filter(like="noprompt", axis=0).isna().all(axis=None)
+    assert "drawn mask" in tables["table 5"].caption
+
+
 def test_simulated_frames_are_never_called_real(tables):
     for table in tables.values():
         ours = table.printed.drop(columns="Paper's training set", errors="ignore")

@@ -11,8 +11,10 @@ from xpci_utils.sam import (
     Naming,
     add_adapters,
     build_sam,
+    evaluate_naming,
     label_pool,
     most_frequent_class,
+    naming_scores,
     particle_table,
     predict_frames,
     predict_scores,
@@ -173,3 +175,17 @@ def test_the_trivial_labeller(disc_frames):
     assert frequent == 1 + pixels[1:].argmax()
     labels = np.array([[0, 1, 2, 255]], np.uint8)
     assert trivial_labels(labels, 3).tolist() == [[0, 3, 3, 0]]
+
+
+def test_scores_of_names_by_hand():
+    """Two true particles: one named right but for a pixel, one named wrong; one pixel beside them; two are ignored."""
+    truth, named = np.zeros((2, 12, 12), np.uint8)
+    truth[1:4, 1:4], truth[7:9, 7:9], truth[11, 10:] = 1, 2, 255
+    named[1:4, 1:4], named[7:9, 7:9], named[0, 0], named[11, 11] = 1, 1, 1, 1
+    named[3, 3] = 2
+    scores = naming_scores(named, truth)
+    assert scores == {"binary_dice": pytest.approx(2 * 13 / (13 + 14)), "particles_named_right": 0.5}
+    assert np.isnan(naming_scores(named, np.zeros_like(truth))["particles_named_right"])
+    table = evaluate_naming([named, truth], [truth, truth], 3)
+    assert table["particles_named_right"].tolist() == [0.5, 1.0]
+    assert table["dice"].tolist()[1] == 1.0

@@ -23,6 +23,7 @@ from xpci_utils.params import (
 )
 from xpci_utils.training.symmetries import symmetries_of
 
+CLAMPED_ROUNDS = 4  # visits of every noise level on the way to the masks of known images
 LOOKS_OF_SAM = 4  # at the validation frames while a labeller is trained
 # What a training keeps on disk until it ends, in units of the weights it trains: they, AdamW's two moments, and the
 # average of the denoiser or the best weights of a segmentation network.
@@ -109,13 +110,19 @@ def work_of(parameters: StageParameters, frames: PrepareFrames) -> dict[tuple[st
             return {(name, "step"): _cell_steps(p, train) * p.batch_size, (name, "forward"): looks}
         case GenerateSynthetic(labeller="", pool="fresh") as p:
             return {("simulator", "frame"): p.pairs}
+        case GenerateSynthetic(labeller="", pool="clamped" | "heldout") as p:
+            return {("denoiser", "forward"): _pairs(p, frames) * p.clamped_steps * CLAMPED_ROUNDS}
         case GenerateSynthetic(labeller="") as p:
-            compared = 3 * min(p.fresh_frames, p.pairs) if p.pool == "ddpm" else 0
-            return {("denoiser", "forward"): p.pairs * p.sampling_steps, ("simulator", "frame"): compared}
+            drawn = p.pairs * p.sampling_steps + val * p.clamped_steps * CLAMPED_ROUNDS
+            return {("denoiser", "forward"): drawn, ("simulator", "frame"): 3 * min(p.fresh_frames, p.pairs)}
         case GenerateSynthetic() as p:
             views = _symmetries(frames) if p.symmetries else 1
-            return {(grid.parse_labeller(p.labeller)[0], "forward"): p.pairs * views}
+            return {(grid.parse_labeller(p.labeller)[0], "forward"): _pairs(p, frames) * views}
     return {}
+
+
+def _pairs(parameters: GenerateSynthetic, frames: PrepareFrames) -> int:
+    return frames.test_frames if parameters.pool == "heldout" else parameters.pairs
 
 
 def _cell_steps(parameters: TrainSegmentation, train: int) -> int:

@@ -54,7 +54,7 @@ def rehearsed_sweep(profile: str) -> Sweep:
     sweep = Sweep.from_yaml(f"params/{profile}/sweep.yaml")
     series = list({grid.parse_series(name)[0]: name for name in reversed(sweep.series)}.values())
     labellers = list(dict.fromkeys(grid.parse_series(name)[1] for name in series))
-    cut = {"annotated": CUTS["01_prepare_frames"]["train_frames"], "counts": [0, 1]}
+    cut = {"annotated": CUTS["01_prepare_frames"]["train_frames"], "counts": [0, 1], "noisy_prompts": False}
     return Sweep.checked({**cut, "series": series, "labellers": labellers}, f"the rehearsal of profile {profile}")
 
 

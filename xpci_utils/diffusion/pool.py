@@ -23,8 +23,10 @@ from xpci_utils import artifacts
 from xpci_utils.diffusion.clamping import masks_of_block
 from xpci_utils.diffusion.denoiser import Denoiser
 from xpci_utils.diffusion.sampling import SAMPLERS, sample_pairs
-from xpci_utils.frames.frameset import read_png, write_png
+from xpci_utils.frames.frameset import write_png
 from xpci_utils.training import StoppedForTime, time_is_over, watched
+
+Examples = Sequence[tuple[np.ndarray, np.ndarray]]  # (image, mask or labels)
 
 ANY_NEIGHBOUR = np.ones((3, 3), dtype=bool)
 
@@ -38,7 +40,7 @@ class PoolSettings:
     """What decides the bytes of a pool, beside the denoiser's weights."""
 
     sampler: str = "ddpm"
-    steps: int = 250
+    steps: int = 250  # for known images: noise levels on the way to their masks
     seed: int = 0
     block: int = 16
     min_component_px: int = 4  # smaller mask components are specks: removed from the mask, and counted
@@ -89,7 +91,7 @@ def write_block(
     denoiser: Denoiser,
     members: Sequence[int],
     settings: PoolSettings,
-    known: Path | None = None,
+    known: Examples | None = None,
 ) -> None:
     """Make the pairs `members`, write their PNG files, then the block's table."""
     images, masks = make_pairs(denoiser, members, settings, known)
@@ -113,12 +115,14 @@ def write_block(
 
 
 def make_pairs(
-    denoiser: Denoiser, members: Sequence[int], settings: PoolSettings, known: Path | None
+    denoiser: Denoiser, members: Sequence[int], settings: PoolSettings, known: Examples | None
 ) -> tuple[Sequence[np.ndarray], np.ndarray]:
-    """(images, masks) of the pairs `members`: sampled, or masks drawn for the images of the pool `known`."""
-    if known:
-        images = [read_png(known / "images" / f"{index:06d}.png") for index in members]
-        return images, masks_of_block(denoiser, images, members, seed=settings.seed, bf16=settings.bf16)
+    """(images, masks) of the pairs `members`: sampled, or masks drawn for the images of `known`."""
+    if known is not None:
+        images = [known[index][0] for index in members]
+        return images, masks_of_block(
+            denoiser, images, members, steps=settings.steps, seed=settings.seed, bf16=settings.bf16
+        )
     return sample_pairs(
         denoiser,
         members,
@@ -163,7 +167,7 @@ def write_pool(
     *,
     shard: int = 0,
     shards: int = 1,
-    known: str | Path | None = None,
+    known: Examples | None = None,
     history: str | Path | None = None,
 ) -> Path:
     """Write `count` pairs to images/ and masks/ (PNG; masks 0 / 255), with pairs.csv; return the folder.
@@ -172,8 +176,8 @@ def write_pool(
     anywhere and in any order on the same kind of machine, equals one run byte for byte, and the last to finish writes
     pairs.csv. Memory does not grow with `count`. pairs.csv: index, name, foreground (share of the frame), components,
     specks_removed; an empty mask stays and shows as foreground 0. After each block a record of progress is appended to
-    ``history``, a file outside the pool. With the pool `known`, its images are taken over and only masks are drawn for
-    them (`clamping`). Raises ValueError if the folder holds other pairs.
+    ``history``, a file outside the pool. Of the (image, ...) examples `known`, one per pair, the images are taken over
+    and only masks are drawn for them (`clamping`). Raises ValueError if the folder holds other pairs.
     """
     if not 0 <= shard < shards:
         raise ValueError(f"shard = {shard}: with shards = {shards}, shards are numbered 0 to {shards - 1}.")
@@ -188,7 +192,7 @@ def write_pool(
     for start in tqdm(waiting, desc="pairs", unit="block", disable=not watched()):
         if time_is_over():
             raise StoppedForTime(f"sampling stopped for time before pair {start} of {count}; run it again to go on")
-        write_block(folder, tables[start], denoiser, members[start], settings, known and Path(known))
+        write_block(folder, tables[start], denoiser, members[start], settings, known)
         progress.add(len(members[start]))
     join_tables(folder, list(tables.values()), count)
     return folder

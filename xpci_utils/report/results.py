@@ -29,7 +29,8 @@ class Results:
     """Everything the report prints.
 
     ``cells`` has one row per cell of the paper's grid and per finished cell of the other grids, and ``labellers`` one
-    per adapted SAM and seed, finished or not (column ``finished``); scores are those of the test frames. ``per_frame``
+    per adapted SAM and seed, finished or not (column ``finished``); scores are those of the test frames, ``noisy_...``
+    of a labeller with masks that the denoiser drew. ``per_frame``
     has one row per finished network, test set ("test" or "shifted") and frame. ``runs`` maps the folder of every
     finished stage to the content of its run.json, ``measured`` to its metrics.json where ``cells`` does not have it.
     ``frames`` says what the frames are like and ``pictures`` holds the first ones by index (`pictures.read_pictures`).
@@ -165,7 +166,9 @@ def _labeller_row(labeller: str, seed: int, runs: dict, measured: dict) -> dict:
     identity |= {"finished": place in runs}
     if place not in runs:
         return identity
-    return identity | _measured(measured[place], runs[place], ("description", "head", "parameters"))
+    noisy = measured.get(grid.labels_folder("heldout", labeller, seed), {}).get("test", {})
+    noisy = {f"noisy_{name}": value for name, value in noisy.items()}
+    return identity | _measured(measured[place], runs[place], ("description", "head", "parameters")) | noisy
 
 
 def _measured(metrics: dict, run: dict, names: tuple[str, ...]) -> dict:

@@ -21,6 +21,8 @@ SERIES_OF_TABLE = {1: "transunet__vit_t", 2: "swin_unetr__vit_b", 3: "emcad__vit
 HEADLINE = tuple(METRIC_NAMES)
 VARIANTS = ("dice_foreground", "dice_union", "dice_union_foreground")
 VARIANTS += ("nsd_foreground", "nsd_union", "nsd_union_foreground", "accuracy")
+NOISY = {"dice_foreground": "Dice, no background", "binary_dice": "Binary Dice"}  # with masks that the denoiser drew
+NOISY |= {"particles_named_right": "Particles named right"}
 WHOLE_NUMBERS = ("annotated", "synthetic", "published_real", "published_synthetic", "seeds", "parameters", "steps")
 LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}"}
 LATEX |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "×": r"$\times$", "±": r"$\pm$", "µ": r"$\mu$"}
@@ -120,6 +122,8 @@ def labeller_table(results: Results) -> Table:
         "Binary Dice": _scores(data, "binary_dice"),
         "Particles named right": _scores(data, "particles_named_right"),
     }
+    if results.sweep.noisy_prompts:
+        columns |= {f"{title}, drawn mask": _scores(data, f"noisy_{name}") for name, title in NOISY.items()}
     return Table("table 5", captions.labellers(results), data, pd.DataFrame(columns))
 
 
@@ -147,7 +151,8 @@ def _labeller_row(name: str, published: pd.DataFrame, results: Results) -> dict:
     paper = published.loc[name] if name in published.index else {}
     row = {"configuration": paper.get("configuration", labeller_title(name)), "labeller": name}
     row |= {"mask_prompt": grid.parse_labeller(name).prompted, "dice_published": paper.get("dice")}
-    for metric in ("dice", "binary_dice", "particles_named_right", *VARIANTS, "nsd", "micro_f1"):
+    noisy = [f"noisy_{name}" for name in NOISY]
+    for metric in ("dice", "binary_dice", "particles_named_right", *VARIANTS, "nsd", "micro_f1", *noisy):
         row[metric], row[f"{metric}_sd"], _ = aggregate(found, metric)
     counts = sorted(column for column in results.labellers.columns if column.startswith("parameters_"))
     row |= {key: _common(found, key) for key in ("description", "trivial_dice_foreground", "head", *counts)}

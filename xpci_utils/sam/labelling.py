@@ -1,7 +1,7 @@
 """A labeller at work: naming the particles of annotated test frames and of the synthetic pool (section 2.2)."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from tqdm import tqdm
 
 from xpci_utils import artifacts, paths
+from xpci_utils.evaluation import dice_per_class, evaluate_frame
 from xpci_utils.frames import IGNORE, FrameSet, binary_mask, crop, frame_scores, pad_image, padding
 from xpci_utils.frames.frameset import read_png, write_png
 from xpci_utils.sam.adaptation import LABELLER_FILE
@@ -113,6 +114,26 @@ def _majority(regions: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
     np.add.at(votes, (regions[inside] - 1, labels[inside]), 1)
     pixels = votes.sum(1)
     return {"pixels": pixels, "class": votes.argmax(1), "purity": votes.max(1, initial=0) / np.maximum(pixels, 1)}
+
+
+def naming_scores(named: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """``binary_dice`` (particle against background) and ``particles_named_right`` of labels uint8 [H, W].
+
+    The second is the share of true particles whose pixels mostly got their class. NaN where there is no particle.
+    """
+    table = particle_table(named, binary_mask(truth), truth)
+    right = table["class"] == table["true_class"]
+    binary = dice_per_class(named > 0, np.where(truth == IGNORE, IGNORE, truth > 0), 2)[1]
+    return {"binary_dice": binary, "particles_named_right": float(right.mean()) if len(right) else np.nan}
+
+
+def evaluate_naming(named: Sequence[np.ndarray], truth: Sequence[np.ndarray], num_classes: int) -> pd.DataFrame:
+    """Every scalar of `evaluate_frame` and `naming_scores`, one row per pair of label maps uint8 [H, W]."""
+    rows = []
+    for number, (labels, true) in enumerate(zip(named, truth, strict=True)):
+        scores = {k: v for k, v in evaluate_frame(labels, true, num_classes).items() if not k.endswith("_per_class")}
+        rows.append({"frame": number, "sequence": number} | scores | naming_scores(labels, true))
+    return pd.DataFrame(rows)
 
 
 def label_pool(
