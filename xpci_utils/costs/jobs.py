@@ -71,7 +71,7 @@ def predict(parameters: StageParameters, folder: str, frames: PrepareFrames, tab
         gpu_hours=sum(cost.gpu_seconds / cost.batch * costs[cost] for cost in on_gpu) / 3600,
         cpu_hours=(cpu_seconds if work else table.facts["report_seconds"]) / 3600,
         gpu_gib=max((cost.gpu_gib(batch[cost.unit]) for cost in on_gpu), default=0.0),
-        disk_gib=_products_gib(parameters, work, table),
+        disk_gib=_products_gib(parameters, frames, work, table),
         work_gib=sum(_checkpoint_gib(parameters, cost.trainable) for cost in on_gpu if cost.unit == "step"),
     )
 
@@ -142,13 +142,13 @@ def _symmetries(frames: PrepareFrames) -> int:
     return symmetries_of(height + top + bottom, width + left + right)
 
 
-def _products_gib(parameters: StageParameters, work: dict, table: CostTable) -> float:
+def _products_gib(parameters: StageParameters, frames: PrepareFrames, work: dict, table: CostTable) -> float:
     """Disk of the products, from those of the rehearsal: images by their number, networks as they are."""
     disk = table.facts["disk_bytes"]
     if isinstance(parameters, PrepareFrames):
         return disk["frame"] * sum(work.values()) / GIB
     if isinstance(parameters, GenerateSynthetic):
-        return disk["label" if parameters.labeller else "pair"] * parameters.pairs / GIB
+        return disk["label" if parameters.labeller else "pair"] * _pairs(parameters, frames) / GIB
     return disk[network_of(parameters) or "report"] / GIB
 
 
