@@ -73,7 +73,7 @@ PROFILES: dict[str, dict[str, dict]] = {
             "test_frames": 240,
             "shifted_test_frames": 60,
         },
-        "02_train_ddpm": {"steps": 8000, "evaluations": 8},
+        "02_train_ddpm": {"steps": 6000, "evaluations": 6},
         "04_generate_synthetic": {"pairs": 2500, "fresh_frames": 1000},
         # Of the 300 core-minutes that 150 minutes on 2 cores have: denoiser 40, pool 10, Table 5 54, kernels 25. The 98
         # cells (paper's grid with contrasts, controls) and the controls' pools share the rest, about 85 s a cell.
