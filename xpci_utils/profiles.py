@@ -62,7 +62,7 @@ PROFILES: dict[str, dict[str, dict]] = {
         "sweep": {
             **_study(6, [0, 4], 4, fewer=[3], more=[8]),
             "series": ["swin_unetr__vit_b", "emcad__vit_b", "transunet__vit_b"],
-            "labellers": ["vit_b-noprompt", "vit_b"],
+            "labellers": ["vit_b-noprompt-frozen", "vit_b"],  # every part of a name
             "noisy_prompts": False,
         },
     },
