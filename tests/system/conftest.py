@@ -21,6 +21,7 @@ class Grid:
 
     def __init__(self, root: Path):
         self.root, self.log = root, root.with_suffix(".log")
+        self.retries = 0  # of a job that failed
 
     def start(self, *places: str) -> subprocess.Popen:
         """Snakemake in a session of its own, for the whole grid or some of its folders; its output goes to a log."""
@@ -58,18 +59,24 @@ class Grid:
         return done.stdout + done.stderr
 
     def command(self, profile: str, *options: str) -> list:
+        options = ("--retries", str(self.retries), *options)
         return [BIN / "snakemake", "--cores", "2", *options, "--config", profile, f"run_root={self.root}", "--"]
 
     @staticmethod
-    def kill(process: subprocess.Popen) -> None:
-        """SIGKILL to Snakemake, its runners and their kernels, as a power cut would."""
+    def family(process: subprocess.Popen) -> set[int]:
+        """Snakemake, its runners and their kernels."""
         listing = subprocess.run(["ps", "-eo", "pid,ppid"], capture_output=True, text=True, check=True).stdout
         rows = [tuple(map(int, line.split())) for line in listing.splitlines()[1:]]
-        doomed, found = {process.pid}, {process.pid}
+        family, found = {process.pid}, {process.pid}
         while found:
-            found = {pid for pid, parent in rows if parent in doomed} - doomed
-            doomed |= found
-        for pid in doomed:
+            found = {pid for pid, parent in rows if parent in family} - family
+            family |= found
+        return family
+
+    @classmethod
+    def kill(cls, process: subprocess.Popen) -> None:
+        """SIGKILL to all of them, as a power cut would."""
+        for pid in cls.family(process):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         process.wait()
