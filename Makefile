@@ -82,7 +82,7 @@ test: lint
 	$(BIN)/pytest -q --nbval --nbval-current-env -x notebooks
 	$(BIN)/pytest -q -s tests/quick
 
-## make test-system kills, failures and resumes on the smoke grid
+## make test-system kills, failures and resumes on the smoke grid, and a browser on its notebooks and report
 test-system: $(INSTALLED)
 	$(BIN)/pytest -q -s tests/system
 
