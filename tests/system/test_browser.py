@@ -128,6 +128,8 @@ def check_pictures(page, name):
     assert min(widths) > 50, name
     height = page.evaluate("() => document.querySelector('.jp-WindowedPanel-outer').scrollHeight")
     page.set_viewport_size({"width": 1300, "height": min(height + 150, 12_000)})
+    page.evaluate("() => document.querySelector('.jp-WindowedPanel-outer').scrollTo(0, 0)")
+    page.wait_for_timeout(1000)  # JupyterLab lays its cells out again
     page.screenshot(path=PICTURES / f"{name}.png")
 
 
