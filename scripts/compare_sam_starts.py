@@ -88,7 +88,7 @@ def adapted(frames: FrameSet, annotated: int, place: Path, labeller: str, chosen
     predictions = predict_frames(model, validation)
     return {
         "dice_foreground": foreground_dice(validation, predictions),
-        "binary_dice": float(np.mean([binary(predictions[frame.name], frame.labels) for frame in validation])),
+        "binary_dice": float(np.nanmean([binary(predictions[frame.name], frame.labels) for frame in validation])),
         "particles_named_right": float(np.mean(named_right(validation, predictions))),
         "trained": count_parameters(model)["trainable"],
         "cpu_seconds": seconds,
