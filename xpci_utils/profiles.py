@@ -44,7 +44,7 @@ PROFILES: dict[str, dict[str, dict]] = {
         # One look at the validation frames, so that nothing is chosen on them: see tests/system/test_faults.py.
         "02_train_ddpm": {"steps": 6, "batch_size": 2, "evaluations": 1, "preview_pairs": 2},
         "03_adapt_sam": {"steps": 6, "batch_size": 2},
-        "04_generate_synthetic": {"pairs": 4, "sampling_steps": 3, "block_size": 2, "fresh_frames": 4},
+        "04_generate_synthetic": {"pairs": 4, "sampling_steps": 8, "block_size": 2, "fresh_frames": 4},
         "05_train_segmentation": {
             "cell": "emcad__r0006__vit_b__n00004__mix__s0",
             "steps": 6,
