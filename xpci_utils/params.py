@@ -219,7 +219,7 @@ class AdaptSam(ShippableParameters):
 
     labeller: str = Field("vit_b", description="vit_b or vit_t; '-noprompt': no mask; '-frozen': head not trained")
     size: Literal["reduced", "paper"] = Field("reduced", description="size of both SAM variants")
-    weights: Literal["pretrained", "random"] = Field("pretrained", description="first weights: SAM's own, or those of A1")
+    weights: Literal["pretrained", "random"] = Field("pretrained", description="first weights: SAM's own, or A1's")
     trainable: Literal["all", "adapters+head", "adapters"] = Field("all", description="what is trained")
     prompt_scale: float = Field(10.0, gt=0, description="the mask prompt is +-this, as signed logits")
     unprompted: float = Field(0.0, ge=0, le=1, description="share of the steps, the first ones, without mask; paper: 0")
