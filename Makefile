@@ -94,7 +94,7 @@ rehearse: params/$(PROFILE)/sweep.yaml $(INSTALLED)
 dry-run: params/$(PROFILE)/sweep.yaml $(INSTALLED)
 	@$(BIN)/python -m xpci_utils.costs.jobs --profile $(PROFILE) --grid $(GRID)
 
-## make weights     pre-train the small SAMs of data/weights again (an hour on 2 cores)
+## make weights     pre-train the small SAMs of data/weights again (80 minutes of one core)
 weights: $(INSTALLED)
 	for variant in vit_b vit_t; do $(BIN)/python -m xpci_utils.run A1_pretrain_small_sam \
 	  -f params/weights/A1_pretrain_small_sam.yaml -p variant $$variant --folder data/weights/$$variant || exit 1; done
