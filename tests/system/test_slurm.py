@@ -68,6 +68,7 @@ def cluster(tmp_path_factory):
     munge = [f"--{name}={folder}/munge.{end}" for name, end in files.items()]
     commands = [["munged", "--foreground", "--force", *munge], ["slurmctld", "-D"], ["slurmd", "-D"]]
     started = []
+    SYSTEM_CONFIG.parent.mkdir(parents=True, exist_ok=True)
     SYSTEM_CONFIG.write_text(text)
     try:
         for command in commands:
