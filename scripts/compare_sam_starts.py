@@ -17,10 +17,10 @@ import pandas as pd
 import torch
 
 from xpci_utils import artifacts
-from xpci_utils.evaluation import dice_per_class, foreground_dice
-from xpci_utils.frames import IGNORE, FrameSet, binary_mask
+from xpci_utils.evaluation import foreground_dice
+from xpci_utils.frames import FrameSet, binary_mask
 from xpci_utils.params import AdaptSam
-from xpci_utils.sam import adapt_sam, count_parameters, particle_table, predict_frames
+from xpci_utils.sam import adapt_sam, count_parameters, naming_scores, particle_table, predict_frames
 
 # What a row changes in the settings of notebook 03. Random weights get the settings that were chosen for them.
 RANDOM = {"weights": "random", "unprompted": 0.7, "learning_rate": 3e-3}
@@ -88,16 +88,13 @@ def adapted(frames: FrameSet, annotated: int, place: Path, labeller: str, chosen
     predictions = predict_frames(model, validation)
     return {
         "dice_foreground": foreground_dice(validation, predictions),
-        "binary_dice": float(np.nanmean([binary(predictions[frame.name], frame.labels) for frame in validation])),
+        "binary_dice": float(
+            np.nanmean([naming_scores(predictions[f.name], f.labels)["binary_dice"] for f in validation])
+        ),
         "particles_named_right": float(np.mean(named_right(validation, predictions))),
         "trained": count_parameters(model)["trainable"],
         "cpu_seconds": seconds,
     }
-
-
-def binary(predicted: np.ndarray, labels: np.ndarray) -> float:
-    """Dice of particle against background."""
-    return dice_per_class(predicted > 0, np.where(labels == IGNORE, IGNORE, labels > 0), 2)[1]
 
 
 def named_right(frames: FrameSet, predictions: dict[str, np.ndarray]) -> np.ndarray:

@@ -260,7 +260,7 @@ def yaml_text(profile: str, name: str) -> str:
     body = "\n".join(
         f"{line:<{width}}  # {comment}{below}" for (line, below), comment in zip(lines, comments, strict=True)
     )
-    return f"# {name}, profile {profile}: made by 'make params' from xpci_utils/params.py and profiles.py\n{body}\n"
+    return f"# {name}, profile {profile}: made by 'make params' from xpci_utils/params/ and profiles.py\n{body}\n"
 
 
 def parameter_cell(name: str, profile: str = "quick", **changed: object) -> str:

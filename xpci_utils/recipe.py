@@ -54,6 +54,11 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def noted_sha256(note: Path) -> str:
+    """The sha256 in a note (``<stem>.sha256``, as ``sha256sum`` writes it); empty without such a file."""
+    return note.read_text(encoding="utf-8").split()[0] if note.is_file() else ""
+
+
 def _ends(path: Path, length: int = 2**20) -> str:
     with open(path, "rb") as file:
         first = file.read(length)

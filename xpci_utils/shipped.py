@@ -16,18 +16,12 @@ from pathlib import Path
 from xpci_utils import artifacts, paths
 from xpci_utils.artifacts import StageError
 from xpci_utils.params import ParameterError, PrepareFrames, ShippableParameters, StageParameters
-from xpci_utils.recipe import sha256
+from xpci_utils.recipe import noted_sha256, sha256
 
 LIMIT_BYTES = 10_000_000  # of all shipped weights of a run together
 TAKEN = ("history.jsonl", "samples")  # beside the weights, where a stage has them
-PLACES = {
-    "run_root",
-    "output_folder",
-    "force",
-    "threads",
-    "shipped",
-    "weights_folder",
-}  # decide no result, or say where
+# Parameters that decide no result, or say where.
+PLACES = {"run_root", "output_folder", "force", "threads", "shipped", "weights_folder"}
 
 
 class ShippedError(StageError):
@@ -49,7 +43,7 @@ def check(parameters: ShippableParameters, frames: Mapping) -> Path:
                 f"there are no shipped weights for {parameters.place}: {paths.display(path)} is missing. Leave out "
                 "START=shipped, or write them with 'make ship' from a finished run"
             )
-    found, expected = sha256(folder / parameters.weights_file), note.read_text(encoding="utf-8").split()[0]
+    found, expected = sha256(folder / parameters.weights_file), noted_sha256(note)
     if found != expected:
         raise ShippedError(
             f"{paths.display(folder / parameters.weights_file)} is damaged or of another run: its sha256 is {found}, "
@@ -115,7 +109,7 @@ def ship(stages: Iterable[ShippableParameters], target: str | Path) -> Path:
 
 
 def _ship_one(stage: ShippableParameters, folder: Path) -> None:
-    from xpci_utils.training.storage import load_tensors, save_tensors
+    from xpci_utils.training.storage import load_tensors, save_tensors, write_sha256
 
     if artifacts.read_run(stage.folder) is None:
         raise StageError(f"{paths.display(stage.folder)} is not finished; 'make reproduce' first, then ship")
@@ -124,7 +118,7 @@ def _ship_one(stage: ShippableParameters, folder: Path) -> None:
     halves = {name: tensor.half() if name in learnt else tensor for name, tensor in tensors.items()}
     path = _made(folder) / stage.weights_file
     save_tensors(path, halves, facts)
-    (folder / stage.hash_note).write_text(f"{sha256(path)}  {path.name}\n", encoding="utf-8")
+    write_sha256(path)
     for name in (artifacts.RUN_FILE, "metrics.json"):
         shutil.copy(stage.folder / name, folder)
     _copy(stage.folder, folder)

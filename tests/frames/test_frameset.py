@@ -62,9 +62,15 @@ def test_more_frames_than_there_are_is_an_error(tmp_path):
         found.take(5)
 
 
-def test_a_missing_picture_is_named(tmp_path):
+def test_a_missing_or_damaged_picture_is_named(tmp_path):
     found = write_frames(tmp_path, frames(), INFO)
-    (tmp_path / "labels/train_1.png").unlink()
+    label = tmp_path / "labels/train_1.png"
+    whole = label.read_bytes()
+    for kept in (0, 20, len(whole) // 2):
+        label.write_bytes(whole[:kept])
+        with pytest.raises(ValueError, match=r"train_1\.png is damaged \(.*\); delete it and run the stage"):
+            found[1]
+    label.unlink()
     with pytest.raises(FileNotFoundError, match=r"train_1\.png is listed but missing"):
         found[1]
 

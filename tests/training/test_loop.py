@@ -4,6 +4,7 @@ import time
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from xpci_utils import artifacts
@@ -114,6 +115,9 @@ def test_a_model_carries_its_configuration(tmp_path):
     assert torch.equal(tensors["weight"], model.weight)
     (tmp_path / "m.safetensors").write_bytes(b"not tensors")
     with pytest.raises(ValueError, match="not a readable safetensors"):
+        load_tensors(tmp_path / "m.safetensors")
+    save_file(tensors, tmp_path / "m.safetensors", metadata={"facts": "of another program"})
+    with pytest.raises(ValueError, match="delete it and run that stage again"):
         load_tensors(tmp_path / "m.safetensors")
     with pytest.raises(FileNotFoundError, match="run the stage that writes it"):
         load_tensors(tmp_path / "none.safetensors")

@@ -23,7 +23,6 @@ from xpci_utils.params import (
 )
 from xpci_utils.training.symmetries import symmetries_of
 
-CLAMPED_ROUNDS = 4  # visits of every noise level on the way to the masks of known images
 LOOKS_OF_SAM = 4  # at the validation frames while a labeller is trained
 # What a training keeps on disk until it ends, in units of the weights it trains: they, AdamW's two moments, and the
 # average of the denoiser or the best weights of a segmentation network.
@@ -111,9 +110,9 @@ def work_of(parameters: StageParameters, frames: PrepareFrames) -> dict[tuple[st
         case GenerateSynthetic(labeller="", pool="fresh") as p:
             return {("simulator", "frame"): p.pairs}
         case GenerateSynthetic(labeller="", pool="clamped" | "heldout") as p:
-            return {("denoiser", "forward"): _pairs(p, frames) * p.clamped_steps * CLAMPED_ROUNDS}
+            return {("denoiser", "forward"): _clamped(p, _pairs(p, frames))}
         case GenerateSynthetic(labeller="") as p:
-            drawn = p.pairs * p.sampling_steps + val * p.clamped_steps * CLAMPED_ROUNDS
+            drawn = p.pairs * p.sampling_steps + _clamped(p, val)
             return {("denoiser", "forward"): drawn, ("simulator", "frame"): 3 * min(p.fresh_frames, p.pairs)}
         case GenerateSynthetic() as p:
             views = _symmetries(frames) if p.symmetries else 1
@@ -123,6 +122,13 @@ def work_of(parameters: StageParameters, frames: PrepareFrames) -> dict[tuple[st
 
 def _pairs(parameters: GenerateSynthetic, frames: PrepareFrames) -> int:
     return frames.test_frames if parameters.pool == "heldout" else parameters.pairs
+
+
+def _clamped(parameters: GenerateSynthetic, images: int) -> int:
+    """Forward passes on the way to the masks of known ``images``."""
+    from xpci_utils.diffusion.clamping import ROUNDS
+
+    return images * parameters.clamped_steps * ROUNDS
 
 
 def _cell_steps(parameters: TrainSegmentation, train: int) -> int:

@@ -22,6 +22,7 @@ from xpci_utils.frames.pad import crop
 from xpci_utils.randomness import torch_generator
 
 BLOCK = 25
+ROUNDS = 4  # visits of every noise level
 
 
 def masks_for(
@@ -29,7 +30,7 @@ def masks_for(
     images: Sequence[np.ndarray],
     *,
     steps: int = 10,
-    rounds: int = 4,
+    rounds: int = ROUNDS,
     seed: int = 0,
     block: int = BLOCK,
     bf16: bool = False,
@@ -53,7 +54,7 @@ def masks_of_block(
     members: Sequence[int],
     *,
     steps: int = 10,
-    rounds: int = 4,
+    rounds: int = ROUNDS,
     seed: int = 0,
     bf16: bool = False,
 ) -> np.ndarray:

@@ -151,13 +151,17 @@ def binary_mask(labels: np.ndarray) -> np.ndarray:
 
 
 def read_png(path: Path) -> np.ndarray:
-    """A single-channel PNG as it is stored; FileNotFoundError names the folder when it is gone."""
+    """A single-channel PNG as it is stored; FileNotFoundError if it is lost, ValueError if damaged, with the cure."""
     try:
         with Image.open(path) as picture:
             return np.array(picture)
     except FileNotFoundError:
         raise FileNotFoundError(
             f"{paths.display(path)} is listed but missing; run the stage that wrote it again"
+        ) from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(
+            f"{paths.display(path)} is damaged ({error}); delete it and run the stage that wrote it again"
         ) from None
 
 

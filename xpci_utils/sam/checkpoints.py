@@ -4,18 +4,18 @@ Official files come through pooch with their sha256, or from a folder that alrea
 read with ``weights_only=True``. Our own files are safetensors with the configuration in the header.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from xpci_utils import artifacts, paths
+from xpci_utils import paths
+from xpci_utils.recipe import noted_sha256, sha256
 from xpci_utils.sam.adapters import add_adapters, set_trainable
 from xpci_utils.sam.model import SemanticSam, build_sam
 from xpci_utils.sam.tiny_vit import from_official_key
 from xpci_utils.training import load_tensors
-from xpci_utils.training.storage import save_tensors
+from xpci_utils.training.storage import save_tensors, write_sha256
 
 WEIGHTS_FOLDER = "data/weights"
 PRETRAINED_FILE = "sam.safetensors"
@@ -118,7 +118,7 @@ def pretrained_weights(folder: str | Path) -> Path:
                 f"the weights of the small SAM are incomplete: {paths.display(file)} is missing; it comes with the "
                 "repository ('git checkout data/weights'), and 'make weights' makes it again in an hour"
             )
-    found, expected = sha256(path), note.read_text(encoding="utf-8").split()[0]
+    found, expected = sha256(path), noted_sha256(note)
     if found != expected:
         raise ValueError(
             f"{paths.display(path)} is damaged or of another run: its sha256 is {found}, {note.name} says {expected}"
@@ -151,14 +151,7 @@ def save_pretrained(folder: str | Path, model: SemanticSam, facts: dict) -> None
     path = Path(folder) / PRETRAINED_FILE
     halves = {name: t.half() if t.is_floating_point() else t for name, t in model.state_dict().items()}
     save_tensors(path, halves, model.config | facts)
-    with artifacts.atomic_path(path.with_suffix(".sha256")) as temporary:
-        temporary.write_text(f"{sha256(path)}  {path.name}\n", encoding="utf-8")
-
-
-def sha256(path: Path) -> str:
-    """Hexadecimal sha256 of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    write_sha256(path)
 
 
 def load_official_state(model: SemanticSam, state: dict[str, torch.Tensor]) -> None:

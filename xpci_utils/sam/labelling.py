@@ -1,6 +1,5 @@
 """A labeller at work: naming the particles of annotated test frames and of the synthetic pool (section 2.2)."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from xpci_utils import artifacts, paths
 from xpci_utils.evaluation import dice_per_class, evaluate_frame
 from xpci_utils.frames import IGNORE, FrameSet, binary_mask, crop, frame_scores, pad_image, padding
 from xpci_utils.frames.frameset import read_png, write_png
+from xpci_utils.recipe import sha256
 from xpci_utils.sam.adaptation import LABELLER_FILE
 from xpci_utils.sam.checkpoints import load_labeller
 from xpci_utils.sam.model import SemanticSam
@@ -189,8 +189,7 @@ def _write_csv(path: Path, rows: list[dict]) -> None:
 
 
 def _identity(labeller: Path, naming: Naming) -> str:
-    with open(labeller, "rb") as file:
-        return f"{hashlib.file_digest(file, 'sha256').hexdigest()} {naming}"
+    return f"{sha256(labeller)} {naming}"
 
 
 def _done(progress: Path, identity: str) -> dict[str, dict]:

@@ -4,6 +4,7 @@ The update draws batches, noise and augmentation from (seed, step) alone, so wei
 are the whole state (the scheme of Karras et al. 2024, EDM2).
 """
 
+import json
 import os
 import sys
 import time
@@ -125,9 +126,8 @@ def _restore(state: dict, work: Path, identity: str, history: Path) -> int:
 def _keep_history(history: Path, step: int) -> None:
     """Drop records after the checkpoint: those steps will be run, and logged, again."""
     records = [record for record in artifacts.read_jsonl(history) if record["step"] <= step]
-    history.unlink(missing_ok=True)
-    for record in records:
-        artifacts.append_jsonl(history, record)
+    with artifacts.atomic_path(history) as temporary:
+        temporary.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
 
 
 def _pack(part) -> tuple[dict[str, torch.Tensor], dict]:

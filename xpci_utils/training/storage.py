@@ -8,6 +8,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from xpci_utils import artifacts, paths
+from xpci_utils.recipe import sha256
 
 
 def save_tensors(path: str | Path, tensors: dict[str, torch.Tensor], facts: dict) -> None:
@@ -25,10 +26,20 @@ def load_tensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict]:
             return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118
     except FileNotFoundError:
         raise FileNotFoundError(f"{paths.display(path)} is missing; run the stage that writes it first") from None
-    except SafetensorError as error:
-        raise ValueError(f"{paths.display(path)} is not a readable safetensors file ({error})") from None
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise ValueError(
+            f"{paths.display(path)} is not a readable safetensors file ({error}); "
+            "if a stage wrote it, delete it and run that stage again"
+        ) from None
 
 
 def save_model(path: str | Path, module: torch.nn.Module, config: dict) -> None:
     """Write a module's state and the ``config`` that builds it again."""
     save_tensors(path, module.state_dict(), config)
+
+
+def write_sha256(path: str | Path) -> None:
+    """Write the sha256 of a file beside it, as <stem>.sha256 in the form that ``sha256sum -c`` reads."""
+    path = Path(path)
+    with artifacts.atomic_path(path.with_suffix(".sha256")) as temporary:
+        temporary.write_text(f"{sha256(path)}  {path.name}\n", encoding="utf-8")

@@ -1,0 +1,101 @@
+"""Parameters of the notebooks that show and apply what was trained: tables and figures (06), films (07)."""
+
+import re
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from xpci_utils import grid, paths
+from xpci_utils.params.base import SeededParameters, StageParameters
+from xpci_utils.params.sweep import Sweep
+from xpci_utils.recipe import film_digest
+
+
+class TablesAndFigures(StageParameters):
+    """06: every table and figure of the paper, from whatever cells are finished."""
+
+    notebook = "06_tables_and_figures"
+    rooms = ("report", "evaluation", "frames")
+    data_files = tuple(f"data/paper/table{number}.csv" for number in range(1, 6))
+    products = ("tables", "figures", "index.html")
+
+    sweep: str = Field("params/quick/sweep.yaml", min_length=1, description="the grid that the tables show")
+
+    @property
+    def place(self) -> str:
+        return "report"
+
+    @property
+    def inputs(self) -> list[Path]:
+        from xpci_utils.artifacts import read_run
+
+        wanted = grid.stage_folders(Sweep.from_yaml(paths.resolve(self.sweep)), *grid.GRIDS)[:-1]
+        return [self.root / place for place in wanted if read_run(self.root / place)]
+
+
+class ApplyToVideo(SeededParameters):
+    """07: a trained network over a film of your own, or a simulated one."""
+
+    notebook = "07_apply_to_video"
+    rooms = ("video", "importing", "simulation", "segmentation", "frames")
+    data_files = ("data/classes.yaml", "data/materials.csv")
+
+    name: str = Field("film", description="what the result is called; its folder below run_root is video/<name>")
+    cell: str = Field("emcad__r0040__vit_b__n00200__mix__s0", description="which trained network, by its cell")
+    film_path: str = Field("", description="TIFF stack, HDF5, camera file or folder of frames; empty: a simulated film")
+    flat_field: Literal["auto", "references", "median", "none"] = Field(
+        "auto", description="by reference frames, by the median over time, or not at all; auto: where there are flats"
+    )
+    flats: str = Field("", description="frames of the open beam, if they lie outside the film")
+    darks: str = Field("", description="frames without beam, if they lie outside the film")
+    frame_interval_us: float = Field(20.0, gt=0, description="time between two frames [us]")
+    preset: Literal["aps32id_u18", "aps32id_shifted", "reduced"] = Field("reduced", description="of a simulated film")
+    sampling: Literal["curated", "natural"] = Field("curated", description="simulated film: rare classes raised or not")
+    film_frames: int = Field(40, ge=1, description="frames of a simulated film")
+    height: int = Field(128, ge=32, le=4096, description="height of a simulated film [px]")
+    width: int = Field(128, ge=32, le=4096, description="width of a simulated film [px]")
+    tile: int = Field(0, ge=0, description="side of the squares that the network sees [px]; 0: whole frames if it can")
+    min_particle_px: int = Field(6, ge=1, description="smaller regions are no particles [px]")
+    particle_probability: float = Field(
+        0.99, ge=0, le=1, description="nor are regions in which the network is nowhere this sure of a particle"
+    )
+    block_frames: int = Field(16, ge=1, description="frames between two savings of what is done")
+    max_speed_m_per_s: float = Field(3.0, gt=0, description="of a new particle, and change of speed per frame [m/s]")
+    memory_frames: int = Field(1, ge=0, description="frames for which a particle may be missed")
+    min_track_frames: int = Field(3, ge=2, description="shorter tracks have no speed and no score")
+    suggestions: int = Field(10, ge=0, description="frames proposed for annotation")
+    animation_frames: int = Field(40, ge=1, description="first frames of the film shown as an animation")
+
+    @field_validator("cell")
+    @classmethod
+    def _cell(cls, name: str) -> str:
+        return grid.Cell.parse(name).name
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+            raise ValueError("a name of letters, digits, '_', '-' and '.', which becomes a folder")
+        return name
+
+    @property
+    def place(self) -> str:
+        return f"video/{self.name}"
+
+    @property
+    def inputs(self) -> list[Path]:
+        return [self.root / f"segmentation/{self.cell}"]
+
+    @property
+    def products(self) -> tuple[str, ...]:
+        film = () if self.film_path else ("film",)
+        return ("labels.tif", "particles.csv", "tracks.csv", "frames.csv", "overlay.gif", "metrics.json", *film)
+
+    def hashed(self) -> dict:
+        """For a film of one's own, its content counts and not how its path is spelt."""
+        values = super().hashed()
+        if self.film_path:
+            for name in ("film_path", "flats", "darks"):
+                values[name] = film_digest(paths.resolve(values[name])) if values[name] else ""
+        return values

@@ -1,0 +1,65 @@
+"""The grids of runs that a profile compares."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from xpci_utils import grid
+from xpci_utils.strict import Parameters
+
+Seed = Annotated[int, Field(ge=0)]
+Pairs = Annotated[int, Field(ge=0, le=99_999)]  # names of cells have five digits for them
+
+
+class Sweep(Parameters):
+    """The grids of runs: what the tables and figures compare. A row is the name of a cell without its seed."""
+
+    annotated: int = Field(40, ge=0, le=9999, description="annotated frames in every cell; 0: the whole training split")
+    counts: list[Pairs] = Field([0, 50, 100, 200], description="synthetic pairs added to them")
+    series: list[str] = Field(
+        ["transunet__vit_t", "swin_unetr__vit_b", "emcad__vit_b", "transunet__vit_b"],
+        description="backbone and labeller of Tables 1, 2, 3 and 4",
+    )
+    labellers: list[str] = Field(
+        ["vit_t-noprompt", "vit_t", "vit_b-noprompt", "vit_b"], description="rows of Table 5, adapted each"
+    )
+    labeller_seeds: list[Seed] = Field([0], description="seeds of the labellers; the first one names synthetic pairs")
+    noisy_prompts: bool = Field(True, description="Table 5 also with the masks that the denoiser draws for test frames")
+    seeds: list[Seed] = Field([0], description="seeds of the segmentation networks")
+    contrasts: list[str] = Field([], description="one row per backbone, chosen on validation frames, to be claimed")
+    contrast_seeds: list[Seed] = Field([], description="their seeds, and those of the same without synthetic pairs")
+    controls: list[str] = Field([], description="rows of Table C (GRID=controls)")
+    control_seeds: list[Seed] = Field([0], description="their seeds")
+    extended: list[str] = Field([], description="rows that take a night (GRID=extended), with the first seed")
+    extended_seeds: list[Seed] = Field([], description="further seeds of the contrasts, in the same grid")
+
+    @field_validator("series", "labellers", "contrasts", "controls", "extended")
+    @classmethod
+    def _names(cls, names: list[str], info: ValidationInfo) -> list[str]:
+        parse = {"series": grid.parse_series, "labellers": grid.parse_labeller}.get(info.field_name, grid.parse_row)
+        for name in names:
+            parse(name)
+        return names
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        named = [grid.parse_series(series)[1] for series in self.series]
+        missing = [name for name in dict.fromkeys(named) if name not in self.labellers]
+        if missing:
+            raise ValueError(f"series use {', '.join(missing)}, which labellers does not list")
+        if 0 not in self.counts or len(set(self.counts)) < len(self.counts):
+            raise ValueError("counts must be distinct and contain 0, the row without synthetic pairs")
+        for row in (*self.contrasts, *self.controls, *self.extended):
+            cell = grid.parse_row(row)
+            if cell.labeller != "none" and cell.annotated != self.annotated:
+                raise ValueError(
+                    f"{row}: its denoiser and its labeller have seen all {self.annotated or ''} annotated frames, "
+                    "so it must have them too; fewer are for rows without synthetic pairs"
+                )
+        if self.labeller_seeds[:1] != [0]:
+            raise ValueError("labeller_seeds must start with 0, the labeller that names synthetic pairs")
+        if len({grid.parse_row(row).backbone for row in self.contrasts}) < len(self.contrasts):
+            raise ValueError("contrasts declares one row per backbone, not several")
+        if self.contrasts and len(set(self.contrast_seeds)) < 2:
+            raise ValueError("contrasts need two contrast_seeds at least, better six: one training allows no interval")
+        return self

@@ -1,0 +1,150 @@
+"""Parameters of the notebooks that train: denoiser (02), labellers (03), networks (05) and small SAMs (A1)."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from xpci_utils import grid, paths
+from xpci_utils.params.base import SeededParameters, ShippableParameters, StageParameters
+from xpci_utils.recipe import noted_sha256
+
+
+class TrainDdpm(ShippableParameters):
+    """02: the denoiser of Section 2.1."""
+
+    notebook = "02_train_ddpm"
+    weights_file = "denoiser_ema.safetensors"
+    rooms = ("diffusion", "frames", "training")
+    products = ("denoiser_ema.safetensors", "history.jsonl", "metrics.json", "samples")
+
+    size: Literal["quick", "paper"] = Field("quick", description="size of the denoiser; laptop trains quick longer")
+    prediction: Literal["eps", "v"] = Field("v", description="target; paper: eps; v in reduced sizes: Wiener skip")
+    diffusion_steps: int = Field(4000, ge=2, description="T, forward steps of the cosine schedule")
+    steps: int = Field(1200, ge=1, description="optimiser steps")
+    batch_size: int = Field(16, ge=1, description="frames per optimiser step")
+    learning_rate: float = Field(1e-3, gt=0, description="AdamW learning rate")
+    lr_decay: Literal["constant", "cosine"] = Field("cosine", description="constant as published, or down to 0")
+    warmup_steps: int = Field(50, ge=0, description="steps in which the learning rate rises")
+    gradient_clip: float = Field(1.0, ge=0, description="largest gradient norm; 0: no limit, as published")
+    ema_decay: float = Field(0.9999, ge=0, lt=1, description="decay of the averaged weights, after warm-up")
+    augment: bool = Field(True, description="flips and quarter turns; the paper's pipeline has none")
+    bf16: bool = Field(True, description="bfloat16 autocast")
+    evaluations: int = Field(4, ge=1, description="equally spaced looks at validation frames; the best is kept")
+    preview_pairs: int = Field(16, ge=1, description="pairs sampled at each of those looks")
+    preview_steps: int = Field(20, ge=2, description="solver steps per pair of those samples")
+    probe_draws: int = Field(8, ge=1, description="noise levels per held-out frame at which the denoiser is judged")
+
+    @property
+    def place(self) -> str:
+        return "ddpm"
+
+    @property
+    def inputs(self) -> list[Path]:
+        return [self.root / "frames"]
+
+
+class AdaptSam(ShippableParameters):
+    """03: the labeller of Section 2.2."""
+
+    notebook = "03_adapt_sam"
+    weights_file = "adapters.safetensors"
+    rooms = ("sam", "frames", "training", "evaluation")
+    products = ("adapters.safetensors", "history.jsonl", "metrics.json", "per_frame.csv", "namings.csv", "predictions")
+
+    labeller: str = Field("vit_b", description="vit_b or vit_t; '-noprompt': no mask; '-frozen': head not trained")
+    size: Literal["reduced", "paper"] = Field("reduced", description="size of both SAM variants")
+    weights: Literal["pretrained", "random"] = Field("pretrained", description="first weights: SAM's own, or A1's")
+    trainable: Literal["all", "adapters+head", "adapters"] = Field("all", description="what is trained")
+    prompt_scale: float = Field(10.0, gt=0, description="the mask prompt is +-this, as signed logits")
+    unprompted: float = Field(0.0, ge=0, le=1, description="share of the steps, the first ones, without mask; paper: 0")
+    steps: int = Field(1000, ge=1, description="optimiser steps; ignored when epochs > 0")
+    epochs: int = Field(0, ge=0, description="passes over the annotated frames; 0: use steps")
+    batch_size: int = Field(8, ge=1, description="frames per optimiser step")
+    learning_rate: float = Field(3e-3, gt=0, description="AdamW learning rate, decayed by (1 - t/n)^0.9")
+    beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's first beta; the paper prints 0.99")
+    dice: Literal["dice", "generalised"] = Field("dice", description="Dice term beside the cross-entropy")
+    augmentation: Literal["symmetries", "affine"] = Field("affine", description="flips and turns, or any rotation")
+    bf16: bool = Field(True, description="bfloat16 autocast")
+    weights_folder: str = Field("data/weights", description="where SAM's weights lie, or go to")
+    tolerance_px: float = Field(2.0, gt=0, description="tolerance of the normalised surface Dice [px]")
+
+    _labeller = field_validator("labeller")(lambda name: grid.parse_labeller(name) and name)
+
+    def hashed(self) -> dict:
+        """Of pre-trained weights the content counts; the official ones, of size paper, have one content only."""
+        values = super().hashed()
+        if self.weights == "pretrained" and self.size == "reduced":
+            variant = grid.parse_labeller(self.labeller)[0]
+            note = paths.resolve(self.weights_folder) / variant / "sam.sha256"
+            values["weights_sha256"] = noted_sha256(note)
+        return values
+
+    @property
+    def place(self) -> str:
+        return grid.labeller_folder(self.labeller, self.seed)
+
+    @property
+    def inputs(self) -> list[Path]:
+        return [self.root / "frames"]
+
+
+class TrainSegmentation(StageParameters):
+    """05: one cell of the grid of Section 3.2."""
+
+    notebook = "05_train_segmentation"
+    rooms = ("segmentation", "frames", "training", "evaluation")
+    products = ("model.safetensors", "history.jsonl", "metrics.json", "per_frame.csv")
+
+    cell: str = Field("emcad__r0040__vit_b__n00200__mix__s0", description="which cell of the grid; its seed is its own")
+    size: Literal["quick", "laptop", "paper"] = Field("quick", description="size of the network")
+    pretrained: bool = Field(False, description="start from ImageNet weights where timm has them")
+    loss: Literal["published", "common"] = Field("published", description="the network's own, or CE + Dice for all")
+    mixing: Literal["half", "concat"] = Field("half", description="batches half synthetic, or one shuffled set")
+    steps: int = Field(450, ge=1, description="optimiser steps; ignored when epochs > 0")
+    epochs: int = Field(0, ge=0, description="passes over the training set; 0: use steps")
+    batch_size: int = Field(8, ge=1, description="frames per optimiser step")
+    learning_rate: float = Field(6e-3, gt=0, description="AdamW learning rate, decayed by (1 - t/n)^0.9")
+    beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's first beta; the paper prints 0.99")
+    evaluations: int = Field(20, ge=1, description="equally spaced looks at validation frames")
+    bf16: bool = Field(False, description="bfloat16 autocast")
+    tolerance_px: float = Field(2.0, gt=0, description="tolerance of the normalised surface Dice [px]")
+
+    @field_validator("cell")
+    @classmethod
+    def _cell(cls, name: str) -> str:
+        return grid.Cell.parse(name).name
+
+    @property
+    def place(self) -> str:
+        return f"segmentation/{self.cell}"
+
+    @property
+    def inputs(self) -> list[Path]:
+        return [self.root / place for place in ("frames", *grid.Cell.parse(self.cell).reads)]
+
+    @property
+    def pool(self) -> tuple[Path, Path] | None:
+        """Folders of the pairs that the cell trains on and of their labels; None without any."""
+        sources = grid.Cell.parse(self.cell).sources
+        return sources and (self.root / sources[0], self.root / sources[1])
+
+
+class PretrainSam(SeededParameters):
+    """A1: the weights from which a small SAM is adapted; their place in data/weights is given as output_folder."""
+
+    notebook = "A1_pretrain_small_sam"
+    rooms = ("sam", "training")
+    products = ("sam.safetensors", "history.jsonl", "metrics.json")
+
+    variant: Literal["vit_b", "vit_t"] = Field("vit_t", description="SAM-b or SAM-t, both of reduced size")
+    steps: int = Field(60, ge=1, description="optimiser steps; params/weights has those of the shipped weights")
+    batch_size: int = Field(8, ge=1, description="new pictures per optimiser step")
+    learning_rate: float = Field(2e-3, gt=0, description="AdamW learning rate after warm-up, cosine decay")
+    bf16: bool = Field(True, description="bfloat16 autocast")
+    evaluations: int = Field(4, ge=1, description="equally spaced looks at pictures of held-out textures")
+    held_out: int = Field(128, ge=1, description="pictures of held-out textures, at these looks and in the end")
+
+    @property
+    def place(self) -> str:
+        return f"weights/{self.variant}__s{self.seed}"
