@@ -40,7 +40,7 @@ from xpci_utils.simulation.fresh import fresh_examples
 
 REFERENCE = "ddpm-250"
 SOLVERS = ("ddim", "dpmsolver++", "sde-dpmsolver++", "unipc")
-FAST = tuple(f"{name}-{steps}" for name in SOLVERS for steps in (10, 20, 50))
+FAST = (*(f"{name}-{steps}" for name in SOLVERS for steps in (10, 20, 50)), "sde-dpmsolver++-40")
 DEFAULT = "sde-dpmsolver++-20"
 PIPELINES, PIPELINE_BLOCKS = {"pipeline": False, "pipeline-bf16": True}, 4  # bfloat16 or not; blocks timed
 SPREAD_SPLITS = 6

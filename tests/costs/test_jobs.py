@@ -37,10 +37,12 @@ def folders_of(profile, which="paper"):
     return grid.stage_folders(Sweep.from_yaml(f"params/{profile}/sweep.yaml"), which)
 
 
+def profile_stage(profile, folder):
+    return workflow.stage_parameters(profile, folder, paths.resolve(f"runs/{profile}"), {})
+
+
 def paper_work(folder):
-    root = paths.resolve("runs/paper")
-    frames = workflow.stage_parameters("paper", "frames", root, {})
-    return work_of(workflow.stage_parameters("paper", folder, root, {}), frames)
+    return work_of(profile_stage("paper", folder), profile_stage("paper", "frames"))
 
 
 @pytest.mark.parametrize("which", ["paper", "full", "controls"])
@@ -91,6 +93,15 @@ def test_work_that_no_gpu_does_is_counted_in_cpu_hours(table):
     assert frames.cpu_hours == pytest.approx(3.0 * paper_work("frames")["simulator", "frame"] / 3600)
     assert (frames.gpu_hours, frames.gpu_gib, report.gpu_hours) == (0, 0, 0)
     assert report.cpu_hours == pytest.approx(0.1)
+
+
+def test_shipped_weights_are_looked_at_and_not_trained(table):
+    frames, ddpm = (profile_stage("laptop_shipped", folder) for folder in ("frames", "ddpm"))
+    assert ddpm.shipped and ddpm.steps > 0
+    trained = ddpm.model_copy(update={"shipped": ""})
+    assert work_of(trained, frames)["denoiser", "step"] == ddpm.steps * ddpm.batch_size
+    assert work_of(ddpm, frames).keys() == {("denoiser", "forward")}
+    assert jobs_module.predict(ddpm, "ddpm", frames, table).steps == 0
 
 
 def test_what_the_table_does_not_know_is_a_dash_and_said(table):

@@ -99,11 +99,11 @@ def work_of(parameters: StageParameters, frames: PrepareFrames) -> dict[tuple[st
         case TrainDdpm() as p:
             looks = p.evaluations * (val * p.probe_draws + p.preview_pairs * p.preview_steps)
             last = min(64, test) * p.probe_draws + 4 * p.preview_pairs * p.preview_steps
-            return {(name, "step"): p.steps * p.batch_size, (name, "forward"): looks + last}
+            return _steps(p, p.steps) | {(name, "forward"): looks + last}
         case AdaptSam() as p:
             steps = p.epochs * ceil(train / p.batch_size) or p.steps
             looks = val * (LOOKS_OF_SAM + 1 + _symmetries(frames)) + test
-            return {(name, "step"): steps * p.batch_size, (name, "forward"): looks}
+            return _steps(p, steps) | {(name, "forward"): looks}
         case TrainSegmentation() as p:
             looks = p.evaluations * val + 2 * test + shifted
             return {(name, "step"): _cell_steps(p, train) * p.batch_size, (name, "forward"): looks}
@@ -118,6 +118,11 @@ def work_of(parameters: StageParameters, frames: PrepareFrames) -> dict[tuple[st
             views = _symmetries(frames) if p.symmetries else 1
             return {(grid.parse_labeller(p.labeller)[0], "forward"): _pairs(p, frames) * views}
     return {}
+
+
+def _steps(parameters: TrainDdpm | AdaptSam, steps: int) -> dict[tuple[str, str], int]:
+    """The frames of a training; none where shipped weights stand in for it."""
+    return {} if parameters.shipped else {(network_of(parameters), "step"): steps * parameters.batch_size}
 
 
 def _pairs(parameters: GenerateSynthetic, frames: PrepareFrames) -> int:
