@@ -10,6 +10,7 @@ GRID ?= paper
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN := .venv/bin
+SMALL_SAM := sam.safetensors sam.sha256 history.jsonl metrics.json run.json
 SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES)
 CONFIG = profile=$(PROFILE) grid=$(GRID) $(if $(FRAMES),frames=$(abspath $(FRAMES))) $(if $(CLASSES),classes=$(abspath $(CLASSES)))
 OWN = $(if $(FRAMES),--frames $(abspath $(FRAMES))) $(if $(CLASSES),--classes $(abspath $(CLASSES)))
@@ -97,7 +98,9 @@ dry-run: params/$(PROFILE)/sweep.yaml $(INSTALLED)
 ## make weights     pre-train the small SAMs of data/weights again (80 minutes of one core)
 weights: $(INSTALLED)
 	for variant in vit_b vit_t; do $(BIN)/python -m xpci_utils.run A1_pretrain_small_sam \
-	  -f params/weights/A1_pretrain_small_sam.yaml -p variant $$variant --folder data/weights/$$variant || exit 1; done
+	  -f params/weights/A1_pretrain_small_sam.yaml -p variant $$variant --folder runs/weights/$$variant && \
+	  mkdir -p data/weights/$$variant && \
+	  (cd runs/weights/$$variant && cp $(SMALL_SAM) ../../../data/weights/$$variant) || exit 1; done
 
 ## make ship        the denoiser and adapters of a finished PROFILE=laptop into data/weights/laptop, for START=shipped
 ship: PROFILE = laptop

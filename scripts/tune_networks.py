@@ -4,8 +4,8 @@
 
 Trains every backbone on the annotated frames alone, the row that all others are compared with, and scores the
 *validation* frames; no test frame is read. What is chosen here is frozen for all cells of the study (docs/study.md).
-A number of steps is enough when half as many again gain less than 0.005. Every training is kept in --output, and an
-interrupted comparison goes on where it stopped. Prints the table of docs/study.md.
+A number of steps is enough when half as many again gain nothing beyond the noise. Every training is kept in --output,
+and an interrupted comparison goes on where it stopped. Prints the table of docs/study.md.
 """
 
 import argparse

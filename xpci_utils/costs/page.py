@@ -43,7 +43,7 @@ def page_text(table: CostTable) -> str:
     facts, machine = table.facts, table.facts["machine"]
     return f"""# What the published scale costs
 
-Made by `make rehearse PROFILE=paper`, which runs all six notebooks with the parameters of `params/paper/`, counts cut
+Made by `make rehearse PROFILE=paper`, which runs notebooks 01 to 06 with the parameters of `params/paper/`, counts cut
 to one, and measures every unit of work in a process of its own. Numbers: `data/costs/paper.csv` and `paper.json`.
 `make dry-run PROFILE=paper` lists every single job.
 
