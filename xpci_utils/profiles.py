@@ -18,7 +18,11 @@ MODELS: dict[str, type[Parameters]] = {**STAGES, **APPENDICES, "sweep": Sweep}
 
 PAPER_COUNTS = [0, 500, 1000, 2000, 5000, 10_000]
 # One row per backbone, the best on validation frames by seeds 0 and 1: what 'make contrasts PROFILE=laptop' prints.
-LAPTOP_CONTRASTS: list[str] = []
+LAPTOP_CONTRASTS = [
+    "transunet__r0100__vit_b__n01000__mix",
+    "swin_unetr__r0100__vit_b__n02500__mix",
+    "emcad__r0100__vit_b__n00250__mix",
+]
 
 
 def _study(annotated: int, counts: list[int], control: int, fewer: list[int], more: list[int]) -> dict:
