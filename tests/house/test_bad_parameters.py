@@ -121,7 +121,8 @@ def test_every_missing_name_is_told(refused, profile, name, rest):
     """Each name is missing in one of the two halves of the file."""
     values = profiles.profile_values(profile, name)
     left_out = [key for number, key in enumerate(values) if number % 2 == rest]
-    must_stay = {"source", "source_folder", "counts", "series", "labellers", "annotated"}  # belong together
+    # These belong together.
+    must_stay = {"source", "source_folder", "counts", "series", "labellers", "annotated", "contrasts", "contrast_seeds"}
     left_out = [key for key in left_out if key not in must_stay]
     printed = refused(profile, name, yaml.safe_dump({k: v for k, v in values.items() if k not in left_out}))
     assert f"lacks {', '.join(left_out)}; 'make params' shows" in printed

@@ -16,7 +16,15 @@ from xpci_utils.report import captions
 from xpci_utils.report.contrasts import adjusted_p, claimed_rows, combined, difference, excess, gain
 from xpci_utils.report.results import Results, aggregate
 from xpci_utils.report.tables import SERIES_OF_TABLE, read_published
-from xpci_utils.report.wording import BACKBONE_NAMES, METRIC_NAMES, change, interval, labeller_name, series_name
+from xpci_utils.report.wording import (
+    BACKBONE_NAMES,
+    METRIC_NAMES,
+    change,
+    interval,
+    labeller_name,
+    p_value,
+    series_name,
+)
 
 SUPPORTED, CONTRADICTED, UNFINISHED = "supported", "contradicted", "cannot be said yet"
 UNDECIDED, ONE_SEED = "not decided: an interval holds 0", "not decided: one seed allows no interval"
@@ -90,7 +98,8 @@ def _f1_gains_most(results: Results) -> dict:
 def _plateau(results: Results) -> dict:
     *_, before, last = (math.nan, *sorted(results.sweep.counts))
     shown = [series for series in SAM_B_SERIES if series in results.sweep.series]
-    steps = {s: difference(_row(s, last, results), _row(s, before, results), results, "dice") for s in shown}
+    rows = {s: (_row(s, last, results), _row(s, before, results)) for s in shown}
+    steps = {s: difference(*pair, results, "dice", seeds=results.sweep.seeds) for s, pair in rows.items()}
     published = [f"{series_name(s)} {change(_last(s, 'dice') - _at(s, 'dice', 2000))}" for s in SAM_B_SERIES]
     return {
         "claim": "Beyond 5,000 synthetic images nothing more is gained (Section 3.2)",
@@ -175,7 +184,7 @@ def _last(series: str, metric: str) -> float:
 
 
 def _holm(p: float | None) -> str:
-    return "" if p is None else f" (Holm p = {p:.3f})"
+    return "" if p is None else f" (Holm {p_value(p)})"
 
 
 def _metrics_text(gains: dict[str, float]) -> str:

@@ -137,7 +137,7 @@ def _csv(table: pd.DataFrame) -> bytes:
 def _read(path: Path) -> pd.DataFrame:
     """A table as it was written: numbers to the last digit, and names like "none" as names."""
     text = dict.fromkeys(("cell", "row", "place", "frame", "sequence", "labeller", "arm"), str)
-    return pd.read_csv(path, float_precision="round_trip", keep_default_na=False, na_values=[""], dtype=text)
+    return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=text)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from xpci_utils.report.wording import (
     METRIC_NAMES,
     interval,
     is_missing,
+    p_value,
     score,
     series_name,
 )
@@ -221,7 +222,7 @@ def _kind(row: dict) -> str:
     if row["kind"] != DECLARED:
         return row["kind"]
     p = {METRIC_NAMES[name]: row[f"{name}_p_holm"] for name in ("dice", "micro_f1")}
-    return DECLARED + ", Holm " + ", ".join(f"p = {value:.3f} ({name})" for name, value in p.items())
+    return DECLARED + ", Holm " + ", ".join(f"{p_value(value)} ({name})" for name, value in p.items())
 
 
 def _has_shifted(results: Results) -> bool:

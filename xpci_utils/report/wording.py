@@ -65,6 +65,11 @@ def interval(difference: Difference) -> str:
     return f"{change(difference.mean)} [{change(difference.low)}, {change(difference.high)}]"
 
 
+def p_value(p: float) -> str:
+    """ "p = 0.047", or "p < 0.001": a printed value is never 0."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
 def millions(parameters: float | None) -> str:
     """A parameter count, "93.7 M" or "0.34 M" or "41 k"; a dash where there is none."""
     if is_missing(parameters):
