@@ -166,9 +166,13 @@ class FakeRun:
 @pytest.fixture(scope="session")
 def write_run(tmp_path_factory):
     """Write a fake run into a fresh folder and return its root."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(artifacts, "recipe_hash", lambda *parts: "recipe of a test")
-        yield lambda **options: FakeRun(tmp_path_factory.mktemp("run"), **options).write()
+
+    def write(**options):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(artifacts, "recipe_hash", lambda *parts: "recipe of a test")
+            return FakeRun(tmp_path_factory.mktemp("run"), **options).write()
+
+    return write
 
 
 @pytest.fixture(scope="session")
