@@ -239,8 +239,8 @@ FILES += [("quick", name) for name in APPENDICES] + list(APPENDIX_FILES)
 
 NEEDS = {
     "quick": "about 20 minutes on 2 cores, 4 GB of memory, 0.2 GB of disk; every stage is real, every size reduced",
-    "laptop": "about two and a half hours on 2 cores; the evidence this repository reports",
-    "laptop_shipped": "by estimate fifteen minutes on 2 cores; denoiser and labellers are shipped, trained elsewhere",
+    "laptop": "two and a quarter hours on 2 cores; the evidence this repository reports",
+    "laptop_shipped": "fifteen minutes on 2 cores; denoiser and labellers are shipped, trained elsewhere",
     "laptop_replicate": "about an hour and a half on 2 cores; the laptop's contrasts from another chain",
     "own_frames": "about an hour on 2 cores for 24 frames of 484 x 645 pixels",
     "real_study": "one fold of 'make real-study': by estimate ten minutes on 2 cores for 24 frames of 484 x 645 pixels",
