@@ -93,14 +93,12 @@ def measured(
     chosen["learning_rate"] = rate or chosen["learning_rate"]
     name = f"{labeller}__{row}__lr{chosen['learning_rate']:g}__n{options.annotated}__t{steps}__s{seed}"
     place = options.output / name
-    if not (place / "scores.json").is_file():
-        artifacts.write_json(
-            place / "scores.json", chosen | adapted(frames, options.annotated, place, labeller, chosen)
-        )
-    found = artifacts.read_json(place / "scores.json")
+    kept = place / "scores.json"
+    found = artifacts.read_json(kept) if kept.is_file() else {}
+    found = found or chosen | adapted(frames, options.annotated, place, labeller, chosen)
     if found.get("development_frames") != len(new):
         found |= development_scores(load_labeller(place / "adapters.safetensors"), new)
-        artifacts.write_json(place / "scores.json", found)
+        artifacts.write_json(kept, found)
     print(name, {score: round(found[score], 3) for score in SCORES}, flush=True)
     return found
 
