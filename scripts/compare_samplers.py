@@ -39,9 +39,9 @@ from xpci_utils.segmentation.training import train_network
 from xpci_utils.simulation.fresh import fresh_examples
 
 REFERENCE = "ddpm-250"
+DEFAULT, LAPTOP = "sde-dpmsolver++-20", "sde-dpmsolver++-40"  # of quick, and of laptop
 SOLVERS = ("ddim", "dpmsolver++", "sde-dpmsolver++", "unipc")
-FAST = (*(f"{name}-{steps}" for name in SOLVERS for steps in (10, 20, 50)), "sde-dpmsolver++-40")
-DEFAULT = "sde-dpmsolver++-20"
+FAST = (*(f"{name}-{steps}" for name in SOLVERS for steps in (10, 20, 50)), LAPTOP)
 PIPELINES, PIPELINE_BLOCKS = {"pipeline": False, "pipeline-bf16": True}, 4  # bfloat16 or not; blocks timed
 SPREAD_SPLITS = 6
 
@@ -240,7 +240,7 @@ def spread(study: Study) -> pd.DataFrame:
 
 def audits(study: Study) -> pd.DataFrame:
     """The memorisation audit of the reference, the default sampler and every training length."""
-    names = [REFERENCE, DEFAULT, *(name for name in study.pools() if name.startswith("step_"))]
+    names = [REFERENCE, DEFAULT, LAPTOP, *(name for name in study.pools() if name.startswith("step_"))]
     train, held_out = study.split("train"), study.split("val", "test")
     return pd.DataFrame({name: audit(study.pool(name), train, held_out).summary() for name in names}).T
 
@@ -253,7 +253,7 @@ def compositions(study: Study) -> pd.DataFrame:
 
 def networks(study: Study) -> pd.DataFrame:
     """Foreground Dice on the test frames of EMCAD trained on pairs alone, per pool and seed."""
-    sets = {name: study.pool(name) for name in (REFERENCE, DEFAULT)}
+    sets = {name: study.pool(name) for name in (REFERENCE, DEFAULT, LAPTOP)}
     sets |= {"annotated": study.split("train"), "floor": fresh(study, "floor", study.pairs)}
     rows = [
         {"pool": name, "seed": seed, "dice": foreground_dice_after(study, name, pairs, seed)}

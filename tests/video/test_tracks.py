@@ -58,6 +58,21 @@ def test_frames_without_any_particle_are_a_gap_like_any_other():
     assert link_tracks(table, 2.0, US, 1)["track"].nunique() == 2
 
 
+def test_a_crowd_is_linked_over_a_shorter_reach():
+    """800 particles at rest, 8 um apart, with noise of 0.3 um and a reach of 60 um: a search among all of them would
+    never end, and the nearest one is the right one."""
+    places = [((x, y), (0, 0)) for x in range(0, 320, 8) for y in range(0, 160, 8)]
+    linked = link_tracks(detections(places, frames=5, noise_um=0.3), 3.0, US)
+    assert linked.groupby("mover")["track"].nunique().eq(1).all()
+    assert linked["track"].nunique() == len(places)
+
+
+def test_particles_on_one_spot_are_refused_with_a_sentence():
+    spot = [((100, 100), (0, 0))] * 60
+    with pytest.raises(ValueError, match=r"too close to be linked over 60 um from frame to frame; lower max_speed"):
+        link_tracks(detections(spot, frames=3, noise_um=0.1), 3.0, US)
+
+
 def test_one_frame_named_otherwise_is_no_change_of_class():
     table = detections(MOVERS[:1])
     table.loc[table["frame"] >= 18, "class"] = "molten"

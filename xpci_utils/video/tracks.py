@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
+ADAPTIVE_STEP, ADAPTIVE_STOP = 0.8, 0.01  # where particles crowd, the reach shrinks step by step, to this share at most
 NEIGHBOURS = 2  # frames before and after that have a say in a detection's class
 
 
@@ -20,6 +21,8 @@ def link_tracks(
     A particle may lie ``max_speed_m_per_s`` x ``frame_interval_us`` (1 m/s is 1 um/us) from where its last step would
     take it, and be missing for ``memory_frames`` frames. ``track_class`` is the class with the highest summed
     confidence within two frames before and after on the same track: one frame named otherwise is no change of class.
+    Where so many particles lie within reach of each other that their pairing cannot be searched, the reach is lowered
+    there (trackpy's adaptive search); ValueError where even a hundredth of it is too far.
     """
     particles = particles.sort_values(["frame", "particle"], ignore_index=True)
     if particles.empty:
@@ -37,8 +40,21 @@ def _linked(particles: pd.DataFrame, reach_um: float, memory_frames: int) -> np.
     places = {frame: one[["x_um", "y_um"]].to_numpy() for frame, one in particles.groupby("frame")}
     every = range(min(places), max(places) + 1)
     levels = ((frame, places.get(frame, np.zeros((0, 2)))) for frame in every)
-    linked = trackpy.link_iter(levels, reach_um, memory=memory_frames, predictor=_OwnVelocity())
-    return np.concatenate([np.array(numbers, int) for _, numbers in linked])
+    linked = trackpy.link_iter(
+        levels,
+        reach_um,
+        memory=memory_frames,
+        predictor=_OwnVelocity(),
+        adaptive_stop=ADAPTIVE_STOP * reach_um,
+        adaptive_step=ADAPTIVE_STEP,
+    )
+    try:
+        return np.concatenate([np.array(numbers, int) for _, numbers in linked])
+    except trackpy.SubnetOversizeException:
+        raise ValueError(
+            f"the particles lie too close to be linked over {reach_um:g} um from frame to frame; lower "
+            "max_speed_m_per_s, check frame_interval_us and the size of a pixel, or raise min_particle_px"
+        ) from None
 
 
 class _OwnVelocity:
