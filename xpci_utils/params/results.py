@@ -42,7 +42,7 @@ class ApplyToVideo(SeededParameters):
     data_files = ("data/classes.yaml", "data/materials.csv")
 
     name: str = Field("film", description="what the result is called; its folder below run_root is video/<name>")
-    cell: str = Field("emcad__r0040__vit_b__n00200__mix__s0", description="which trained network, by its cell")
+    cell: str = Field("emcad__r0040__none__n00000__mix__s0", description="which trained network, by its cell")
     film_path: str = Field("", description="TIFF stack, HDF5, camera file or folder of frames; empty: a simulated film")
     flat_field: Literal["auto", "references", "median", "none"] = Field(
         "auto", description="by reference frames, by the median over time, or not at all; auto: where there are flats"
