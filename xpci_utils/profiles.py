@@ -86,7 +86,7 @@ PROFILES: dict[str, dict[str, dict]] = {
             "steps": 900,
             "learning_rate": 0.012,
         },
-        # The network of annotated frames alone scores better on validation frames and finds fewer ghosts: docs/video.md
+        # The network of annotated frames alone scores better on validation frames
         "07_apply_to_video": {"cell": "emcad__r0100__none__n00000__mix__s0", "film_frames": 200},
         "sweep": {
             **_study(100, [0, 250, 500, 1000, 2500], 1000, fewer=[50], more=[200]),
