@@ -60,6 +60,7 @@ def test_a_small_study_goes_on_where_it_was_stopped(script, tmp_path, one_thread
     arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
     monkeypatch.setattr(script, "REFERENCE", "ddpm-20")
     monkeypatch.setattr(script, "FAST", ("unipc-5", "sde-dpmsolver++-20"))
+    monkeypatch.setattr(script, "LAPTOP", "unipc-5")
     monkeypatch.setattr(script, "SPREAD_SPLITS", 2)
     with monkeypatch.context() as patch:
         patch.setattr(script, "audits", lambda study: 1 / 0)
