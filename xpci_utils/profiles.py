@@ -244,7 +244,7 @@ NEEDS = {
     "laptop_shipped": "fifteen minutes on 2 cores; denoiser and labellers are shipped, trained elsewhere",
     "laptop_replicate": "about an hour and a half on 2 cores; the laptop's contrasts from another chain",
     "own_frames": "half an hour on 2 cores for 24 frames of 484 x 645 pixels",
-    "real_study": "one fold of 'make real-study': by estimate ten minutes on 2 cores for 24 frames of 484 x 645 pixels",
+    "real_study": "one fold of 'make real-study': a quarter of an hour of one core for 24 frames of 484 x 645 pixels",
     "paper": "the published scale: GPUs, days, and the official SAM weights; not a run for this computer",
     "smoke": "about 5 minutes on 2 cores; it tests the mechanics, its scores mean nothing",
 }
