@@ -12,51 +12,47 @@ test frames unread. Every training is kept in --output; one that was interrupted
 
 import argparse
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import product
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
+from compare_sam_starts import DEVELOPMENT, development_scores
+from torch import nn
+from tune_networks import train_cell
 
 from xpci_utils import paths
-from xpci_utils.evaluation import summarise
 from xpci_utils.frames import FrameSet
 from xpci_utils.grid import Cell, pairs_folder
 from xpci_utils.params import TrainSegmentation
-from xpci_utils.sam import Naming, evaluate_naming, label_pool
-from xpci_utils.segmentation import build_network, class_scores, load_network, save_network, train_network
-from xpci_utils.segmentation.arms import training_of
+from xpci_utils.sam import Naming, label_pool
+from xpci_utils.segmentation import class_scores, load_network, save_network
 from xpci_utils.simulation.fresh import fresh_examples
-
-SCORES = ("dice_foreground", "micro_f1")
-SETTINGS = TrainSegmentation.from_yaml("params/laptop/05_train_segmentation.yaml")
-BLOCK = 50
 
 
 @dataclass(frozen=True)
 class Row:
     """Where the pairs come from and who names them: ``none``, ``fresh:true``, ``POOL:LABELLER[:CONFIDENCE]``."""
 
-    text: str
+    pool: str
+    labeller: str = ""
+    confidence: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> "Row":
+        return cls(*text.split(":"))
 
     @property
-    def pool(self) -> str:
-        return self.text.partition(":")[0]
-
-    @property
-    def labeller(self) -> str:
-        return self.text.split(":")[1]
-
-    @cached_property
-    def naming(self) -> Naming:
-        confidence = self.text.split(":")[2:]
-        return Naming(symmetries=True, min_confidence=float(confidence[0])) if confidence else Naming()
+    def text(self) -> str:
+        return ":".join(filter(None, (self.pool, self.labeller, self.confidence)))
 
     @property
     def name(self) -> str:
         return self.text.replace("/", "_").replace(":", "__")
+
+    @property
+    def naming(self) -> Naming:
+        return Naming(symmetries=True, min_confidence=float(self.confidence)) if self.confidence else Naming()
 
     def sources(self, run: Path, output: Path) -> tuple[Path, Path] | None:
         """The folders of the pairs and of their labels; made if they are not there."""
@@ -72,7 +68,7 @@ class Row:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("rows", type=Row, nargs="+")
+    parser.add_argument("rows", type=Row.parse, nargs="+")
     parser.add_argument("--run", type=paths.resolve, default=paths.resolve("runs/laptop"), help="a finished run")
     parser.add_argument("--output", type=paths.resolve, default=paths.resolve("runs/pseudo_labels"))
     parser.add_argument("--pairs", type=int, default=1000)
@@ -85,52 +81,23 @@ def main() -> None:
     new = list(fresh_examples(frames, options.development, 0, "development"))
     records = []
     for backbone, row, seed in product(options.backbones, options.rows, options.seeds):
-        scores = development_scores(trained(frames, options, backbone, row, seed), new, frames.num_classes)
+        network = trained(frames, options, backbone, row, seed)
+        scores = development_scores(lambda images, _, net=network: class_scores(net, images), new, frames.num_classes)
         records.append({"backbone": backbone, "row": row.text, "seed": seed} | scores)
         print(records[-1], flush=True)
-    print(pd.DataFrame(records).groupby(["backbone", "row"], sort=False)[[*SCORES]].agg(list).to_string())
+    print(pd.DataFrame(records).groupby(["backbone", "row"], sort=False)[[*DEVELOPMENT]].agg(list).to_string())
 
 
-def trained(frames: FrameSet, options: argparse.Namespace, backbone: str, row: Row, seed: int) -> torch.nn.Module:
+def trained(frames: FrameSet, options: argparse.Namespace, backbone: str, row: Row, seed: int) -> nn.Module:
     """A network trained on annotated frames and the row's pairs, from its file if it was made before."""
     count = options.pairs if row.pool != "none" else 0
     place = options.output / f"{backbone}__{row.name}__n{count:05d}__s{seed}"
     if not (place / "model.safetensors").is_file():
-        network = build_network(
-            backbone, frames.num_classes, size=SETTINGS.size, image_size=frames.example_shape, seed=seed
-        )
+        settings = TrainSegmentation.from_yaml("params/laptop/05_train_segmentation.yaml")
         cell = Cell(backbone, 0, "vit_t" if count else "none", count, "mix", seed)
-        sources = row.sources(options.run, options.output)
-        length = {"mixing": SETTINGS.mixing, "steps": SETTINGS.steps, "batch_size": SETTINGS.batch_size}
-        training = training_of(cell, frames, sources, **length)
-        train_network(
-            network,
-            training.annotated,
-            synthetic=training.synthetic,
-            mixing=training.mixing,
-            view=training.view,
-            steps=training.steps,
-            batch_size=SETTINGS.batch_size,
-            learning_rate=SETTINGS.learning_rate,
-            betas=(SETTINGS.beta1, 0.999),
-            seed=seed,
-            work=place / "work",
-            identity=place.name,
-            history=place / "history.jsonl",
-        )
+        network = train_cell(cell, frames, row.sources(options.run, options.output), place, settings)
         save_network(place / "model.safetensors", network, frames)
     return load_network(place / "model.safetensors")[0]
-
-
-def development_scores(
-    network: torch.nn.Module, new: list[tuple[np.ndarray, np.ndarray]], num_classes: int
-) -> dict[str, float]:
-    """Foreground Dice and micro-F1 on the new (frame, labels)."""
-    images, truth = zip(*new, strict=True)
-    blocks = [np.stack(images[first : first + BLOCK]) for first in range(0, len(images), BLOCK)]
-    named = [labels for block in blocks for labels in class_scores(network, block).argmax(1).astype(np.uint8)]
-    scores = summarise(evaluate_naming(named, truth, num_classes))
-    return {name: round(scores[name], 4) for name in SCORES}
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ deviations over the seeds.
 
 import argparse
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,6 @@ from xpci_utils.evaluation import foreground_dice, summarise
 from xpci_utils.frames import FrameSet, binary_mask
 from xpci_utils.params import AdaptSam
 from xpci_utils.sam import (
-    SemanticSam,
     adapt_sam,
     count_parameters,
     evaluate_naming,
@@ -94,10 +94,18 @@ def measured(
     name = f"{labeller}__{row}__lr{chosen['learning_rate']:g}__n{options.annotated}__t{steps}__s{seed}"
     place = options.output / name
     kept = place / "scores.json"
-    found = artifacts.read_json(kept) if kept.is_file() else {}
-    found = found or chosen | adapted(frames, options.annotated, place, labeller, chosen)
+    found = (
+        artifacts.read_json(kept)
+        if kept.is_file()
+        else chosen | adapted(frames, options.annotated, place, labeller, chosen)
+    )
     if found.get("development_frames") != len(new):
-        found |= development_scores(load_labeller(place / "adapters.safetensors"), new)
+        model = load_labeller(place / "adapters.safetensors")
+
+        def prompted(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+            return predict_scores(model, images, binary_mask(labels))
+
+        found |= development_scores(prompted, new, frames.num_classes) | {"development_frames": len(new)}
         artifacts.write_json(kept, found)
     print(name, {score: round(found[score], 3) for score in SCORES}, flush=True)
     return found
@@ -122,17 +130,17 @@ def adapted(frames: FrameSet, annotated: int, place: Path, labeller: str, chosen
     }
 
 
-def development_scores(model: SemanticSam, new: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
-    """Foreground Dice and micro-F1 of naming the particles of ``new`` (frame, labels), prompted by their masks."""
+def development_scores(
+    name: Callable[[np.ndarray, np.ndarray], np.ndarray], new: list[tuple[np.ndarray, np.ndarray]], num_classes: int
+) -> dict[str, float]:
+    """Foreground Dice and micro-F1 on ``new`` (frame, labels); ``name`` makes class scores of a block of them."""
     named = []
     for first in range(0, len(new), BLOCK):
         images, labels = map(np.stack, zip(*new[first : first + BLOCK], strict=True))
-        named += list(predict_scores(model, images, binary_mask(labels)).argmax(1).astype(np.uint8))
+        named += list(name(images, labels).argmax(1).astype(np.uint8))
     truth = [labels for _, labels in new]
-    scores = summarise(evaluate_naming(named, truth, model.config["num_classes"]))
-    return dict(zip(DEVELOPMENT, (scores["dice_foreground"], scores["micro_f1"]), strict=True)) | {
-        "development_frames": len(new)
-    }
+    scores = summarise(evaluate_naming(named, truth, num_classes))
+    return dict(zip(DEVELOPMENT, (scores["dice_foreground"], scores["micro_f1"]), strict=True))
 
 
 def named_right(frames: FrameSet, predictions: dict[str, np.ndarray]) -> np.ndarray:

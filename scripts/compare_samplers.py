@@ -239,7 +239,7 @@ def spread(study: Study) -> pd.DataFrame:
 
 
 def audits(study: Study) -> pd.DataFrame:
-    """The memorisation audit of the reference, the default sampler and every training length."""
+    """The memorisation audit of the reference, the default samplers and every training length."""
     names = [REFERENCE, DEFAULT, LAPTOP, *(name for name in study.pools() if name.startswith("step_"))]
     train, held_out = study.split("train"), study.split("val", "test")
     return pd.DataFrame({name: audit(study.pool(name), train, held_out).summary() for name in names}).T

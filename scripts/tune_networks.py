@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from torch import nn
 
 from xpci_utils import artifacts
 from xpci_utils.evaluation import foreground_dice
@@ -62,37 +63,54 @@ def trained(
     frames: FrameSet, place: Path, *, backbone: str, arm: str, learning_rate: float, steps: int, seed: int
 ) -> dict:
     """Train one network on the annotated frames and score the validation frames."""
-    defaults, began = TrainSegmentation(), time.process_time()
-    network = build_network(
-        backbone, frames.num_classes, size=defaults.size, image_size=frames.example_shape, seed=seed
-    )
+    began, validation = time.process_time(), frames.split("val")
     cell = Cell(backbone, len(frames.split("train")), "none", 0, arm, seed)
-    training = training_of(cell, frames, None, mixing="half", steps=steps, batch_size=defaults.batch_size)
-    train_network(
-        network,
-        training.annotated,
-        view=training.view,
-        steps=training.steps,
-        batch_size=defaults.batch_size,
-        learning_rate=learning_rate,
-        betas=(defaults.beta1, 0.999),
-        seed=seed,
-        validation=frames.split("val"),
-        score=foreground_dice,
-        evaluations=defaults.evaluations,
-        work=place / "work",
-        identity=place.name,
-        history=place / "history.jsonl",
-    )
+    settings = TrainSegmentation(learning_rate=learning_rate, steps=steps)
+    watched = {"validation": validation, "score": foreground_dice, "evaluations": settings.evaluations}
+    network = train_cell(cell, frames, None, place, settings, **watched)
     looks = [record["validation_score"] for record in artifacts.read_jsonl(place / "history.jsonl")
              if "validation_score" in record]  # fmt: skip
-    validation = frames.split("val")
     return {
         "last": foreground_dice(validation, predict(network, validation)),
         "last_quarter": sum(looks[-LAST:]) / LAST,
         "third_quarter": sum(looks[-2 * LAST : -LAST]) / LAST,
         "cpu_seconds": time.process_time() - began,
     }
+
+
+def train_cell(
+    cell: Cell,
+    frames: FrameSet,
+    pool: tuple[Path, Path] | None,
+    place: Path,
+    settings: TrainSegmentation,
+    **watched,
+) -> nn.Module:
+    """The network of ``cell`` after training on ``frames`` and the (pairs, labels) folders of ``pool``.
+
+    ``watched`` goes to `train_network`. History and checkpoints lie in ``place``, and an interrupted training goes on.
+    """
+    size = {"size": settings.size, "image_size": frames.example_shape}
+    network = build_network(cell.backbone, frames.num_classes, seed=cell.seed, **size)
+    length = {name: getattr(settings, name) for name in ("mixing", "steps", "batch_size")}
+    training = training_of(cell, frames, pool, **length)
+    train_network(
+        network,
+        training.annotated,
+        synthetic=training.synthetic,
+        mixing=training.mixing,
+        view=training.view,
+        steps=training.steps,
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        betas=(settings.beta1, 0.999),
+        seed=cell.seed,
+        work=place / "work",
+        identity=place.name,
+        history=place / "history.jsonl",
+        **watched,
+    )
+    return network
 
 
 if __name__ == "__main__":
