@@ -95,12 +95,15 @@ rehearse: params/$(PROFILE)/sweep.yaml $(INSTALLED)
 dry-run: params/$(PROFILE)/sweep.yaml $(INSTALLED)
 	@$(BIN)/python -m xpci_utils.costs.jobs --profile $(PROFILE) --grid $(GRID)
 
-## make weights     pre-train the small SAMs of data/weights again (80 minutes of one core)
+## make weights     pre-train the small SAMs of data/weights again, side by side (an hour of 2 cores)
 weights: $(INSTALLED)
-	for variant in vit_b vit_t; do $(BIN)/python -m xpci_utils.run A1_pretrain_small_sam \
-	  -f params/weights/A1_pretrain_small_sam.yaml -p variant $$variant --folder runs/weights/$$variant && \
-	  mkdir -p data/weights/$$variant && \
-	  (cd runs/weights/$$variant && cp $(SMALL_SAM) ../../../data/weights/$$variant) || exit 1; done
+	@$(MAKE) -j2 weights-vit_b weights-vit_t
+
+# A pattern, so never in .PHONY: make looks for no pattern behind a phony name.
+weights-%: $(INSTALLED)
+	@$(BIN)/python -m xpci_utils.run A1_pretrain_small_sam -f params/weights/A1_pretrain_small_sam.yaml \
+	  -p variant $* --folder runs/weights/$* $(if $(FORCE),-p force true)
+	@mkdir -p data/weights/$* && cd runs/weights/$* && cp $(SMALL_SAM) ../../../data/weights/$*
 
 ## make ship        the denoiser and adapters of a finished PROFILE=laptop into data/weights/laptop, for START=shipped
 ship: PROFILE = laptop

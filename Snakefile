@@ -79,7 +79,9 @@ rule sam:
         f"{ROOT}/sam/{{labeller}}__s{{seed}}/run.json",
     params:
         notebook="03_adapt_sam",
-        recipe=notebook_recipe(PROFILE, "03_adapt_sam"),
+        recipe=lambda wildcards: notebook_recipe(
+            PROFILE, "03_adapt_sam", labeller=wildcards.labeller, seed=int(wildcards.seed)
+        ),
     threads: run_threads(PROFILE, "03_adapt_sam")
     priority: 50
     shell:
@@ -108,7 +110,13 @@ rule labels:
         f"{ROOT}/pools/{{pool}}/labels/{{labeller}}__s{{seed}}/run.json",
     params:
         notebook="04_generate_synthetic",
-        recipe=notebook_recipe(PROFILE, "04_generate_synthetic", labeller="vit_b"),
+        recipe=lambda wildcards: notebook_recipe(
+            PROFILE,
+            "04_generate_synthetic",
+            pool=wildcards.pool,
+            labeller=wildcards.labeller,
+            labeller_seed=int(wildcards.seed),
+        ),
     threads: run_threads(PROFILE, "04_generate_synthetic")
     priority: 80
     shell:

@@ -62,6 +62,7 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
     parser.add_argument("--learning-rates", type=float, nargs="+", default=[0.0], help="0: that of the row")
     parser.add_argument("--development", type=int, default=400, help="new simulated frames to score")
+    parser.add_argument("--weights-folder", default=AdaptSam().weights_folder, help="where pre-trained weights lie")
     options = parser.parse_args()
     torch.set_num_threads(1)
     frames = FrameSet.open(options.frames)
@@ -90,8 +91,10 @@ def measured(
     """The scores of one run, from its file if it was made before."""
     defaults = AdaptSam()
     chosen = {name: getattr(defaults, name) for name in SETTINGS} | ROWS[row] | {"steps": steps, "seed": seed}
-    chosen["learning_rate"] = rate or chosen["learning_rate"]
+    chosen |= {"learning_rate": rate or chosen["learning_rate"], "weights_folder": options.weights_folder}
+    start = AdaptSam(labeller=labeller, weights=chosen["weights"], weights_folder=options.weights_folder).hashed()
     name = f"{labeller}__{row}__lr{chosen['learning_rate']:g}__n{options.annotated}__t{steps}__s{seed}"
+    name += f"__w{start['weights_sha256'][:8]}" if "weights_sha256" in start else ""
     place = options.output / name
     kept = place / "scores.json"
     found = (

@@ -1,5 +1,7 @@
 """Parameters: one source, refused before anything runs, with a cure in the message."""
 
+import shutil
+
 import pytest
 import yaml
 
@@ -144,14 +146,39 @@ def test_shards_of_a_pool_are_checked_and_are_no_part_of_its_identity():
         GenerateSynthetic.checked({"shards": 2, "labeller": "vit_b"})
 
 
+def test_how_particles_are_named_is_no_part_of_a_pools_identity():
+    """Another way to name particles repeats the naming, not the sampling; what sampling did, its inputs tell."""
+    names = {"symmetries": True, "vote": "particle", "min_confidence": 0.9}
+    assert GenerateSynthetic(**names).hashed() == GenerateSynthetic().hashed()
+    assert GenerateSynthetic(sampling_steps=9).hashed() != GenerateSynthetic().hashed()
+    labels = GenerateSynthetic(labeller="vit_b").hashed()
+    assert GenerateSynthetic(labeller="vit_b", sampling_steps=9, seed=3).hashed() == labels
+    for name, value in {**names, "labeller": "vit_t", "labeller_seed": 1, "pool": "fresh"}.items():
+        assert GenerateSynthetic(**{"labeller": "vit_b", name: value}).hashed() != labels, name
+
+
+def test_held_out_masks_are_named_whole():
+    """Their names are scored against the truth, which ignores nothing."""
+    assert GenerateSynthetic(pool="heldout", labeller="vit_b", min_confidence=0.9).min_confidence == 0
+    assert GenerateSynthetic(pool="fresh", labeller="vit_b", min_confidence=0.9).min_confidence == 0.9
+
+
+def test_what_reads_a_folder_of_ones_own_is_no_part_of_simulated_frames():
+    """A change in an importer must not repeat a study of simulated frames, nor one of the simulator one's own."""
+    assert "importing" not in PrepareFrames().rooms
+    assert "simulation" not in PrepareFrames(source="folder", source_folder="data/my_frames").rooms
+
+
 def test_a_labeller_belongs_to_the_weights_it_starts_from(tmp_path):
-    """Other weights in the same place are another identity; for random weights their place does not matter."""
+    """Other weights in the same place are another identity, the same ones elsewhere are not."""
     (tmp_path / "vit_b").mkdir()
     note = tmp_path / "vit_b/sam.sha256"
     for content in ("abc  sam.safetensors\n", "def  sam.safetensors\n"):
         note.write_text(content)
         hashed = AdaptSam(weights="pretrained", weights_folder=str(tmp_path)).hashed()
         assert hashed["weights_sha256"] == content.split()[0]
+    shutil.copytree(tmp_path, tmp_path / "elsewhere")
+    assert AdaptSam(weights="pretrained", weights_folder=str(tmp_path / "elsewhere")).hashed() == hashed
     assert (
         AdaptSam(weights="pretrained", labeller="vit_t", weights_folder=str(tmp_path)).hashed()["weights_sha256"] == ""
     )

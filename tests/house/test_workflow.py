@@ -61,6 +61,7 @@ def test_a_recipe_changes_with_parameters_and_not_with_the_place():
     recipe = workflow.notebook_recipe("quick", "03_adapt_sam")
     assert recipe == workflow.notebook_recipe("quick", "03_adapt_sam", run_root="elsewhere")
     assert recipe != workflow.notebook_recipe("quick", "03_adapt_sam", steps=7)
+    assert recipe != workflow.notebook_recipe("quick", "03_adapt_sam", labeller="vit_t"), "it starts from other weights"
 
 
 def test_a_result_of_other_parameters_is_named_and_given_up_only_by_force(tmp_path, capsys):

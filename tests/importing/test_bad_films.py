@@ -17,11 +17,11 @@ def other_hdf5(bench):
         file.create_group("entry")
 
 
-def huge_hdf5(bench):
+def claiming_hdf5(bench, *shape):
     """A data set that claims much and stores nothing."""
     bench.raw("film.h5", b"")
     with h5py.File(bench.images, "w") as file:
-        file.create_dataset("exchange/data", (10, 100_000, 100_000), np.uint8, chunks=(1, 100, 100))
+        file.create_dataset("exchange/data", shape, np.uint8, chunks=(1, *np.minimum(shape[1:], 100)))
 
 
 def labels_of_film(bench):
@@ -44,7 +44,14 @@ FILMS = {
     "HDF5 with a folder for data": (lambda b: b.exchange(**{"data/a": b.grey}), r"/exchange/data holds no numbers"),
     "HDF5 of four axes": (lambda b: b.exchange(data=b.grey[None]), r"film\.h5 holds an array of 4 axes"),
     "HDF5 without frames": (lambda b: b.exchange(data=b.grey[:0]), r"film\.h5 holds no frames"),
-    "HDF5 of gigapixels": (huge_hdf5, r"film\.h5 says it is 100000 x 100000 pixels"),
+    "HDF5 of gigapixels": (
+        lambda b: claiming_hdf5(b, 10, 100_000, 100_000),
+        r"film\.h5 says it is 100000 x 100000 pixels",
+    ),
+    "HDF5 of a thousand million frames": (
+        lambda b: claiming_hdf5(b, 10**9, 64, 64),
+        r"film\.h5 says it holds 1,000,000,000 frames; more than 1,000,000 are not read",
+    ),
     "truncated HDF5": (lambda b: (b.exchange(data=b.grey), b.cut("film.h5")), r"film\.h5 cannot be read as HDF5"),
     "text named HDF5": (lambda b: b.raw("film.h5", b"hello"), r"film\.h5 cannot be read as HDF5"),
     "HDF5 without labels": (labels_of_film, r"film\.h5 has no /exchange/labels"),

@@ -19,6 +19,7 @@ from xpci_utils import paths
 from xpci_utils.frames.faults import FolderError, as_grey, check_size, reading, regular_file
 from xpci_utils.frames.pictures import TiffStack, read_png_pixels
 
+MAX_FRAMES = 1_000_000  # 20 s at 50,000 frames per second
 PNG_PICTURE, TIFF_PICTURE = "PNG picture", "TIFF picture"
 
 
@@ -126,8 +127,14 @@ def _is_film(path: Path) -> bool:
 
 
 def check_shape(shape: tuple[int, ...], path: Path) -> tuple[int, int, int]:
-    """(frames, height, width) of an array of 2 or 3 axes; FolderError otherwise."""
+    """(frames, height, width) of an array of 2 or 3 axes; FolderError for others, and beyond ``MAX_FRAMES``."""
     if len(shape) not in (2, 3):
         raise FolderError(f"{paths.display(path)} holds an array of {len(shape)} axes; frames x height x width are 3")
     check_size(shape[-2:], path)
-    return (1, *shape)[-3:]
+    frames, height, width = (1, *shape)[-3:]
+    if frames > MAX_FRAMES:
+        raise FolderError(
+            f"{paths.display(path)} says it holds {frames:,} frames; more than {MAX_FRAMES:,} are not read: the file "
+            "is damaged, or has to be cut"
+        )
+    return frames, height, width

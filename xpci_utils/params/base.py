@@ -1,13 +1,15 @@
 """What the parameters of every stage share: the places it reads and writes, and what decides its result."""
 
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from xpci_utils import paths
+from xpci_utils import grid, paths
 from xpci_utils.recipe import noted_sha256
 from xpci_utils.strict import Parameters, assigned_names
+
+CellName = Annotated[str, AfterValidator(lambda name: grid.Cell.parse(name).name)]
 
 
 class StageParameters(Parameters):

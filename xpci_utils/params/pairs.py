@@ -1,9 +1,9 @@
 """Parameters of the notebooks that make frames: annotated ones (01) and synthetic pairs (04)."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from xpci_utils import grid, paths
 from xpci_utils.params.base import SeededParameters
@@ -14,7 +14,6 @@ class PrepareFrames(SeededParameters):
     """01: where the annotated frames come from."""
 
     notebook = "01_prepare_frames"
-    rooms = ("frames", "importing", "simulation")
     data_files = ("data/classes.yaml", "data/materials.csv")
     products = ("frames.csv", "frames.json", "images", "labels")
 
@@ -45,6 +44,10 @@ class PrepareFrames(SeededParameters):
     @property
     def place(self) -> str:
         return "frames"
+
+    @property
+    def rooms(self) -> tuple[str, ...]:
+        return ("frames", "simulation" if self.source == "simulator" else "importing")
 
     @property
     def classes_path(self) -> Path:
@@ -81,6 +84,7 @@ class GenerateSynthetic(SeededParameters):
     """04: sample the pool once (no labeller), then let each labeller name its particles."""
 
     notebook = "04_generate_synthetic"
+    naming: ClassVar = ("labeller", "labeller_seed", "symmetries", "vote", "min_confidence")
 
     pool: Literal["ddpm", "fresh", "clamped", "heldout"] = Field(
         "ddpm", description="ddpm: the paper's; others: controls, and masks for the test frames"
@@ -96,7 +100,9 @@ class GenerateSynthetic(SeededParameters):
     vote: Literal["pixel", "masked", "particle", "split"] = Field(
         "pixel", description="labelling: who decides a class; the paper: each pixel"
     )
-    min_confidence: float = Field(0.0, ge=0, lt=1, description="labelling: ignore particles that are less certain")
+    min_confidence: float = Field(
+        0.0, ge=0, lt=1, description="labelling: ignore particles less certain; 0 if held out"
+    )
     min_component_px: int = Field(4, ge=1, description="smaller components are removed from the masks [px]")
     fresh_frames: int = Field(
         100, ge=0, description="new simulated frames the pool is compared with; 0: the annotated test frames"
@@ -121,9 +127,21 @@ class GenerateSynthetic(SeededParameters):
             raise ValueError("shards is for sampling the pool of the denoiser; labelling and other pools are one run")
         return self
 
+    @field_validator("min_confidence")
+    @classmethod
+    def _whole_where_scored(cls, value: float, others: ValidationInfo) -> float:
+        """Masks of held-out frames are named whole, since their names are scored: an ignored particle has none."""
+        return 0.0 if others.data.get("pool") == "heldout" else value
+
     def hashed(self) -> dict:
-        """However many runs share a pool, its bytes are the same."""
-        return {name: value for name, value in super().hashed().items() if name not in ("shard", "shards")}
+        """Names are given after sampling, so their options count for labelling alone, and only they do there.
+
+        However many runs share a pool, its bytes are the same.
+        """
+        chosen = {"threads", "pool", *self.naming}
+        if not self.labeller:
+            chosen = set(type(self).model_fields) - set(self.naming) - {"shard", "shards"}
+        return {name: value for name, value in super().hashed().items() if name in chosen}
 
     @property
     def part(self) -> str:
@@ -135,6 +153,7 @@ class GenerateSynthetic(SeededParameters):
 
     @property
     def rooms(self) -> tuple[str, ...]:
+        """What makes the pairs or their labels; how a pool is measured beside them is no part of it."""
         maker = "simulation" if self.pool == "fresh" else "diffusion"
         scored = ("evaluation",) if self.labeller and self.pool == "heldout" else ()
         return ("sam" if self.labeller else maker, "frames", "training", *scored)

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from xpci_utils import grid, paths
-from xpci_utils.params.base import SeededParameters, StageParameters
+from xpci_utils.params.base import CellName, SeededParameters, StageParameters
 from xpci_utils.params.sweep import Sweep
 from xpci_utils.recipe import film_digest
 
@@ -42,7 +42,7 @@ class ApplyToVideo(SeededParameters):
     data_files = ("data/classes.yaml", "data/materials.csv")
 
     name: str = Field("film", description="what the result is called; its folder below run_root is video/<name>")
-    cell: str = Field("emcad__r0040__none__n00000__mix__s0", description="which trained network, by its cell")
+    cell: CellName = Field("emcad__r0040__none__n00000__mix__s0", description="which trained network, by its cell")
     film_path: str = Field("", description="TIFF stack, HDF5, camera file or folder of frames; empty: a simulated film")
     flat_field: Literal["auto", "references", "median", "none"] = Field(
         "auto", description="by reference frames, by the median over time, or not at all; auto: where there are flats"
@@ -66,11 +66,6 @@ class ApplyToVideo(SeededParameters):
     min_track_frames: int = Field(3, ge=2, description="shorter tracks have no speed and no score")
     suggestions: int = Field(10, ge=0, description="frames proposed for annotation")
     animation_frames: int = Field(40, ge=1, description="first frames of the film shown as an animation")
-
-    @field_validator("cell")
-    @classmethod
-    def _cell(cls, name: str) -> str:
-        return grid.Cell.parse(name).name
 
     @field_validator("name")
     @classmethod

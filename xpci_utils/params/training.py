@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from xpci_utils import grid, paths
-from xpci_utils.params.base import SeededParameters, ShippableParameters, StageParameters
+from xpci_utils.params.base import CellName, SeededParameters, ShippableParameters, StageParameters
 from xpci_utils.recipe import noted_sha256
 
 
@@ -61,7 +61,7 @@ class AdaptSam(ShippableParameters):
     steps: int = Field(1000, ge=1, description="optimiser steps; ignored when epochs > 0")
     epochs: int = Field(0, ge=0, description="passes over the annotated frames; 0: use steps")
     batch_size: int = Field(8, ge=1, description="frames per optimiser step")
-    learning_rate: float = Field(3e-3, gt=0, description="AdamW learning rate, decayed by (1 - t/n)^0.9")
+    learning_rate: float = Field(1e-3, gt=0, description="AdamW learning rate, decayed by (1 - t/n)^0.9")
     beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's first beta; the paper prints 0.99")
     dice: Literal["dice", "generalised"] = Field("dice", description="Dice term beside the cross-entropy")
     augmentation: Literal["symmetries", "affine"] = Field("affine", description="flips and turns, or any rotation")
@@ -72,8 +72,10 @@ class AdaptSam(ShippableParameters):
     _labeller = field_validator("labeller")(lambda name: grid.parse_labeller(name) and name)
 
     def hashed(self) -> dict:
-        """Of pre-trained weights the content counts; the official ones, of size paper, have one content only."""
+        """Of reduced weights the content counts, not where they lie; a labeller of size paper remembers where."""
         values = super().hashed()
+        if self.size == "reduced":
+            del values["weights_folder"]
         if self.weights == "pretrained" and self.size == "reduced":
             variant = grid.parse_labeller(self.labeller)[0]
             note = paths.resolve(self.weights_folder) / variant / "sam.sha256"
@@ -96,7 +98,9 @@ class TrainSegmentation(StageParameters):
     rooms = ("segmentation", "frames", "training", "evaluation")
     products = ("model.safetensors", "history.jsonl", "metrics.json", "per_frame.csv")
 
-    cell: str = Field("emcad__r0040__vit_b__n00200__mix__s0", description="which cell of the grid; its seed is its own")
+    cell: CellName = Field(
+        "emcad__r0040__vit_b__n00200__mix__s0", description="which cell of the grid; its seed is its own"
+    )
     size: Literal["quick", "laptop", "paper"] = Field("quick", description="size of the network")
     pretrained: bool = Field(False, description="start from ImageNet weights where timm has them")
     loss: Literal["published", "common"] = Field("published", description="the network's own, or CE + Dice for all")
@@ -109,11 +113,6 @@ class TrainSegmentation(StageParameters):
     evaluations: int = Field(20, ge=1, description="equally spaced looks at validation frames")
     bf16: bool = Field(False, description="bfloat16 autocast")
     tolerance_px: float = Field(2.0, gt=0, description="tolerance of the normalised surface Dice [px]")
-
-    @field_validator("cell")
-    @classmethod
-    def _cell(cls, name: str) -> str:
-        return grid.Cell.parse(name).name
 
     @property
     def place(self) -> str:
@@ -134,13 +133,13 @@ class PretrainSam(SeededParameters):
     """A1: the weights from which a small SAM is adapted; their place in data/weights is given as output_folder."""
 
     notebook = "A1_pretrain_small_sam"
-    rooms = ("sam", "training")
+    rooms = ("pretraining", "sam", "training")
     products = ("sam.safetensors", "history.jsonl", "metrics.json")
 
     variant: Literal["vit_b", "vit_t"] = Field("vit_t", description="SAM-b or SAM-t, both of reduced size")
     steps: int = Field(60, ge=1, description="optimiser steps; params/weights has those of the shipped weights")
     batch_size: int = Field(8, ge=1, description="new pictures per optimiser step")
-    learning_rate: float = Field(2e-3, gt=0, description="AdamW learning rate after warm-up, cosine decay")
+    learning_rate: float = Field(2e-3, gt=0, description="learning rate after warm-up, cosine decay")
     bf16: bool = Field(True, description="bfloat16 autocast")
     evaluations: int = Field(4, ge=1, description="equally spaced looks at pictures of held-out textures")
     held_out: int = Field(128, ge=1, description="pictures of held-out textures, at these looks and in the end")

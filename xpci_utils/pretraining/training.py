@@ -16,16 +16,16 @@ from torch import nn
 from torch.nn import functional
 from torchvision.ops import sigmoid_focal_loss
 
+from xpci_utils.pretraining.promptability import held_out_pictures, measure_prompts
+from xpci_utils.pretraining.prompting import answer, draw_prompts, encode, intersection_over_union
+from xpci_utils.pretraining.shapes import Picture, draw_picture
 from xpci_utils.randomness import numpy_rng, torch_generator
 from xpci_utils.sam.checkpoints import save_pretrained
 from xpci_utils.sam.model import SemanticSam, build_sam
-from xpci_utils.sam.promptability import held_out_pictures, measure_prompts
-from xpci_utils.sam.prompting import answer, draw_prompts, encode, intersection_over_union
-from xpci_utils.sam.shapes import Picture, draw_picture
 from xpci_utils.training import run_steps, set_lr
 
 MASKS = 3  # SAM's masks beside the single one
-PROMPTS = {"points": 1, "boxes": 2, "masks": 2}  # per picture
+PROMPTS = {"points": 1, "boxes": 2, "masks": 3}  # per picture
 FOCAL = 10.0  # focal : Dice; SAM has 20 : 1 with a focal loss that counts objects less than ground (alpha 0.25)
 ALL_MASKS = 0.1  # of the three masks' mean loss, beside the best one's: keeps each of them alive
 BETAS, WARM_UP, WEIGHT_DECAY, CLIP = (0.9, 0.98), 100, 0.05, 1.0
@@ -48,24 +48,26 @@ def pretrain_sam(
 ) -> SemanticSam:
     """Pre-train the reduced SAM ``variant`` and write it to ``folder`` in half precision; resumes from ``work``.
 
-    Every step draws ``batch_size`` new pictures, which follow from (seed, step). AdamW with warm-up and cosine decay.
+    Every step draws ``batch_size`` new pictures, which follow from (seed, step). Learning rate with warm-up and cosine
+    decay, ``optimizers`` say of what.
     ``evaluations`` times the IoU on ``held_out`` pictures of textures that training never shows joins the history.
     Writes sam.safetensors, sam.sha256 and history.jsonl; returns the model in evaluation mode.
     """
     model = build_sam(variant, "reduced", MASKS, seed=seed)
     look_nearby(model, seed)
-    parameters = list(model.parameters())
-    optimizer = torch.optim.AdamW(parameters, lr=learning_rate, betas=BETAS, weight_decay=WEIGHT_DECAY)
+    muon, adamw = optimizers(model, learning_rate)
     train(model)
 
     def update(step: int) -> dict[str, float]:
-        set_lr(optimizer, learning_rate * min(1, (step + 1) / WARM_UP) * (1 + np.cos(np.pi * step / steps)) / 2)
+        rate = learning_rate * min(1, (step + 1) / WARM_UP) * (1 + np.cos(np.pi * step / steps)) / 2
         rng = numpy_rng("sam pre-training", seed, step)
         loss, parts = pretraining_loss(model, [draw_picture(rng) for _ in range(batch_size)], rng, bf16)
-        optimizer.zero_grad(set_to_none=True)
+        model.zero_grad(set_to_none=True)
         loss.backward()
-        parts["gradient"] = nn.utils.clip_grad_norm_(parameters, CLIP).item()
-        optimizer.step()
+        parts["gradient"] = nn.utils.clip_grad_norm_(model.parameters(), CLIP).item()
+        for optimizer in (muon, adamw):
+            set_lr(optimizer, rate)
+            optimizer.step()
         return parts
 
     def evaluate(step: int) -> dict[str, float]:
@@ -76,7 +78,7 @@ def pretrain_sam(
     run_steps(
         steps=steps,
         update=update,
-        state={"model": model, "optimizer": optimizer},
+        state={"model": model, "muon": muon, "adamw": adamw},
         work=Path(work),
         identity=identity,
         history=Path(folder) / "history.jsonl",
@@ -88,6 +90,19 @@ def pretrain_sam(
     model.half().float()  # what is stored is what is returned
     save_pretrained(folder, model, {"steps": steps})
     return model.eval()
+
+
+def optimizers(model: SemanticSam, learning_rate: float) -> tuple[torch.optim.Muon, torch.optim.AdamW]:
+    """Muon (Jordan et al. 2024) for the matrices of linear layers, AdamW for everything else.
+
+    With updates scaled as AdamW's (Liu et al. 2025) one learning rate serves both. Small SAMs learn faster than by
+    AdamW alone (docs/sam_experiments.md).
+    """
+    matrices = {module.weight for module in model.modules() if isinstance(module, nn.Linear)}
+    others = [parameter for parameter in model.parameters() if parameter not in matrices]
+    ordered = [parameter for parameter in model.parameters() if parameter in matrices]
+    muon = torch.optim.Muon(ordered, learning_rate, WEIGHT_DECAY, adjust_lr_fn="match_rms_adamw")
+    return muon, torch.optim.AdamW(others, learning_rate, BETAS, weight_decay=WEIGHT_DECAY)
 
 
 def look_nearby(model: SemanticSam, seed: int) -> None:

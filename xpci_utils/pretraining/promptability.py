@@ -8,9 +8,7 @@ import pandas as pd
 import torch
 from scipy.ndimage import shift
 
-from xpci_utils.randomness import numpy_rng
-from xpci_utils.sam.model import SemanticSam
-from xpci_utils.sam.prompting import (
+from xpci_utils.pretraining.prompting import (
     Prompts,
     answer,
     box_of,
@@ -20,8 +18,10 @@ from xpci_utils.sam.prompting import (
     point_prompt,
     signed_distance,
 )
+from xpci_utils.pretraining.shapes import HELD_OUT, Picture, draw_picture
+from xpci_utils.randomness import numpy_rng
+from xpci_utils.sam.model import SemanticSam
 from xpci_utils.sam.prompts import MASK_SCALE, prompt_logits
-from xpci_utils.sam.shapes import HELD_OUT, Picture, draw_picture
 
 LEAST_LEFT = 20  # pixels that an erosion leaves of an object that is asked for
 DIRECTIONS = ((1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1))

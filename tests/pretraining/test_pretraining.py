@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from xpci_utils import artifacts
-from xpci_utils.sam import build_sam, draw_picture, load_pretrained, pretrain_sam
+from xpci_utils.pretraining import draw_picture, pretrain_sam
+from xpci_utils.pretraining.promptability import ask
+from xpci_utils.pretraining.prompting import point_prompt
+from xpci_utils.pretraining.training import FOCAL, look_nearby, mask_loss, optimizers
+from xpci_utils.sam import build_sam, load_pretrained
 from xpci_utils.sam.checkpoints import spread_head
-from xpci_utils.sam.pretraining import FOCAL, look_nearby, mask_loss
-from xpci_utils.sam.promptability import ask
-from xpci_utils.sam.prompting import point_prompt
 from xpci_utils.training import StoppedForTime
 
 SHORT = {"steps": 6, "batch_size": 2, "identity": "one", "evaluations": 2, "held_out": 8}
@@ -86,6 +87,20 @@ def test_weights_that_cannot_be_used_are_refused_in_a_sentence(pretrained, tmp_p
     with pytest.raises(expected[0], match=expected[1]) as caught:
         load_pretrained(model, tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("variant", ["vit_t", "vit_b"])
+def test_every_weight_has_one_optimiser(variant):
+    """Muon takes the matrices of linear layers and nothing else; what both or neither moved would not learn."""
+    model = build_sam(variant, "reduced", 3)
+    muon, adamw = (
+        {id(weight) for group in optimizer.param_groups for weight in group["params"]}
+        for optimizer in optimizers(model, 1e-3)
+    )
+    matrices = {id(module.weight) for module in model.modules() if isinstance(module, torch.nn.Linear)}
+    assert muon == matrices
+    assert muon | adamw == {id(parameter) for parameter in model.parameters()}
+    assert not muon & adamw
 
 
 def answers():

@@ -15,6 +15,10 @@ SIDE = 64
 RADII = (2.5, 18.0)  # of the objects, in pixels, log-uniform
 LEAST_PIXELS = 12  # what is hidden down to fewer is no object to be asked for
 LEAST_VISIBLE = 0.4  # nor what is covered by more than the rest
+HOLLOW = (
+    0.3,
+    0.6,
+)  # cover of the inside of a hollow object; with none it would look like a ring, whose hole is not its own
 CONTRAST = (25.0, 120.0)  # grey levels between an object and the ground
 
 Field = np.ndarray  # positive inside a shape, about the distance to its boundary in pixels
@@ -62,11 +66,11 @@ def _level(rng: Rng, ground: float) -> float:
 
 
 def _paint(rng: Rng, image: np.ndarray, field: Field, inside: np.ndarray) -> np.ndarray:
-    """Lay an object over the image: filled, hollow (a rim alone) or with a core of another grey level."""
+    """Lay an object over the image: filled, hollow (thin behind its rim) or with a core of another grey level."""
     cover = np.clip(field + 0.5, 0, 1) * rng.uniform(0.7, 1)
     style = rng.random()
     if style < 0.2:
-        cover *= np.clip(rng.uniform(1.5, 4) - field, rng.uniform(0, 0.3), 1)
+        cover *= np.clip(rng.uniform(1.5, 4) - field, rng.uniform(*HOLLOW), 1)
     elif style < 0.45:
         depth = rng.uniform(0.3, 0.7) * field.max()
         inside = inside + rng.uniform(-80, 80) * np.clip(field - depth, 0, 1)
