@@ -95,7 +95,7 @@ rehearse: params/$(PROFILE)/sweep.yaml $(INSTALLED)
 dry-run: params/$(PROFILE)/sweep.yaml $(INSTALLED)
 	@$(BIN)/python -m xpci_utils.costs.jobs --profile $(PROFILE) --grid $(GRID)
 
-## make weights     pre-train the small SAMs of data/weights again, side by side (an hour of 2 cores)
+## make weights     pre-train the small SAMs of data/weights again, side by side (an hour and a quarter of 2 cores)
 weights: $(INSTALLED)
 	@$(MAKE) -j2 weights-vit_b weights-vit_t
 

@@ -15,10 +15,8 @@ SIDE = 64
 RADII = (2.5, 18.0)  # of the objects, in pixels, log-uniform
 LEAST_PIXELS = 12  # what is hidden down to fewer is no object to be asked for
 LEAST_VISIBLE = 0.4  # nor what is covered by more than the rest
-HOLLOW = (
-    0.3,
-    0.6,
-)  # cover of the inside of a hollow object; with none it would look like a ring, whose hole is not its own
+# Cover of the inside of a hollow object; with none it would look like a ring, whose hole is not its own.
+HOLLOW = (0.3, 0.6)
 CONTRAST = (25.0, 120.0)  # grey levels between an object and the ground
 
 Field = np.ndarray  # positive inside a shape, about the distance to its boundary in pixels

@@ -48,8 +48,8 @@ def pretrain_sam(
 ) -> SemanticSam:
     """Pre-train the reduced SAM ``variant`` and write it to ``folder`` in half precision; resumes from ``work``.
 
-    Every step draws ``batch_size`` new pictures, which follow from (seed, step). Learning rate with warm-up and cosine
-    decay, ``optimizers`` say of what.
+    Every step draws ``batch_size`` new pictures, which follow from (seed, step). Warm-up and cosine decay of the two
+    optimisers of ``optimizers``.
     ``evaluations`` times the IoU on ``held_out`` pictures of textures that training never shows joins the history.
     Writes sam.safetensors, sam.sha256 and history.jsonl; returns the model in evaluation mode.
     """
