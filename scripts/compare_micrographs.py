@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from xpci_utils import artifacts
+from xpci_utils import files
 from xpci_utils.evaluation import fit_grey_lookup, foreground_dice, pooled_confusion
 from xpci_utils.evaluation.overlap import dice_from_confusion
 from xpci_utils.frames import FrameSet, read_classes, write_frames
@@ -54,7 +54,7 @@ def train(backbone: str, frames: FrameSet, output: Path) -> torch.nn.Module:
         score=foreground_dice,
         evaluations=settings.evaluations,
         work=output / "work" / backbone,
-        identity=f"{backbone} {settings.hashed()}",
+        identity=f"{backbone} {settings.decisive()}",
         history=output / f"{backbone}.jsonl",
     )
     save_network(output / f"{backbone}.safetensors", network, frames)
@@ -84,7 +84,7 @@ def main() -> None:
         rows.append(row(backbone, frames, lambda some, network=network: predict(network, some)))
         print(pd.DataFrame(rows[-1:]).round(3).to_string(index=False), flush=True)
     scores = pd.DataFrame(rows)
-    with artifacts.atomic_path(given.output / "scores.csv") as temporary:
+    with files.atomic_path(given.output / "scores.csv") as temporary:
         scores.to_csv(temporary, index=False, float_format="%.4f")
     best = scores.iloc[1:].set_index("segmenter")["validation foreground Dice"].idxmax()
     print(scores.round(3).to_string(index=False), f"best on validation: {best}", sep="\n\n")

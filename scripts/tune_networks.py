@@ -17,11 +17,11 @@ import pandas as pd
 import torch
 from torch import nn
 
-from xpci_utils import artifacts
+from xpci_utils import files
 from xpci_utils.evaluation import foreground_dice
 from xpci_utils.frames import FrameSet
-from xpci_utils.grid import Cell
 from xpci_utils.params import TrainSegmentation
+from xpci_utils.params.cells import Cell
 from xpci_utils.segmentation import BACKBONES, build_network, predict, train_network
 from xpci_utils.segmentation.arms import training_of
 
@@ -53,8 +53,8 @@ def measured(
     setting = {"backbone": backbone, "arm": arm, "learning_rate": learning_rate, "steps": steps, "seed": seed}
     place = output / "__".join(f"{value:g}" if isinstance(value, float) else str(value) for value in setting.values())
     if not (place / "scores.json").is_file():
-        artifacts.write_json(place / "scores.json", setting | trained(frames, place, **setting))
-    found = artifacts.read_json(place / "scores.json")
+        files.write_json(place / "scores.json", setting | trained(frames, place, **setting))
+    found = files.read_json(place / "scores.json")
     print({name: value if isinstance(value, str) else round(value, 4) for name, value in found.items()}, flush=True)
     return found
 
@@ -68,7 +68,7 @@ def trained(
     settings = TrainSegmentation(learning_rate=learning_rate, steps=steps)
     watched = {"validation": validation, "score": foreground_dice, "evaluations": settings.evaluations}
     network = train_cell(cell, frames, None, place, settings, **watched)
-    looks = [record["validation_score"] for record in artifacts.read_jsonl(place / "history.jsonl")
+    looks = [record["validation_score"] for record in files.read_jsonl(place / "history.jsonl")
              if "validation_score" in record]  # fmt: skip
     return {
         "last": foreground_dice(validation, predict(network, validation)),

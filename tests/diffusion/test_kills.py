@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from xpci_utils import artifacts
+from xpci_utils import files
 from xpci_utils.diffusion import (
     PairTensors,
     PoolSettings,
@@ -75,13 +75,13 @@ def test_training_killed_at_three_random_steps_ends_with_the_same_weights(tmp_pa
     train(whole)
     rng = np.random.default_rng(11)
     for step in sorted(rng.choice(np.arange(2, 25), 3, replace=False)):
-        seen = lambda: max((r["step"] for r in artifacts.read_jsonl(cut / "history.jsonl")), default=0)  # noqa: E731
+        seen = lambda: max((r["step"] for r in files.read_jsonl(cut / "history.jsonl")), default=0)  # noqa: E731
         assert killed_after(seen, step, rng.uniform(0, 0.03), train, cut), "training ended before it was killed"
         assert not (cut / "denoiser_ema.safetensors").exists()
     train(cut)
     weights = [(folder / "denoiser_ema.safetensors").read_bytes() for folder in (whole, cut)]
     assert weights[0] == weights[1]
-    steps = [[r["step"] for r in artifacts.read_jsonl(folder / "history.jsonl")] for folder in (whole, cut)]
+    steps = [[r["step"] for r in files.read_jsonl(folder / "history.jsonl")] for folder in (whole, cut)]
     assert steps[0] == steps[1] == list(range(1, 41))
 
 
@@ -103,6 +103,6 @@ def test_a_pool_in_shards_out_of_order_killed_again_and_again_has_the_same_bytes
     assert kills >= 3
     left = {name for name in contents(cut) if name.endswith(".part")}  # temporary files of killed writers
     assert {name: data for name, data in contents(cut).items() if name not in left} == contents(whole)
-    records = artifacts.read_jsonl(whole.with_suffix(".jsonl"))
+    records = files.read_jsonl(whole.with_suffix(".jsonl"))
     assert [record["step"] for record in records] == [*range(4, 57, 4), 58]
     assert {record["steps"] for record in records} == {PAIRS}

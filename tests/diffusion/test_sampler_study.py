@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xpci_utils import artifacts, paths
+from xpci_utils import files, paths
 from xpci_utils.diffusion import PairTensors, build_denoiser, save_denoiser
 from xpci_utils.simulation import write_simulated_frames
 
@@ -66,11 +66,11 @@ def test_a_small_study_goes_on_where_it_was_stopped(script, tmp_path, one_thread
         patch.setattr(script, "audits", lambda study: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             script.main(arguments)
-    timing = artifacts.read_jsonl(tmp_path / "out/timing.jsonl")
+    timing = files.read_jsonl(tmp_path / "out/timing.jsonl")
     pools = ["ddpm-20", "unipc-5", "sde-dpmsolver++-20", "step_000001", "pipeline", "pipeline-bf16"]
     assert [record["pool"] for record in timing] == pools
     script.main(arguments)
-    assert artifacts.read_jsonl(tmp_path / "out/timing.jsonl") == timing, "sampled twice"
+    assert files.read_jsonl(tmp_path / "out/timing.jsonl") == timing, "sampled twice"
     fidelity = pd.read_csv(tmp_path / "docs/fidelity.csv", index_col=0)
     assert list(fidelity.index) == [*pools[:4], "floor", "ceiling"]
     assert fidelity.loc["sde-dpmsolver++-20"].equals(fidelity.loc["step_000001"])  # the same weights and settings

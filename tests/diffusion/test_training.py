@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from xpci_utils import artifacts
+from xpci_utils import files
 from xpci_utils.diffusion import (
     PairTensors,
     TrainingSettings,
@@ -63,14 +63,14 @@ def test_resumed_training_equals_uninterrupted_bit_for_bit(tmp_path, monkeypatch
         assert torch.equal(tensor, pieces.state_dict()[name]), name
     files = [(tmp_path / kind / "denoiser_ema.safetensors").read_bytes() for kind in ("whole", "pieces")]
     assert files[0] == files[1]
-    records = [artifacts.read_jsonl(tmp_path / kind / "history.jsonl") for kind in ("whole", "pieces")]
+    records = [files.read_jsonl(tmp_path / kind / "history.jsonl") for kind in ("whole", "pieces")]
     for a, b in zip(*records, strict=True):
         assert {**a, "seconds": 0} == {**b, "seconds": 0}
 
 
 def test_loss_falls_and_the_products_are_there(tmp_path):
     chosen = run(tmp_path, replace(SETTINGS, steps=60, evaluations=3, log_every=10))
-    records = artifacts.read_jsonl(tmp_path / "history.jsonl")
+    records = files.read_jsonl(tmp_path / "history.jsonl")
     judged = [record for record in records if "val_loss" in record]
     assert [record["step"] for record in judged] == [20, 40, 60]
     assert judged[-1]["val_loss"] < judged[0]["val_loss"]
@@ -89,7 +89,7 @@ def test_loss_falls_and_the_products_are_there(tmp_path):
 
 def test_the_evaluation_with_the_lowest_validation_loss_is_kept(tmp_path):
     run(tmp_path, replace(SETTINGS, steps=12, evaluations=4, learning_rate=1.0, gradient_clip=0.0))  # diverges
-    judged = [r for r in artifacts.read_jsonl(tmp_path / "history.jsonl") if "val_loss" in r]
+    judged = [r for r in files.read_jsonl(tmp_path / "history.jsonl") if "val_loss" in r]
     best = min((r for r in judged), key=lambda r: r["val_loss"])
     from xpci_utils.training import load_tensors
 

@@ -7,13 +7,13 @@ from typing import ClassVar
 import pytest
 from pydantic import Field
 
-from xpci_utils import artifacts, params, recipe
+from xpci_utils import params, stages
 
 NOTEBOOK = "99_count"
 CELLS = {
     "setup": "import os, signal, time\nfrom xpci_utils import artifacts\nfrom xpci_utils.params import stage_model",
     "parameters": 'run_root = "runs/test"',
-    "begin": "parameters = stage_model('99_count').from_notebook(globals())\nstage = artifacts.begin(parameters)",
+    "begin": "parameters = stage_model('99_count').from_notebook(globals())\nstage = stages.begin(parameters)",
     "work": "if parameters.behave == 'fail':\n    raise RuntimeError('the beam is off')\n"
     "if parameters.behave == 'die':\n    os.kill(os.getpid(), signal.SIGKILL)\n"
     "if parameters.behave == 'large':\n    from xpci_utils.artifacts import atomic_path\n"
@@ -71,9 +71,9 @@ def small_house(tmp_path, monkeypatch):
     recipe.recipe_hash.cache_clear()
     yield tmp_path
     recipe.recipe_hash.cache_clear()
-    for lock in artifacts._HELD.values():
+    for lock in stages._HELD.values():
         lock.close()
-    artifacts._HELD.clear()
+    stages._HELD.clear()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import shutil
 import pytest
 import yaml
 
-from xpci_utils import paths, profiles
+from xpci_utils import paths
 from xpci_utils.params import (
     STAGES,
     AdaptSam,
@@ -14,6 +14,7 @@ from xpci_utils.params import (
     PrepareFrames,
     Sweep,
     TrainSegmentation,
+    generate,
     stage_model,
 )
 
@@ -21,25 +22,25 @@ from xpci_utils.params import (
 def test_files_and_parameter_cells_are_made_from_the_models():
     stale = [
         paths.display(path)
-        for path, text in profiles.expected_files().items()
+        for path, text in generate.expected_files().items()
         if not path.is_file() or path.read_text(encoding="utf-8") != text
     ]
     assert not stale, f"run 'make params': {stale}"
 
 
-@pytest.mark.parametrize(("profile", "name"), profiles.FILES)
+@pytest.mark.parametrize(("profile", "name"), generate.FILES)
 def test_every_file_survives_papermills_reader(profile, name):
     """papermill reads YAML 1.1, where 1e-4 is a string; the files must arrive with their types intact."""
     from papermill.iorw import read_yaml_file
 
     path = paths.root() / "params" / profile / f"{name}.yaml"
-    assert profiles.MODELS[name].checked(read_yaml_file(str(path))).model_dump() == profiles.profile_values(
+    assert generate.MODELS[name].checked(read_yaml_file(str(path))).model_dump() == generate.profile_values(
         profile, name
     )
 
 
 def test_defaults_are_the_quick_profile():
-    assert profiles.PROFILES["quick"] == {}
+    assert generate.PROFILES["quick"] == {}
     assert all(model.model_fields["run_root"].default == "runs/quick" for model in STAGES.values())
 
 
@@ -69,7 +70,7 @@ def test_every_fault_is_listed_at_once():
 
 def test_a_file_must_name_every_parameter(tmp_path):
     path = tmp_path / "03_adapt_sam.yaml"
-    values = profiles.profile_values("quick", "03_adapt_sam")
+    values = generate.profile_values("quick", "03_adapt_sam")
     values.pop("steps")
     path.write_text(yaml.safe_dump(values))
     with pytest.raises(ParameterError, match="lacks steps"):

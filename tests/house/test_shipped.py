@@ -5,11 +5,12 @@ import shutil
 import pytest
 import torch
 
-from xpci_utils import artifacts, paths, profiles, recipe, shipped, workflow
+from xpci_utils import paths, stages, weights
 from xpci_utils.diffusion import build_denoiser, denoiser_config, load_denoiser
 from xpci_utils.diffusion.denoiser import save_denoiser
 from xpci_utils.frames.frameset import write_png
-from xpci_utils.params import AdaptSam, PrepareFrames, TrainDdpm
+from xpci_utils.params import AdaptSam, PrepareFrames, TrainDdpm, generate
+from xpci_utils.running import checks
 from xpci_utils.sam import add_adapters, build_sam, load_labeller
 from xpci_utils.sam.adapters import set_trainable
 from xpci_utils.sam.checkpoints import save_labeller
@@ -19,7 +20,7 @@ LABELLER = {"labeller": "vit_t"}
 
 def finish(parameters, **products):
     """A finished stage; products not given are a byte."""
-    stage = artifacts.begin(parameters)
+    stage = stages.begin(parameters)
     for name in parameters.products:
         if name == "samples":
             for step in (3, 12):
@@ -51,19 +52,19 @@ def run(tmp_path_factory):
 
 @pytest.fixture
 def weights(run, tmp_path):
-    return shipped.ship(run, tmp_path / "weights")
+    return weights.ship(run, tmp_path / "weights")
 
 
 def taking(model, weights, root, **values):
     """Parameters of a stage of another run that takes shipped weights; its frames are finished."""
     frames = PrepareFrames(run_root=str(root))
-    if not artifacts.read_run(frames.folder):
+    if not stages.read_run(frames.folder):
         finish(frames)
     return model(run_root=str(root), shipped=str(weights), **values)
 
 
 def frames_of(parameters):
-    return artifacts.read_run(parameters.root / "frames")["parameters"]
+    return stages.read_run(parameters.root / "frames")["parameters"]
 
 
 def test_weights_come_back_in_half_precision_and_the_spectrum_with_all_digits(run, weights, tmp_path):
@@ -72,14 +73,14 @@ def test_weights_come_back_in_half_precision_and_the_spectrum_with_all_digits(ru
         run, (TrainDdpm, AdaptSam), ({}, LABELLER), (load_denoiser, load_labeller), strict=True
     ):
         parameters = taking(model, weights, tmp_path / "other", **values)
-        origin = shipped.take(parameters, parameters.folder)
+        origin = weights.take(parameters, parameters.folder)
         before, after = (load(stage.folder / stage.weights_file) for stage in (trained, parameters))
         for (name, then), now in zip(before.named_parameters(), after.parameters(), strict=True):
             assert now.dtype == torch.float32, name
             assert ((then - now).abs() <= then.abs() * 2**-11 + 2**-25).all(), name
         for (name, then), now in zip(before.named_buffers(), after.buffers(), strict=True):
             assert torch.equal(then, now), name
-        assert origin["recipe"] == artifacts.read_run(trained.folder)["recipe"]
+        assert origin["recipe"] == stages.read_run(trained.folder)["recipe"]
         shipped_file = weights / trained.place / trained.weights_file
         assert shipped_file.stat().st_size < 0.56 * (trained.folder / trained.weights_file).stat().st_size
         assert origin["sha256"] == recipe.sha256(shipped_file)
@@ -89,12 +90,12 @@ def test_weights_come_back_in_half_precision_and_the_spectrum_with_all_digits(ru
 
 def test_absent_weights_are_named(run, weights, tmp_path):
     parameters = taking(AdaptSam, weights, tmp_path / "other", labeller="vit_b")
-    with pytest.raises(shipped.ShippedError, match=r"no shipped weights for sam/vit_b__s0.*is missing.*make ship"):
-        shipped.check(parameters, frames_of(parameters))
+    with pytest.raises(weights.ShippedError, match=r"no shipped weights for sam/vit_b__s0.*is missing.*make ship"):
+        weights.check(parameters, frames_of(parameters))
     (weights / "frames/run.json").unlink()
     parameters = taking(TrainDdpm, weights, tmp_path / "other")
-    with pytest.raises(shipped.ShippedError, match=r"frames/run\.json is missing"):
-        shipped.check(parameters, frames_of(parameters))
+    with pytest.raises(weights.ShippedError, match=r"frames/run\.json is missing"):
+        weights.check(parameters, frames_of(parameters))
 
 
 def test_a_changed_byte_is_found_and_nothing_is_taken(weights, tmp_path):
@@ -103,8 +104,8 @@ def test_a_changed_byte_is_found_and_nothing_is_taken(weights, tmp_path):
     data = bytearray(path.read_bytes())
     data[-3] ^= 1
     path.write_bytes(data)
-    with pytest.raises(shipped.ShippedError, match="is damaged or of another run: its sha256 is"):
-        shipped.take(parameters, parameters.folder)
+    with pytest.raises(weights.ShippedError, match="is damaged or of another run: its sha256 is"):
+        weights.take(parameters, parameters.folder)
     assert not parameters.folder.exists()
 
 
@@ -114,15 +115,15 @@ def test_a_changed_byte_is_found_and_nothing_is_taken(weights, tmp_path):
 )
 def test_parameters_that_do_not_fit_are_named(weights, tmp_path, values, sentence):
     parameters = taking(TrainDdpm, weights, tmp_path / "other", **values)
-    with pytest.raises(shipped.ShippedError, match=sentence):
-        shipped.check(parameters, frames_of(parameters))
+    with pytest.raises(weights.ShippedError, match=sentence):
+        weights.check(parameters, frames_of(parameters))
 
 
 def test_other_frames_are_refused_and_other_threads_or_places_are_not(weights, tmp_path):
     parameters = taking(TrainDdpm, weights, tmp_path / "other", threads=2)
-    assert shipped.check(parameters, frames_of(parameters) | {"threads": 2}) == weights / "ddpm"
-    with pytest.raises(shipped.ShippedError, match="01_prepare_frames had seed 0, not 3"):
-        shipped.check(parameters, frames_of(parameters) | {"seed": 3})
+    assert weights.check(parameters, frames_of(parameters) | {"threads": 2}) == weights / "ddpm"
+    with pytest.raises(weights.ShippedError, match="01_prepare_frames had seed 0, not 3"):
+        weights.check(parameters, frames_of(parameters) | {"seed": 3})
 
 
 def test_weights_count_by_content_and_training_is_not_touched(weights, tmp_path):
@@ -136,22 +137,22 @@ def test_weights_count_by_content_and_training_is_not_touched(weights, tmp_path)
 
 
 def test_unfinished_stages_and_too_large_weights_ship_nothing(run, tmp_path, monkeypatch):
-    with pytest.raises(artifacts.StageError, match="is not finished"):
-        shipped.ship([*run, AdaptSam(run_root=run[0].run_root, labeller="vit_b")], tmp_path / "weights")
+    with pytest.raises(stages.StageError, match="is not finished"):
+        weights.ship([*run, AdaptSam(run_root=run[0].run_root, labeller="vit_b")], tmp_path / "weights")
     monkeypatch.setattr(shipped, "LIMIT_BYTES", 1_000_000)
-    with pytest.raises(shipped.ShippedError, match="more than the 1 MB to ship"):
-        shipped.ship(run, tmp_path / "weights")
+    with pytest.raises(weights.ShippedError, match="more than the 1 MB to ship"):
+        weights.ship(run, tmp_path / "weights")
     assert not list(tmp_path.iterdir())
 
 
 def test_a_profile_that_takes_absent_weights_is_refused_before_its_first_stage(monkeypatch):
     """As 'make reproduce START=shipped' does in a clone without them."""
-    values = profiles.profile_values("laptop_shipped", "02_train_ddpm")
+    values = generate.profile_values("laptop_shipped", "02_train_ddpm")
     assert values["shipped"] == "data/weights/laptop"
     assert {k: v for k, v in values.items() if k not in ("shipped", "run_root")} == {
-        k: v for k, v in profiles.profile_values("laptop", "02_train_ddpm").items() if k not in ("shipped", "run_root")
+        k: v for k, v in generate.profile_values("laptop", "02_train_ddpm").items() if k not in ("shipped", "run_root")
     }
-    monkeypatch.setattr(shipped.paths, "resolve", lambda path: paths.root() / "nowhere" / path)
+    monkeypatch.setattr(weights.paths, "resolve", lambda path: paths.root() / "nowhere" / path)
     monkeypatch.setattr(workflow, "stage_parameters", lambda *_: TrainDdpm(shipped="data/weights/laptop"))
-    with pytest.raises(shipped.ShippedError, match="no shipped weights for ddpm"):
-        workflow.check_shipped("laptop_shipped", paths.root() / "runs/x", ["ddpm"])
+    with pytest.raises(weights.ShippedError, match="no shipped weights for ddpm"):
+        checks.check_shipped("laptop_shipped", paths.root() / "runs/x", ["ddpm"])

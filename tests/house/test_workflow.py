@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from xpci_utils import artifacts, grid, paths, profiles, workflow
-from xpci_utils.params import PrepareFrames, Sweep
+from xpci_utils import paths, stages
+from xpci_utils.params import PrepareFrames, Sweep, generate
+from xpci_utils.params.profiles import stage_parameters
+from xpci_utils.params.runs import GRIDS, stage_folders
+from xpci_utils.running import checks, snakefile
 
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 
@@ -24,7 +27,7 @@ def test_an_empty_run_root_schedules_every_stage_of_the_grid(tmp_path, profile, 
     done = dry_run("--config", f"profile={profile}", f"grid={which}", f"run_root={tmp_path}", "--quiet", "progress")
     text = done.stdout + done.stderr
     assert done.returncode == 0, text
-    folders = grid.stage_folders(Sweep.from_yaml(f"params/{profile}/sweep.yaml"), which)
+    folders = stage_folders(Sweep.from_yaml(f"params/{profile}/sweep.yaml"), which)
     scheduled = {line.split(f"{tmp_path}/")[1].strip() for line in text.splitlines() if "output: " in line}
     assert scheduled == {f"{folder}/run.json" for folder in folders}
 
@@ -50,43 +53,43 @@ def test_a_grid_that_does_not_exist_is_named():
 
 def test_every_stage_comes_after_those_it_reads():
     """For every profile: the order of stage_folders can be executed, and nothing is read that no stage makes."""
-    for profile in profiles.PROFILES:
-        folders = grid.stage_folders(Sweep.from_yaml(f"params/{profile}/sweep.yaml"), *grid.GRIDS)
+    for profile in generate.PROFILES:
+        folders = stage_folders(Sweep.from_yaml(f"params/{profile}/sweep.yaml"), *GRIDS)
         for position, folder in enumerate(folders[:-1]):
-            read = {path.removesuffix("/run.json") for path in workflow.needs(profile, folder, "runs/x")}
+            read = {path.removesuffix("/run.json") for path in snakefile.needs(profile, folder, "runs/x")}
             assert read <= {f"runs/x/{earlier}" for earlier in folders[:position]}, (profile, folder)
 
 
 def test_a_recipe_changes_with_parameters_and_not_with_the_place():
-    recipe = workflow.notebook_recipe("quick", "03_adapt_sam")
-    assert recipe == workflow.notebook_recipe("quick", "03_adapt_sam", run_root="elsewhere")
-    assert recipe != workflow.notebook_recipe("quick", "03_adapt_sam", steps=7)
-    assert recipe != workflow.notebook_recipe("quick", "03_adapt_sam", labeller="vit_t"), "it starts from other weights"
+    recipe = snakefile.stage_digest("quick", "03_adapt_sam")
+    assert recipe == snakefile.stage_digest("quick", "03_adapt_sam", run_root="elsewhere")
+    assert recipe != snakefile.stage_digest("quick", "03_adapt_sam", steps=7)
+    assert recipe != snakefile.stage_digest("quick", "03_adapt_sam", labeller="vit_t"), "it starts from other weights"
 
 
 def test_a_result_of_other_parameters_is_named_and_given_up_only_by_force(tmp_path, capsys):
-    values = {**profiles.profile_values("smoke", "01_prepare_frames"), "run_root": str(tmp_path), "seed": 7}
-    stage = artifacts.begin(PrepareFrames(**values))
+    values = {**generate.profile_values("smoke", "01_prepare_frames"), "run_root": str(tmp_path), "seed": 7}
+    stage = stages.begin(PrepareFrames(**values))
     for name in PrepareFrames.products:
         (stage.folder / name).mkdir() if "." not in name else (stage.folder / name).write_text("x")
         if "." not in name:
             (stage.folder / name / "a.png").write_text("x")
     stage.finish()
-    folders = grid.stage_folders(Sweep.from_yaml("params/smoke/sweep.yaml"))
-    others = workflow.other_results("smoke", tmp_path, folders, {})
+    folders = stage_folders(Sweep.from_yaml("params/smoke/sweep.yaml"))
+    others = checks.other_results("smoke", tmp_path, folders, {})
     assert list(others) == [tmp_path / "frames"]
     assert "seed: 7 -> 0" in others[tmp_path / "frames"]
-    assert workflow.refuse_others(others, force=False)
+    assert checks.refuse_others(others, force=False)
     assert "FORCE=1" in capsys.readouterr().err
-    assert artifacts.read_run(tmp_path / "frames")
-    assert not workflow.refuse_others(others, force=True)
-    assert artifacts.read_run(tmp_path / "frames") is None
+    assert stages.read_run(tmp_path / "frames")
+    assert not checks.refuse_others(others, force=True)
+    assert stages.read_run(tmp_path / "frames") is None
 
 
 def test_every_folder_of_a_sweep_is_the_place_of_its_parameters():
     root = paths.root() / "runs/quick"
-    for folder in grid.stage_folders(Sweep(), *grid.GRIDS):
-        assert workflow.stage_parameters("quick", folder, root, {}).folder == root / folder
+    for folder in stage_folders(Sweep(), *GRIDS):
+        assert stage_parameters("quick", folder, root, {}).folder == root / folder
 
 
 def test_content_of_a_users_folder_counts_not_its_spelling(tmp_path, monkeypatch):
@@ -106,7 +109,7 @@ def test_status_tells_done_failed_and_to_do(small_house, count_stage):
     (small_house / "runs/quick/logs").mkdir(parents=True)
     (small_house / "runs/quick/logs/ddpm.ipynb").write_text("{}")
     parameters = count_stage(output_folder="runs/quick/frames")
-    stage = artifacts.begin(parameters)
+    stage = stages.begin(parameters)
     (stage.folder / "count.txt").write_text("3")
     states = workflow.stage_states(small_house / "runs/quick", Sweep())
     assert states[0][:2] == ("frames", "running")

@@ -7,7 +7,7 @@ import pytest
 
 from xpci_utils.frames import FrameSet, binary_mask
 from xpci_utils.frames.frameset import write_png
-from xpci_utils.grid import Cell
+from xpci_utils.params.cells import Cell
 from xpci_utils.segmentation import training_of
 from xpci_utils.segmentation.copy_paste import ParticlePaste, find_place, pick_particle
 from xpci_utils.training import augment

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from xpci_utils import artifacts
+from xpci_utils import files
 from xpci_utils.evaluation import foreground_dice
 from xpci_utils.frames.frameset import write_png
 from xpci_utils.segmentation import BACKBONES, build_network, predict, synthetic_examples, train_network, training_steps
@@ -137,7 +137,7 @@ def test_evaluations_are_equally_spaced_and_the_best_is_kept(frames, examples, t
         **options(tmp_path, steps=8),
     )
     assert (best.step, best.score) == (4, 0.5)
-    records = artifacts.read_jsonl(tmp_path / "history.jsonl")
+    records = files.read_jsonl(tmp_path / "history.jsonl")
     assert [r["step"] for r in records if "validation_score" in r] == [2, 4, 6, 8]
     last = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     best.load_into(network)

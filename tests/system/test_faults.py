@@ -9,13 +9,15 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from xpci_utils import artifacts, grid, paths
+from xpci_utils import paths, stages
 from xpci_utils.frames import FrameSet
 from xpci_utils.frames.frameset import write_png
 from xpci_utils.params import Sweep
+from xpci_utils.params.cells import labeller_folder, labels_folder
+from xpci_utils.params.runs import cells_of, pool_labellers
 
 SWEEP = Sweep.from_yaml("params/smoke/sweep.yaml")
-CELLS = [f"segmentation/{cell.name}" for cell in grid.cells(SWEEP)]
+CELLS = [f"segmentation/{cell.name}" for cell in cells_of(SWEEP)]
 
 
 def started(printed):
@@ -33,7 +35,7 @@ def test_a_poisoned_cell_stops_itself_alone_and_is_the_only_one_repeated(smoke_g
     poison.parent.mkdir()
     poison.write_text("mine")
     printed = fresh_grid.fail()
-    assert artifacts.read_run(fresh_grid.root / healthy)
+    assert stages.read_run(fresh_grid.root / healthy)
     assert started(printed) == {healthy, poisoned}
     assert f"{poisoned} holds files that no stage wrote (notes.txt" in printed
     assert poison.read_text() == "mine"
@@ -48,7 +50,7 @@ def test_a_new_seed_schedules_its_own_cells_and_the_report(smoke_grid, tmp_path)
     (tmp_path / "two_seeds/sweep.yaml").write_text(yaml.safe_dump(values))
     printed = smoke_grid.dry_run(tmp_path / "two_seeds")
     scheduled = {line.split(f"{smoke_grid.root}/")[1].strip() for line in printed.splitlines() if "output: " in line}
-    new = {cell.name for cell in grid.cells(Sweep(**values))} - {cell.name for cell in grid.cells(SWEEP)}
+    new = {cell.name for cell in cells_of(Sweep(**values))} - {cell.name for cell in cells_of(SWEEP)}
     assert all(name.endswith("__s1") for name in new)
     assert scheduled == {f"segmentation/{name}/run.json" for name in new} | {"report/run.json"}
 
@@ -91,13 +93,10 @@ def test_denoiser_labellers_and_pool_never_saw_validation_or_test_frames(smoke_g
     for that), so the smoke profile judges one, the last: with more, noise may choose another of the same weights.
     What notebook 04 *measures* of its pool against those frames (fidelity, mask agreement) is no part of the pool."""
     other = blinded("val", "test")
-    labellers = [grid.labeller_folder(name) for name in SWEEP.labellers]
-    other.finish(*labellers, *(grid.labels_folder("ddpm", name) for name in grid.pool_labellers(SWEEP)))
+    labellers = [labeller_folder(name) for name in SWEEP.labellers]
+    other.finish(*labellers, *(labels_folder("ddpm", name) for name in pool_labellers(SWEEP)))
     for place in ("ddpm", *labellers):
-        assert (
-            artifacts.read_run(other.root / place)["identity"]
-            == artifacts.read_run(smoke_grid.root / place)["identity"]
-        )
+        assert stages.read_run(other.root / place)["identity"] == stages.read_run(smoke_grid.root / place)["identity"]
     weights = ["ddpm/*.safetensors", *(f"{place}/*.safetensors" for place in labellers)]
     pool = [
         "pools/ddpm/pairs/images/*",

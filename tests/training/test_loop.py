@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from xpci_utils import artifacts
+from xpci_utils import files
 from xpci_utils.randomness import torch_generator
 from xpci_utils.training import StoppedForTime, dihedral, load_tensors, poly_lr, run_steps, save_model
 from xpci_utils.training.loop import CHECKPOINT, set_lr
@@ -69,7 +69,7 @@ def test_a_killed_run_equals_an_undisturbed_one(tmp_path, stop_at):
     resumed, seen = train(tmp_path / "cut")
     assert seen[0] == stop_at // 5 * 5, "it goes on from the last checkpoint"
     assert all(torch.equal(a, b) for a, b in zip(whole, resumed, strict=True))
-    records = [artifacts.read_jsonl(tmp_path / name / "history.jsonl") for name in ("whole", "cut")]
+    records = [files.read_jsonl(tmp_path / name / "history.jsonl") for name in ("whole", "cut")]
     plain = [[{k: v for k, v in record.items() if k != "seconds"} for record in part] for part in records]
     assert plain[0] == plain[1]
 
@@ -90,7 +90,7 @@ def test_a_checkpoint_of_other_parameters_is_not_used(tmp_path, capsys):
 
 def test_the_history_holds_means_and_evaluations(tmp_path):
     train(tmp_path)
-    records = artifacts.read_jsonl(tmp_path / "history.jsonl")
+    records = files.read_jsonl(tmp_path / "history.jsonl")
     assert [record["step"] for record in records] == [5, 10, 15, 20, 25, 30]
     assert [record.get("seen") for record in records] == [None, 10, None, None, None, 30]
     assert records[-1]["loss"] < records[0]["loss"]

@@ -5,7 +5,7 @@ import shutil
 import pytest
 from toy_film import NAMES
 
-from xpci_utils import artifacts
+from xpci_utils import stages
 from xpci_utils.params import ApplyToVideo, ParameterError
 from xpci_utils.simulation import load_classes
 from xpci_utils.video import require_simulated_classes
@@ -13,10 +13,8 @@ from xpci_utils.video import require_simulated_classes
 
 def test_a_network_that_was_not_trained_is_named(tmp_path):
     parameters = ApplyToVideo(run_root=str(tmp_path), cell="emcad__r0001__none__n00000__mix__s0")
-    with pytest.raises(
-        artifacts.StageError, match=r"segmentation/emcad__r0001.*is not finished, and 07_apply_to_video"
-    ):
-        artifacts.begin(parameters)
+    with pytest.raises(stages.StageError, match=r"segmentation/emcad__r0001.*is not finished, and 07_apply_to_video"):
+        stages.begin(parameters)
     assert not (tmp_path / "video").exists()
 
 

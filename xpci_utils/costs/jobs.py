@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from math import ceil
 
-from xpci_utils import grid, paths, workflow
+from xpci_utils import paths
 from xpci_utils.costs.table import GIB, GPU, CostTable
 from xpci_utils.frames.pad import padding
 from xpci_utils.params import (
@@ -21,6 +21,9 @@ from xpci_utils.params import (
     TrainDdpm,
     TrainSegmentation,
 )
+from xpci_utils.params.cells import Cell, parse_labeller
+from xpci_utils.params.profiles import run_root, stage_parameters
+from xpci_utils.params.runs import GRIDS, stage_folders
 from xpci_utils.training.symmetries import symmetries_of
 
 LOOKS_OF_SAM = 4  # at the validation frames while a labeller is trained
@@ -43,10 +46,10 @@ class Job:
 
 
 def dry_run(profile: str, folders: Iterable[str], table: CostTable | None) -> list[Job]:
-    """A job for each of ``folders`` (places below run_root, as `grid.stage_folders` lists them), in their order."""
-    root = paths.resolve(workflow.run_root(profile))
-    frames = workflow.stage_parameters(profile, "frames", root, {})
-    return [predict(workflow.stage_parameters(profile, folder, root, {}), folder, frames, table) for folder in folders]
+    """A job for each of ``folders`` (places below run_root, as `stage_folders` lists them), in their order."""
+    root = paths.resolve(run_root(profile))
+    frames = stage_parameters(profile, "frames", root, {})
+    return [predict(stage_parameters(profile, folder, root, {}), folder, frames, table) for folder in folders]
 
 
 def predict(parameters: StageParameters, folder: str, frames: PrepareFrames, table: CostTable | None) -> Job:
@@ -83,9 +86,9 @@ def network_of(parameters: StageParameters) -> str:
         case TrainDdpm():
             return "denoiser"
         case AdaptSam():
-            return grid.parse_labeller(parameters.labeller)[0]
+            return parse_labeller(parameters.labeller)[0]
         case TrainSegmentation():
-            return grid.Cell.parse(parameters.cell).backbone
+            return Cell.parse(parameters.cell).backbone
     return ""
 
 
@@ -116,7 +119,7 @@ def work_of(parameters: StageParameters, frames: PrepareFrames) -> dict[tuple[st
             return {("denoiser", "forward"): drawn, ("simulator", "frame"): 3 * min(p.fresh_frames, p.pairs)}
         case GenerateSynthetic() as p:
             views = _symmetries(frames) if p.symmetries else 1
-            return {(grid.parse_labeller(p.labeller)[0], "forward"): _pairs(p, frames) * views}
+            return {(parse_labeller(p.labeller)[0], "forward"): _pairs(p, frames) * views}
     return {}
 
 
@@ -140,7 +143,7 @@ def _cell_steps(parameters: TrainSegmentation, train: int) -> int:
     """Optimiser steps of a cell whose profile has ``train`` annotated training frames."""
     from xpci_utils.segmentation.arms import equal_epochs
 
-    p, cell = parameters, grid.Cell.parse(parameters.cell)
+    p, cell = parameters, Cell.parse(parameters.cell)
     by_epochs = p.epochs or cell.arm in ("epochs", "longer")
     return (
         equal_epochs(cell.annotated or train, cell.synthetic, p.steps, p.epochs, p.batch_size) if by_epochs else p.steps
@@ -208,13 +211,13 @@ def _cell(value: float | None) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """List every job of a profile's grid with its predicted cost; nothing is run."""
-    parser = argparse.ArgumentParser(prog="python -m xpci_utils.costs.jobs", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="xpci dry-run", description=main.__doc__)
     parser.add_argument("--profile", default="paper")
-    parser.add_argument("--grid", default="paper", choices=grid.GRIDS, help="which runs of its sweep")
+    parser.add_argument("--grid", default="paper", choices=GRIDS, help="which runs of its sweep")
     options = parser.parse_args(arguments)
     try:
         sweep = Sweep.from_yaml(f"params/{options.profile}/sweep.yaml")
-        jobs = dry_run(options.profile, grid.stage_folders(sweep, options.grid), CostTable.read(options.profile))
+        jobs = dry_run(options.profile, stage_folders(sweep, options.grid), CostTable.read(options.profile))
     except ParameterError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

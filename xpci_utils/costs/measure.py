@@ -19,10 +19,11 @@ import numpy as np
 import torch
 from torch.utils import flop_counter
 
-from xpci_utils import grid, paths
+from xpci_utils import paths
 from xpci_utils.costs.jobs import network_of
 from xpci_utils.costs.table import GIB, Cost, MeasurementError, View
 from xpci_utils.params import AdaptSam, PrepareFrames, StageParameters, TrainDdpm, TrainSegmentation, stage_model
+from xpci_utils.params.cells import parse_labeller
 
 LONG_SECONDS = 20.0  # a call that takes longer is not repeated; of two, the second is taken: the first warms up
 FRAMES = 2  # of noise, to draw batches from
@@ -160,7 +161,7 @@ def _sam(parameters: AdaptSam, view: View, examples: list) -> Subject:
     from xpci_utils.sam import add_adapters, build_sam, predict_scores, set_trainable
     from xpci_utils.sam.adaptation import draw_batch, loss_of
 
-    variant, prompted, _ = grid.parse_labeller(parameters.labeller)
+    variant, prompted, _ = parse_labeller(parameters.labeller)
     model = set_trainable(add_adapters(build_sam(variant, parameters.size, view.classes)), parameters.trainable)
     model.config |= {"mask_prompt": prompted}
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from xpci_utils import artifacts, paths
+from xpci_utils import files, paths
 from xpci_utils.frames.pad import IGNORE
 
 SPLITS = ("train", "val", "test")
@@ -55,7 +55,7 @@ class FrameSet:
                 )
         with open(folder / "frames.csv", newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-        return cls(folder, artifacts.read_json(folder / "frames.json"), rows)
+        return cls(folder, files.read_json(folder / "frames.json"), rows)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -167,7 +167,7 @@ def read_png(path: Path) -> np.ndarray:
 
 def write_png(path: Path, array: np.ndarray) -> None:
     """Write uint8 or uint16 [H, W], or uint8 [H, W, 3], as PNG, whole or not at all."""
-    with artifacts.atomic_path(path) as temporary:
+    with files.atomic_path(path) as temporary:
         Image.fromarray(array).save(temporary, format="PNG")
 
 
@@ -191,7 +191,7 @@ def write_frames(folder: str | Path, frames: Iterable[Frame], info: dict) -> Fra
         rows.append([frame.name, frame.sequence, frame.split, str(frame.simulated).lower()])
     if len({row[0] for row in rows}) < len(rows):
         raise ValueError("two frames have the same name")
-    with artifacts.atomic_path(folder / "frames.csv") as temporary, open(temporary, "w", newline="") as file:
+    with files.atomic_path(folder / "frames.csv") as temporary, open(temporary, "w", newline="") as file:
         csv.writer(file).writerows([["name", "sequence", "split", "simulated"], *rows])
-    artifacts.write_json(folder / "frames.json", {"height": shape[0], "width": shape[1], **info})
+    files.write_json(folder / "frames.json", {"height": shape[0], "width": shape[1], **info})
     return FrameSet.open(folder)

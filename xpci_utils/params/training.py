@@ -1,13 +1,21 @@
 """Parameters of the notebooks that train: denoiser (02), labellers (03), networks (05) and small SAMs (A1)."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from xpci_utils import grid, paths
-from xpci_utils.params.base import CellName, SeededParameters, ShippableParameters, StageParameters
-from xpci_utils.recipe import noted_sha256
+from xpci_utils import paths
+from xpci_utils.params.base import (
+    CellName,
+    Content,
+    LabellerName,
+    SeededParameters,
+    ShippableParameters,
+    StageParameters,
+)
+from xpci_utils.params.cells import Cell, parse_labeller
+from xpci_utils.params.places import DENOISER, FRAMES, cell_place, labeller_place, sources
 
 
 class TrainDdpm(ShippableParameters):
@@ -15,7 +23,6 @@ class TrainDdpm(ShippableParameters):
 
     notebook = "02_train_ddpm"
     weights_file = "denoiser_ema.safetensors"
-    rooms = ("diffusion", "frames", "training")
     products = ("denoiser_ema.safetensors", "history.jsonl", "metrics.json", "samples")
 
     size: Literal["quick", "paper"] = Field("quick", description="size of the denoiser; laptop trains quick longer")
@@ -37,11 +44,11 @@ class TrainDdpm(ShippableParameters):
 
     @property
     def place(self) -> str:
-        return "ddpm"
+        return DENOISER.folder
 
     @property
     def inputs(self) -> list[Path]:
-        return [self.root / "frames"]
+        return [self.root / FRAMES.folder]
 
 
 class AdaptSam(ShippableParameters):
@@ -49,10 +56,11 @@ class AdaptSam(ShippableParameters):
 
     notebook = "03_adapt_sam"
     weights_file = "adapters.safetensors"
-    rooms = ("sam", "frames", "training", "evaluation")
     products = ("adapters.safetensors", "history.jsonl", "metrics.json", "per_frame.csv", "namings.csv", "predictions")
 
-    labeller: str = Field("vit_b", description="vit_b or vit_t; '-noprompt': no mask; '-frozen': head not trained")
+    labeller: LabellerName = Field(
+        "vit_b", description="vit_b or vit_t; '-noprompt': no mask; '-frozen': head not trained"
+    )
     size: Literal["reduced", "paper"] = Field("reduced", description="size of both SAM variants")
     weights: Literal["pretrained", "random"] = Field("pretrained", description="first weights: SAM's own, or A1's")
     trainable: Literal["all", "adapters+head", "adapters"] = Field("all", description="what is trained")
@@ -69,33 +77,33 @@ class AdaptSam(ShippableParameters):
     weights_folder: str = Field("data/weights", description="where SAM's weights lie, or go to")
     tolerance_px: float = Field(2.0, gt=0, description="tolerance of the normalised surface Dice [px]")
 
-    _labeller = field_validator("labeller")(lambda name: grid.parse_labeller(name) and name)
-
-    def hashed(self) -> dict:
+    @property
+    def contents(self) -> dict[str, Content]:
         """Of reduced weights the content counts, not where they lie; a labeller of size paper remembers where."""
-        values = super().hashed()
+        if self.weights != "pretrained" or self.size != "reduced":
+            return super().contents
+        note = paths.resolve(self.weights_folder) / parse_labeller(self.labeller).variant / "sam.sha256"
+        return super().contents | {"weights_sha256": Content("sha256", (note,))}
+
+    def decisive(self) -> dict[str, Any]:
+        values = super().decisive()
         if self.size == "reduced":
             del values["weights_folder"]
-        if self.weights == "pretrained" and self.size == "reduced":
-            variant = grid.parse_labeller(self.labeller)[0]
-            note = paths.resolve(self.weights_folder) / variant / "sam.sha256"
-            values["weights_sha256"] = noted_sha256(note)
         return values
 
     @property
     def place(self) -> str:
-        return grid.labeller_folder(self.labeller, self.seed)
+        return labeller_place(self.labeller, self.seed).folder
 
     @property
     def inputs(self) -> list[Path]:
-        return [self.root / "frames"]
+        return [self.root / FRAMES.folder]
 
 
 class TrainSegmentation(StageParameters):
     """05: one cell of the grid of Section 3.2."""
 
     notebook = "05_train_segmentation"
-    rooms = ("segmentation", "frames", "training", "evaluation")
     products = ("model.safetensors", "history.jsonl", "metrics.json", "per_frame.csv")
 
     cell: CellName = Field(
@@ -116,24 +124,26 @@ class TrainSegmentation(StageParameters):
 
     @property
     def place(self) -> str:
-        return f"segmentation/{self.cell}"
+        return cell_place(Cell.parse(self.cell)).folder
 
     @property
     def inputs(self) -> list[Path]:
-        return [self.root / place for place in ("frames", *grid.Cell.parse(self.cell).reads)]
+        return [self.root / place.folder for place in (FRAMES, *sources(Cell.parse(self.cell)))]
 
     @property
     def pool(self) -> tuple[Path, Path] | None:
         """Folders of the pairs that the cell trains on and of their labels; None without any."""
-        sources = grid.Cell.parse(self.cell).sources
-        return sources and (self.root / sources[0], self.root / sources[1])
+        places = sources(Cell.parse(self.cell))
+        if not places:
+            return None
+        pairs = self.root / places[0].folder
+        return pairs, self.root / places[1].folder if len(places) > 1 else pairs / "labels"
 
 
 class PretrainSam(SeededParameters):
     """A1: the weights from which a small SAM is adapted; their place in data/weights is given as output_folder."""
 
     notebook = "A1_pretrain_small_sam"
-    rooms = ("pretraining", "sam", "training")
     products = ("sam.safetensors", "history.jsonl", "metrics.json")
 
     variant: Literal["vit_b", "vit_t"] = Field("vit_t", description="SAM-b or SAM-t, both of reduced size")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from xpci_utils.artifacts import atomic_path
+from xpci_utils.files import atomic_path
 from xpci_utils.report.baselines import BETTER, compare_baselines
 from xpci_utils.report.claims import compare_claims
 from xpci_utils.report.figures import build_figures

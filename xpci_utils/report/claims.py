@@ -10,8 +10,10 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from xpci_utils import grid
 from xpci_utils.evaluation.statistics import Difference, paired_values
+from xpci_utils.params.cells import parse_row, parse_series
+from xpci_utils.params.places import labeller_place
+from xpci_utils.params.runs import series_cell
 from xpci_utils.report import captions
 from xpci_utils.report.contrasts import adjusted_p, claimed_rows, combined, difference, excess, gain
 from xpci_utils.report.results import Results, aggregate
@@ -69,7 +71,7 @@ def _every_backbone_gains(results: Results) -> dict:
     lines = []
     for backbone, row in rows.items():
         found = [f"{METRIC_NAMES[m]} {interval(gains[m][row])}{_holm(adjusted[m].get(row))}" for m in gains]
-        lines.append(f"{BACKBONE_NAMES[backbone]} + {grid.parse_row(row).synthetic:,}: {', '.join(found)}")
+        lines.append(f"{BACKBONE_NAMES[backbone]} + {parse_row(row).synthetic:,}: {', '.join(found)}")
     published = [f"{series_name(s)} {change(_last(s, 'dice') - _first(s, 'dice'))}" for s in SERIES_OF_TABLE.values()]
     return {
         "claim": "Synthetic images improve every backbone (Section 3.2)",
@@ -148,7 +150,10 @@ def _order_reading(peaks: list[int], margins: list[Difference]) -> str:
 def _prompt_helps_the_small(results: Results) -> dict:
     published = read_published(5).set_index("labeller")["dice"]
     theirs = {name: published[name] - published[f"{name}-noprompt"] for name in ("vit_t", "vit_b")}
-    parts = {n: paired_values(results.scores(f"sam/{n}"), results.scores(f"sam/{n}-noprompt"), "dice") for n in theirs}
+    scores = {
+        name: results.scores(labeller_place(name).seedless) for one in theirs for name in (one, f"{one}-noprompt")
+    }
+    parts = {n: paired_values(scores[n], scores[f"{n}-noprompt"], "dice") for n in theirs}
     gains = {name: combined([(1, part)]) for name, part in parts.items()}
     more = combined([(1, parts["vit_t"]), (-1, parts["vit_b"])])
     ours = ", ".join(f"{labeller_name(name)} {interval(one)}" for name, one in gains.items())
@@ -161,7 +166,7 @@ def _prompt_helps_the_small(results: Results) -> dict:
 
 
 def _row(series: str, count: int, results: Results) -> str:
-    return grid.series_cell(series, results.sweep.annotated, count, 0).row
+    return series_cell(series, results.sweep.annotated, count, 0).row
 
 
 def _peak(series: str, results: Results) -> int | None:
@@ -192,7 +197,7 @@ def _metrics_text(gains: dict[str, float]) -> str:
 
 
 def _peaks_text(peaks: list[int | None], pair: tuple[str, ...]) -> str:
-    names = [labeller_name(grid.parse_series(series)[1]) for series in pair]
+    names = [labeller_name(parse_series(series)[1]) for series in pair]
     return ", ".join(f"{'—' if n is None else f'{n:,}'} ({name})" for n, name in zip(peaks, names, strict=True))
 
 

@@ -13,7 +13,8 @@ from matplotlib.patches import FancyBboxPatch, PathPatch
 from matplotlib.path import Path as Outline
 
 from xpci_utils.frames import binary_mask
-from xpci_utils.grid import parse_labeller, parse_series
+from xpci_utils.params.cells import parse_labeller, parse_series
+from xpci_utils.params.places import labeller_place, pairs_place
 from xpci_utils.randomness import numpy_rng
 from xpci_utils.report.captions import annotated_frames
 from xpci_utils.report.results import Results
@@ -47,7 +48,7 @@ def pipeline(results: Results) -> Figure:
     box(ax, (1.15, 2.18), (1.2, 1.0), "Improved DDPM", _ddpm_lines(results))
     picture(ax, synthetic["images"], (2.6, 2.8), SIDE, "synthetic image")
     picture(ax, synthetic["masks"], (2.6, 1.65), SIDE, "binary mask: the prompt")
-    sam = results.metrics(f"sam/{named}__s0")["description"]
+    sam = results.metrics(labeller_place(named).folder)["description"]
     box(ax, (3.85, 1.9), (1.05, 1.5), f"Adapted\n{labeller_name(named)}", [sam.replace(", ", ",\n")])
     picture(ax, colour_labels(synthetic["labels"], colours), (5.05, 2.2), SIDE, "pseudo-annotation")
     box(ax, (6.2, 1.9), (0.78, 1.5), "Segmen-\ntation", _backbones(results))
@@ -74,7 +75,7 @@ def pipeline(results: Results) -> Figure:
 
 def sam_adaptation(results: Results) -> Figure:
     """Figure 2: the blocks of SAM, which of them were trained, which stayed frozen, and how large each is."""
-    place = f"sam/{results.labeller}__s0"
+    place = labeller_place(results.labeller).folder
     variant, prompted, _ = parse_labeller(results.labeller)
     metrics, trainable = results.metrics(place), results.parameters(place)["trainable"]
     counts = metrics["parameters"]
@@ -210,7 +211,7 @@ def _example(results: Results) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _ddpm_lines(results: Results) -> list[str]:
-    steps, pool = results.parameters("ddpm")["diffusion_steps"], results.parameters("pools/ddpm/pairs")
+    steps, pool = results.parameters("ddpm")["diffusion_steps"], results.parameters(pairs_place("ddpm").folder)
     size = millions(results.metrics("ddpm").get("parameters"))
     return [f"{size} parameters", f"{pool['sampling_steps']:,} of {steps:,} steps", f"{pool['pairs']:,} pairs drawn"]
 

@@ -10,7 +10,8 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from xpci_utils import grid
+from xpci_utils.params.cells import Cell
+from xpci_utils.params.places import labeller_place, labels_place, pairs_place, parse_place
 from xpci_utils.report import diagrams
 from xpci_utils.report.pictures import FrameFacts
 from xpci_utils.report.results import Results, aggregate
@@ -38,9 +39,9 @@ def build_figures(results: Results) -> dict[str, Figure]:
 
     The figures are closed for pyplot, so that a notebook shows them where it is asked to.
     """
-    pairs = "pools/ddpm/pairs"
-    labels, sam = f"pools/ddpm/labels/{results.pool_labeller}__s0", f"sam/{results.labeller}__s0"
-    recipes: dict[str, tuple[Callable[[Results], Figure], list[str]]] = {
+    pairs = pairs_place("ddpm").folder
+    labels, sam = labels_place("ddpm", results.pool_labeller).folder, labeller_place(results.labeller).folder
+    drawings: dict[str, tuple[Callable[[Results], Figure], list[str]]] = {
         "figure1": (diagrams.pipeline, ["frames", "ddpm", pairs, sam, labels]),
         "figure2": (diagrams.sam_adaptation, ["frames", sam]),
         "figure3": (pseudo_annotations, ["frames", sam]),
@@ -50,7 +51,7 @@ def build_figures(results: Results) -> dict[str, Figure]:
         "predictions": (predictions, ["frames"]),
     }
     figures = {}
-    for name, (draw, needs) in recipes.items():
+    for name, (draw, needs) in drawings.items():
         missing = [place for place in needs if place not in results.runs]
         figures[name] = waiting(name, missing) if missing else draw(results)
         plt.close(figures[name])
@@ -59,7 +60,7 @@ def build_figures(results: Results) -> dict[str, Figure]:
 
 def pseudo_annotations(results: Results, count: int = 5) -> Figure:
     """Figure 3: test frames, the labeller's annotation of them, and the reference; the first ``count`` by index."""
-    shown, place = results.pictures, grid.labeller_folder(results.labeller)
+    shown, place = results.pictures, labeller_place(results.labeller).folder
     rows = [
         (f"{results.source_word} frame", shown["test images"][:count], False),
         (f"{labeller_name(results.labeller)}'s annotation", shown[place][:count], True),
@@ -93,8 +94,8 @@ def predictions(results: Results, count: int = 5) -> Figure:
         (f"{results.source_word} frame", shown["test images"][:count], False),
         ("reference", shown["test labels"][:count], True),
     ]
-    for place in (name for name in shown if name.startswith("segmentation/")):
-        cell = grid.Cell.parse(place.removeprefix("segmentation/"))
+    for place in (name for name in shown if parse_place(name).kind == "segmentation"):
+        cell = Cell.parse(str(parse_place(place).parameters["cell"]))
         added = f"+ {cell.synthetic:,} synthetic" if cell.synthetic else "no synthetic"
         rows.append((f"{BACKBONE_NAMES[cell.backbone]}\n{added}", shown[place][:count], True))
     return _panels(rows, results.frames, results.frames.test_names[:count])

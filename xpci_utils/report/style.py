@@ -17,7 +17,7 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 from scipy import ndimage
 
-from xpci_utils.artifacts import atomic_path
+from xpci_utils.files import atomic_path
 from xpci_utils.frames.pad import IGNORE
 
 DOTS_PER_INCH = 200

@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from xpci_utils import grid, paths
-from xpci_utils.artifacts import atomic_path
+from xpci_utils import paths
+from xpci_utils.files import atomic_path
+from xpci_utils.params.cells import parse_labeller, parse_series
+from xpci_utils.params.places import labeller_place
+from xpci_utils.params.runs import cells_of, series_cell
 from xpci_utils.report import captions
 from xpci_utils.report.results import Results, aggregate
 from xpci_utils.report.wording import DASH, METRIC_NAMES, labeller_title, score
@@ -133,7 +136,7 @@ def latex(text: str) -> str:
 
 
 def _segmentation_row(series: str, count: int | None, published: dict, results: Results) -> dict:
-    backbone, labeller = grid.parse_series(series)
+    backbone, labeller = parse_series(series)
     row = {"training_set": captions.training_set(count, results), "backbone": backbone, "labeller": labeller}
     row |= {"annotated": None if count is None else results.annotated, "synthetic": count}
     cells = results.cells.iloc[:0] if count is None else results.of_series(series, count)
@@ -150,14 +153,14 @@ def _labeller_row(name: str, published: pd.DataFrame, results: Results) -> dict:
     found = results.of_labeller(name)
     paper = published.loc[name] if name in published.index else {}
     row = {"configuration": paper.get("configuration", labeller_title(name)), "labeller": name}
-    row |= {"mask_prompt": grid.parse_labeller(name).prompted, "dice_published": paper.get("dice")}
+    row |= {"mask_prompt": parse_labeller(name).prompted, "dice_published": paper.get("dice")}
     noisy = [f"noisy_{name}" for name in NOISY]
     for metric in ("dice", "binary_dice", "particles_named_right", *VARIANTS, "nsd", "micro_f1", *noisy):
         row[metric], row[f"{metric}_sd"], _ = aggregate(found, metric)
     counts = sorted(column for column in results.labellers.columns if column.startswith("parameters_"))
     row |= {key: _common(found, key) for key in ("description", "trivial_dice_foreground", "head", *counts)}
     wanted = results.labellers[results.labellers["labeller"] == name]
-    missing = [grid.labeller_folder(name, seed) for seed in wanted[~wanted["finished"]]["seed"]]
+    missing = [labeller_place(name, seed).folder for seed in wanted[~wanted["finished"]]["seed"]]
     return row | {"seeds": len(found), "missing": " ".join(missing)}
 
 
@@ -167,8 +170,8 @@ def _missing_cells(series: str, count: int | None, cells: pd.DataFrame, results:
         return "no count of this sweep has this position"
     if count and series not in results.sweep.series:
         return "the sweep leaves this series out"
-    row = grid.series_cell(series, results.sweep.annotated, count, 0).row
-    wanted = [cell.name for cell in grid.cells(results.sweep) if cell.row == row]
+    row = series_cell(series, results.sweep.annotated, count, 0).row
+    wanted = [cell.name for cell in cells_of(results.sweep) if cell.row == row]
     return " ".join(name for name in wanted if name not in set(cells["cell"]))
 
 

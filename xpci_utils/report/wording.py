@@ -3,7 +3,7 @@
 import math
 
 from xpci_utils.evaluation.statistics import Difference
-from xpci_utils.grid import parse_labeller, parse_series
+from xpci_utils.params.cells import parse_labeller, parse_series
 
 DASH = "—"
 BACKBONE_NAMES = {"transunet": "TransUNet", "swin_unetr": "Swin UNETR", "emcad": "EMCAD"}

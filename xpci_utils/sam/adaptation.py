@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from xpci_utils.frames import IGNORE, FrameSet, binary_mask, pad_image, pad_labels
-from xpci_utils.grid import parse_labeller
+from xpci_utils.params.cells import parse_labeller
 from xpci_utils.randomness import numpy_rng, stream_indices
 from xpci_utils.sam.adapters import add_adapters, set_trainable
 from xpci_utils.sam.checkpoints import WEIGHTS_FOLDER, load_official_weights, load_pretrained, save_labeller

@@ -8,11 +8,11 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from xpci_utils import artifacts, paths
+from xpci_utils import files, paths
 from xpci_utils.evaluation import dice_per_class, evaluate_frame
+from xpci_utils.files import sha256
 from xpci_utils.frames import IGNORE, FrameSet, binary_mask, crop, frame_scores, pad_image, padding
 from xpci_utils.frames.frameset import read_png, write_png
-from xpci_utils.recipe import sha256
 from xpci_utils.sam.adaptation import LABELLER_FILE
 from xpci_utils.sam.checkpoints import load_labeller
 from xpci_utils.sam.model import SemanticSam
@@ -174,7 +174,7 @@ def label_pool(
             if time_is_over():
                 raise StoppedForTime(f"labelling stopped for time before pair {start}; run it again to go on")
             for row in _label_block(model, pairs, block, folder, naming):
-                artifacts.append_jsonl(progress, row)
+                files.append_jsonl(progress, row)
                 done[row["name"]] = row
     rows = [done[name] for name in names]
     _write_csv(folder / "particles.csv", [particle for row in rows for particle in row["table"]])
@@ -184,7 +184,7 @@ def label_pool(
 
 
 def _write_csv(path: Path, rows: list[dict]) -> None:
-    with artifacts.atomic_path(path) as temporary:
+    with files.atomic_path(path) as temporary:
         pd.DataFrame(rows).to_csv(temporary, index=False)
 
 
@@ -194,11 +194,11 @@ def _identity(labeller: Path, naming: Naming) -> str:
 
 def _done(progress: Path, identity: str) -> dict[str, dict]:
     """Rows of pairs that are labelled already, by name; none if another labeller wrote them."""
-    records = artifacts.read_jsonl(progress)
+    records = files.read_jsonl(progress)
     if records and records[0].get("labeller") == identity:
         return {record["name"]: record for record in records[1:]}
     progress.unlink(missing_ok=True)
-    artifacts.append_jsonl(progress, {"labeller": identity})
+    files.append_jsonl(progress, {"labeller": identity})
     return {}
 
 

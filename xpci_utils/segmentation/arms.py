@@ -11,7 +11,7 @@ from torch.utils.data import ConcatDataset
 
 from xpci_utils import paths
 from xpci_utils.frames import FrameSet
-from xpci_utils.grid import LABELLER, Cell
+from xpci_utils.params.cells import LABELLER, Cell
 from xpci_utils.segmentation.copy_paste import ParticlePaste
 from xpci_utils.segmentation.training import Examples, View, synthetic_examples, training_steps
 from xpci_utils.training import augment
@@ -38,7 +38,7 @@ def training_of(
     epochs: int = 0,
     batch_size: int,
 ) -> Training:
-    """What ``cell`` trains on: ``frames`` and the (pairs, labels) folders of ``pool``; see ``grid.ARMS``.
+    """What ``cell`` trains on: ``frames`` and the (pairs, labels) folders of ``pool``; see ``params.cells.ARMS``.
 
     ``mixing``, ``steps`` and ``epochs`` are the profile's; arms that study them replace them. Raises ValueError when
     the cell asks for frames or pairs that there are not, or for fewer annotated frames than its pairs come from.

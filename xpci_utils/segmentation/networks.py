@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from xpci_utils.grid import BACKBONES
+from xpci_utils.params.cells import BACKBONES
 from xpci_utils.randomness import seed_of
 from xpci_utils.segmentation.sizes import padded_size
 

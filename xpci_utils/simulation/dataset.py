@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from xpci_utils.artifacts import atomic_path
+from xpci_utils.files import atomic_path
 from xpci_utils.frames import Frame, FrameSet, write_frames
 from xpci_utils.simulation.classes import load_classes
 from xpci_utils.simulation.presets import Preset, get_preset

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import tifffile
 
-from xpci_utils.artifacts import atomic_path
+from xpci_utils.files import atomic_path
 from xpci_utils.frames.classes import colour_table
 from xpci_utils.simulation.classes import load_classes
 from xpci_utils.simulation.detector import Camera

@@ -13,7 +13,7 @@ import pandas as pd
 from skimage.measure import label as connected_components
 from tqdm import tqdm
 
-from xpci_utils import artifacts, paths
+from xpci_utils import files, paths
 from xpci_utils.frames import Frame, FrameSet, binary_mask, write_frames
 from xpci_utils.frames.frameset import read_png, write_png
 from xpci_utils.randomness import seed_of
@@ -64,7 +64,7 @@ def write_fresh_pool(frames: FrameSet, folder: str | Path, count: int, seed: int
         for kind, array in (("images", frame.image), ("labels", frame.labels), ("masks", mask)):
             write_png(folder / kind / f"{index:06d}.png", array)
     rows = [_pair_row(index, read_png(folder / "masks" / f"{index:06d}.png")) for index in range(count)]
-    with artifacts.atomic_path(folder / "pairs.csv") as temporary:
+    with files.atomic_path(folder / "pairs.csv") as temporary:
         pd.DataFrame(rows).to_csv(temporary, index=False)
     return folder
 

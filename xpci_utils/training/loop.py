@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from xpci_utils import artifacts
+from xpci_utils import files
 from xpci_utils.training.storage import load_tensors, save_tensors
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -64,7 +64,7 @@ def run_steps(
     """
     start = _restore(state, work, identity, history)
     evaluate_at, sums, count = set(evaluate_at), defaultdict(float), 0
-    records = artifacts.read_jsonl(history)
+    records = files.read_jsonl(history)
     pause = CHECKPOINT_SECONDS if checkpoint_seconds is None else checkpoint_seconds
     saved = time.monotonic()
     began = saved - (records[-1]["seconds"] if records else 0)
@@ -77,7 +77,7 @@ def run_steps(
             record = {"step": done, "steps": steps, "seconds": round(time.monotonic() - began, 2)}
             record |= {name: total / count for name, total in sums.items()}
             record |= evaluate(done) if evaluate and done in evaluate_at else {}
-            artifacts.append_jsonl(history, record)
+            files.append_jsonl(history, record)
             bar.set_postfix({k: f"{v:.4g}" for k, v in record.items() if k in sums})
             sums, count = defaultdict(float), 0
             if time.monotonic() - saved > pause or done == steps:
@@ -125,8 +125,8 @@ def _restore(state: dict, work: Path, identity: str, history: Path) -> int:
 
 def _keep_history(history: Path, step: int) -> None:
     """Drop records after the checkpoint: those steps will be run, and logged, again."""
-    records = [record for record in artifacts.read_jsonl(history) if record["step"] <= step]
-    with artifacts.atomic_path(history) as temporary:
+    records = [record for record in files.read_jsonl(history) if record["step"] <= step]
+    with files.atomic_path(history) as temporary:
         temporary.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
 
 

@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 import tifffile
 
-from xpci_utils import artifacts
 from xpci_utils.frames import IGNORE
 from xpci_utils.simulation.classes import load_classes
 from xpci_utils.simulation.film import Film
@@ -44,10 +43,10 @@ def simulate_film(film: Film, folder: Path, blocks: Path, block_frames: int, his
     folder.mkdir(parents=True, exist_ok=True)
     _write_truth(folder / "truth.csv", files)
     pages = (page for content in read_blocks(files) for page in content["instances"])
-    with artifacts.atomic_path(folder / "instances.tif") as part:
+    with files.atomic_path(folder / "instances.tif") as part:
         shape = (film.frames, film.height, film.width)
         tifffile.imwrite(part, pages, shape=shape, dtype=np.uint16, compression="zlib", imagej=True)
-    with artifacts.atomic_path(path) as part:
+    with files.atomic_path(path) as part:
         _write_exchange(part, film, files)
     return path
 
@@ -74,7 +73,7 @@ def _write_truth(path: Path, files: list[Path]) -> None:
     names = {c.index: c.name for c in load_classes()}
     table = table.astype({"frame": int, "id": int, "class_index": int, "visible": bool})
     table.insert(2, "class", table.pop("class_index").map(names))
-    with artifacts.atomic_path(path) as part:
+    with files.atomic_path(path) as part:
         table.to_csv(part, index=False)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from xpci_utils import artifacts
+from xpci_utils import files
 from xpci_utils.frames.frameset import write_png
 
 CERTAIN = 0.9999
@@ -58,5 +58,5 @@ def write_suggestions(folder: Path, frames: Iterable[tuple[str, np.ndarray, np.n
     for name, image, labels in frames:
         write_png(folder / "images" / f"{name}.png", image)
         write_png(folder / "masks" / f"{name}.png", labels)
-    with artifacts.atomic_path(folder / "next_frames.csv") as temporary:
+    with files.atomic_path(folder / "next_frames.csv") as temporary:
         table.to_csv(temporary, index=False)
