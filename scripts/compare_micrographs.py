@@ -23,7 +23,8 @@ from xpci_utils.evaluation.overlap import dice_from_confusion
 from xpci_utils.frames import FrameSet, read_classes, write_frames
 from xpci_utils.frames.folder import check_folder, read_folder
 from xpci_utils.params import TrainSegmentation
-from xpci_utils.segmentation import BACKBONES, build_network, predict, save_network, train_network
+from xpci_utils.segmentation import BACKBONES, NetworkData, build_network, predict, save_network, train_network
+from xpci_utils.training import TrainingFolder
 
 TILE = 96
 
@@ -43,20 +44,9 @@ def train(backbone: str, frames: FrameSet, output: Path) -> torch.nn.Module:
     """One network, trained with the defaults of notebook 05."""
     settings = TrainSegmentation()
     network = build_network(backbone, frames.num_classes, size=settings.size, image_size=frames.example_shape)
-    train_network(
-        network,
-        frames.examples("train"),
-        steps=settings.steps,
-        batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate,
-        betas=(settings.beta1, 0.999),
-        validation=frames.split("val"),
-        score=foreground_dice,
-        evaluations=settings.evaluations,
-        work=output / "work" / backbone,
-        identity=f"{backbone} {settings.decisive()}",
-        history=output / f"{backbone}.jsonl",
-    )
+    data = NetworkData(frames.examples("train"), validation=frames.split("val"), score=foreground_dice)
+    place = TrainingFolder(output / backbone, output / "work" / backbone, f"{backbone} {settings.decisive()}")
+    train_network(network, data, settings.settings(), place)
     save_network(output / f"{backbone}.safetensors", network, frames)
     return network
 

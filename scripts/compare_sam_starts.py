@@ -35,6 +35,7 @@ from xpci_utils.sam import (
 )
 from xpci_utils.simulation.fresh import fresh_examples
 from xpci_utils.stages import decisive
+from xpci_utils.training import LabellerTraining, TrainingFolder
 
 # What a row changes in the settings of notebook 03. Random weights get the settings that were chosen for them.
 RANDOM = {"weights": "random", "unprompted": 0.7, "learning_rate": 3e-3}
@@ -119,7 +120,8 @@ def adapted(frames: FrameSet, annotated: int, place: Path, labeller: str, chosen
     """Adapt one labeller and score the validation frames."""
     began = time.process_time()
     train = frames.split("train").take(annotated)
-    model = adapt_sam(train, place, work=place / "work", identity=place.name, labeller=labeller, **chosen)
+    settings = LabellerTraining.of(chosen | {"labeller": labeller})
+    model = adapt_sam(train, settings, TrainingFolder(place, place / "work", place.name))
     seconds = time.process_time() - began
     validation = frames.split("val")
     predictions = predict_frames(model, validation)

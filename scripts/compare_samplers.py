@@ -35,8 +35,9 @@ from xpci_utils.frames import FrameSet, PairExamples, binary_mask
 from xpci_utils.randomness import numpy_rng, torch_generator
 from xpci_utils.segmentation import build_network
 from xpci_utils.segmentation.prediction import predict
-from xpci_utils.segmentation.training import train_network
+from xpci_utils.segmentation.training import NetworkData, train_network
 from xpci_utils.simulation.fresh import fresh_examples
+from xpci_utils.training import NetworkTraining, TrainingFolder
 
 REFERENCE = "ddpm-250"
 DEFAULT, LAPTOP = "sde-dpmsolver++-20", "sde-dpmsolver++-40"  # of quick, and of laptop
@@ -270,8 +271,8 @@ def foreground_dice_after(study: Study, name: str, pairs: Pairs, seed: int) -> f
     examples = [(image, (mask != 0).astype(np.uint8)) for image, mask in pairs]
     network = build_network("emcad", 2, size="quick", image_size=study.frames.example_shape, seed=seed)
     place = study.output / "networks" / f"{name}_{seed}"
-    settings = {"steps": study.network_steps, "batch_size": 8, "learning_rate": 6e-3, "betas": (0.9, 0.999)}
-    train_network(network, examples, **settings, seed=seed, work=place, identity=name, history=place / "history.jsonl")
+    settings = NetworkTraining(steps=study.network_steps, batch_size=8, learning_rate=6e-3, beta1=0.9, seed=seed)
+    train_network(network, NetworkData(examples), settings, TrainingFolder(place, place, name))
     test = study.frames.split("test")
     predicted = predict(network, test)
     scores = [dice_per_class(predicted[f.name], binary_mask(f.labels).astype(np.uint8), 2)[1] for f in test]

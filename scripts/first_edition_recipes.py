@@ -15,7 +15,7 @@ from pathlib import Path
 COMMIT = "1c65c0e"
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "xpci_utils/stages/first_edition.py"
-ABOUT = f'''"""Results of the first edition record a hash of the code behind them, a recipe, and not the version of their stage.
+ABOUT = f'''"""Recipes of the first edition, whose results record a hash of the code and not the version of their stage.
 
 Made by scripts/first_edition_recipes.py from commit {COMMIT}; all of that code is version 1 of its stage.
 """

@@ -16,7 +16,7 @@ from pathlib import Path
 from xpci_utils import files, paths, stages
 from xpci_utils.files import noted_sha256, sha256, write_sha256
 from xpci_utils.params import ParameterError, PrepareFrames, ShippableParameters, StageParameters
-from xpci_utils.stages import StageError
+from xpci_utils.stages import RUN_FILE, StageError
 
 LIMIT_BYTES = 10_000_000  # of all shipped weights of a run together
 TAKEN = ("history.jsonl", "samples")  # beside the weights, where a stage has them
@@ -77,12 +77,14 @@ def _same(record: dict, now: StageParameters, folder: Path) -> None:
 def take(parameters: ShippableParameters, folder: Path) -> dict:
     """Put the shipped weights, in single precision, and their history where a training would leave them.
 
-    Returns where they come from, for metrics.json: version of the stage, sha256 and the scores of the whole digits. Errors as of
-    `check`.
+    Returns where they come from, for metrics.json: the version of their stage and their sha256. Errors as of `check`.
     """
     from xpci_utils.training.storage import load_tensors, save_tensors
 
-    source = check(parameters, stages.read_run(parameters.root / "frames")["parameters"])
+    frames = stages.read_run(parameters.root / "frames")
+    if frames is None:
+        raise StageError(f"{paths.display(parameters.root / 'frames')} is not finished; run notebook 01 first")
+    source = check(parameters, frames["parameters"])
     tensors, facts = load_tensors(source / parameters.weights_file)
     whole = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
     save_tensors(folder / parameters.weights_file, whole, facts)
@@ -104,7 +106,7 @@ def ship(stages: Iterable[ShippableParameters], target: str | Path) -> Path:
     with files.atomic_folder(target) as part:
         for stage in stages:
             _ship_one(stage, part / stage.place)
-        shutil.copy(stages[0].root / "frames" / stages.RUN_FILE, _made(part / "frames"))
+        shutil.copy(stages[0].root / "frames" / RUN_FILE, _made(part / "frames"))
         size = sum((part / stage.place / stage.weights_file).stat().st_size for stage in stages)
         if size > LIMIT_BYTES:
             raise ShippedError(

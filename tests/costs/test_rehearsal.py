@@ -6,9 +6,12 @@ from xpci_utils import paths
 from xpci_utils.costs import rehearsal, work_of
 from xpci_utils.costs.jobs import network_of
 from xpci_utils.params import AdaptSam, TrainSegmentation, generate
+from xpci_utils.params.profiles import overlay, profiles
 
 SIMULATED = [
-    name for name in generate.PROFILES if generate.profile_values(name, "01_prepare_frames")["source"] == "simulator"
+    name
+    for name in profiles()
+    if overlay(name).stages and generate.profile_values(name, "01_prepare_frames")["source"] == "simulator"
 ]
 PLACES = {"run_root", "force", "threads", "labeller", "pool", "cell", "sweep"}
 

@@ -15,21 +15,20 @@ from xpci_utils import files
 from xpci_utils.diffusion import (
     PairTensors,
     PoolSettings,
-    TrainingSettings,
     build_denoiser,
     require_whole_pool,
     train_denoiser,
     write_pool,
 )
 from xpci_utils.diffusion.pool import ShardsMissing
-from xpci_utils.training import loop
+from xpci_utils.training import DenoiserTraining, TrainingFolder, loop
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CONFIG = {
     "height": 32, "width": 32, "widths": [16, 16], "blocks": 1, "attention_strides": [], "head_dim": 8,
     "norm_groups": 8, "stem": 4, "checkpointing": False, "prediction": "v", "wiener_skip": True,
 }  # fmt: skip
-TRAINING = TrainingSettings(
+TRAINING = DenoiserTraining(
     steps=40, batch_size=2, learning_rate=2e-3, log_every=1, evaluations=2, preview_pairs=2, preview_steps=2,
     probe_draws=1,
 )  # fmt: skip
@@ -43,8 +42,9 @@ def examples(count):
 
 
 def train(folder):
-    places = {"folder": folder, "work": folder / "work", "identity": "test"}
-    train_denoiser(build_denoiser(CONFIG), examples(4), examples(2), TRAINING, **places)
+    train_denoiser(
+        build_denoiser(CONFIG), examples(4), examples(2), TRAINING, TrainingFolder(folder, folder / "work", "test")
+    )
 
 
 def sample(folder, shard=0, shards=1):

@@ -10,6 +10,8 @@ import time
 import pytest
 
 from xpci_utils import files, stages
+from xpci_utils.params import Change
+from xpci_utils.stages.first_edition import VERSION_OF_RECIPE
 
 
 def finish(parameters, text="3"):
@@ -34,7 +36,8 @@ def test_run_json_tells_what_was_done(small_house, count_stage):
     record = stages.read_run(finish(count_stage(count=7)).folder)
     assert record["parameters"]["count"] == 7
     assert record["products"] == {"count.txt": {"bytes": 1}}
-    assert {"identity", "recipe", "versions", "device", "threads", "wall_seconds", "peak_memory_mib"} <= set(record)
+    assert record["version"] == 1
+    assert {"identity", "hashed", "versions", "device", "threads", "wall_seconds", "peak_memory_mib"} <= set(record)
 
 
 def test_other_parameters_stop_with_a_sentence_and_force_repeats(small_house, count_stage):
@@ -44,22 +47,91 @@ def test_other_parameters_stop_with_a_sentence_and_force_repeats(small_house, co
     assert stages.begin(count_stage(count=4, force=True)).to_do
 
 
-def test_code_counts_and_prose_does_not(small_house, count_stage):
+def test_a_raised_version_makes_a_result_stale(small_house, count_stage, monkeypatch):
+    """Changed code gives nothing away by itself: who changes a result raises the version of its stage and says why."""
     finish(count_stage())
-    walls = small_house / "xpci_utils/house/walls.py"
-    walls.write_text('"""Walls, better described."""\n\n# and explained\nHEIGHT = 3\n')
-    recipe.recipe_hash.cache_clear()
-    assert not stages.begin(count_stage()).to_do
-    walls.write_text('"""Walls."""\n\nHEIGHT = 4\n')
-    recipe.recipe_hash.cache_clear()
-    with pytest.raises(stages.StageError, match="the code behind it"):
+    monkeypatch.setattr(count_stage, "changes", {2: Change("it counts from zero")})
+    with pytest.raises(
+        stages.OtherResultError,
+        match=r"holds another result \(changed: its version, 1 -> 2\)\. Nothing was overwritten",
+    ):
         stages.begin(count_stage())
+    again = finish(count_stage(force=True))
+    assert stages.read_run(again.folder)["version"] == 2
+    assert not stages.begin(count_stage()).to_do
+
+
+def test_a_change_concerns_the_parameters_that_it_names(small_house, count_stage, monkeypatch):
+    """Results of all others stay; of several changes the last that concerns them counts."""
+    few, many = count_stage(), count_stage(count=9, output_folder="runs/quick/many")
+    finish(few)
+    finish(many)
+    large = Change("large numbers were cut", lambda parameters: parameters.count > 5)
+    monkeypatch.setattr(count_stage, "changes", {2: large})
+    assert (few.version, many.version) == (1, 2)
+    assert not stages.begin(few).to_do
+    with pytest.raises(stages.OtherResultError, match="its version, 1 -> 2"):
+        stages.begin(many)
+    monkeypatch.setattr(count_stage, "changes", {2: large, 3: Change("all"), 4: large})
+    assert (few.version, many.version) == (3, 4)
+
+
+def edit_record(folder, **changes):
+    """Change a run.json as if an older or a newer stage had written it; None removes an entry."""
+    record = {**files.read_json(folder / "run.json"), **changes}
+    files.write_json(folder / "run.json", {name: value for name, value in record.items() if value is not None})
+    return record
+
+
+@pytest.mark.parametrize("recipe", [*VERSION_OF_RECIPE, "0123456789abcdef", None])
+def test_a_record_of_the_first_edition_has_a_recipe_in_place_of_a_version(small_house, count_stage, recipe):
+    """Those that are listed are version 1; code that is older than the first edition is version 0, and stale."""
+    folder = finish(count_stage()).folder
+    record = edit_record(folder, version=None, recipe=recipe)
+    assert stages.version_of(files.read_json(folder / "run.json")) == int(recipe in VERSION_OF_RECIPE)
+    if recipe in VERSION_OF_RECIPE:
+        stage = stages.begin(count_stage())
+        assert not stage.to_do
+        assert stage.identity == record["identity"], "what was made from it stays"
+    else:
+        with pytest.raises(stages.OtherResultError, match="its version, 0 -> 1"):
+            stages.begin(count_stage())
+
+
+def test_a_parameter_that_is_younger_than_a_record_stands_for_its_default(small_house, count_stage):
+    folder = finish(count_stage()).folder
+    hashed = files.read_json(folder / "run.json")["hashed"]
+    edit_record(folder, hashed={name: value for name, value in hashed.items() if name != "behave"})
+    assert not stages.begin(count_stage()).to_do
+    with pytest.raises(stages.OtherResultError, match=r"changed: behave: 'well' -> 'better'\)"):
+        stages.begin(count_stage(behave="better"))
+
+
+def test_a_parameter_that_is_gone_counts_as_changed_unless_it_is_retired(small_house, count_stage, monkeypatch):
+    folder = finish(count_stage()).folder
+    edit_record(folder, hashed=files.read_json(folder / "run.json")["hashed"] | {"colour": "red"})
+    with pytest.raises(stages.OtherResultError, match=r"changed: colour: 'red' -> nothing\)"):
+        stages.begin(count_stage())
+    monkeypatch.setattr(count_stage, "retired", frozenset({"colour"}))
+    assert not stages.begin(count_stage()).to_do
+
+
+def test_a_repeated_stage_keeps_the_identity_of_an_equal_result(small_house, count_stage):
+    """However that was computed then, such as by a digest of another form: what was made from it is not stale."""
+    source = count_stage(output_folder="runs/quick/source")
+    edit_record(finish(source).folder, identity="of the first edition")
+    finish(count_stage(reads="source"))
+    again = finish(count_stage(output_folder="runs/quick/source", force=True))
+    assert again.identity == stages.read_run(again.folder)["identity"] == "of the first edition"
+    assert not stages.begin(count_stage(reads="source")).to_do
+    other = finish(count_stage(output_folder="runs/quick/source", count=5, force=True))
+    assert other.identity != "of the first edition"
 
 
 def test_a_stage_hashes_its_parameters_once(small_house, count_stage, monkeypatch):
     """For a folder of one's own that means reading every file of it."""
-    hashed, calls = count_stage.hashed, []
-    monkeypatch.setattr(count_stage, "hashed", lambda self: calls.append(1) or hashed(self))
+    decisive, calls = stages.decisive, []
+    monkeypatch.setattr(stages.stage, "decisive", lambda parameters: calls.append(1) or decisive(parameters))
     finish(count_stage())
     assert len(calls) == 1
 
@@ -113,7 +185,7 @@ def test_the_time_of_an_interrupted_run_counts_up_to_what_it_wrote_last(small_ho
     """Killed runs leave no note: 40 s of work, then a pause of no work, then the rest."""
     now = time.time()
     stage = stages.begin(count_stage())
-    files.write_json(stage.folder / stages.TIME_FILE, {"seconds": 7.0, "began": now - 100})
+    files.write_json(stage.folder / stages.stage.TIME_FILE, {"seconds": 7.0, "began": now - 100})
     (stage.work / "checkpoint").parent.mkdir(parents=True)
     (stage.work / "checkpoint").write_text("half")
     os.utime(stage.work / "checkpoint", (now - 60, now - 60))
@@ -180,42 +252,21 @@ def test_two_processes_do_not_share_a_folder(small_house, count_stage):
     assert stages.begin(count_stage()).to_do, "the lock of a dead process must not stay"
 
 
-def as_another_process():
-    """What begins next has its own locks; the locks held so far stay held."""
-    others, stages._HELD = list(stages._HELD.values()), {}
-    return others
+def test_a_stage_frees_its_folder_when_it_ends(small_house, count_stage):
+    stage = finish(count_stage())
+    assert not stages.is_locked(stage.folder)
+    with open(stage.folder / ".lock") as other:
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def test_parts_of_a_stage_share_its_folder_with_each_other_alone(small_house, count_stage, monkeypatch):
-    monkeypatch.setattr(count_stage, "part", "shard 0 of 2")
-    first = stages.begin(count_stage())
-    (first.folder / "block_0.csv").write_text("done")
-    held = as_another_process()
-    second = stages.begin(count_stage())
-    assert (second.folder / "block_0.csv").exists(), "a sibling's work is not cleared"
-    held += as_another_process()
-    with pytest.raises(stages.StageError, match="another process is working"):
-        stages.begin(count_stage(count=9))  # would clear what the siblings write
-    assert (first.folder / "block_0.csv").exists()
-    monkeypatch.setattr(count_stage, "part", "")
-    with pytest.raises(stages.StageError, match="another process is working"):
-        stages.begin(count_stage())
-    for lock in held:
-        lock.close()
-    assert stages.begin(count_stage()).to_do
-
-
-def test_a_part_clears_the_work_of_another_identity_and_lets_siblings_in(small_house, count_stage, monkeypatch):
+def test_who_looks_at_a_folder_is_refused_as_who_works_there_is(small_house, count_stage):
+    """Locks are exclusive: not even two readers of the same stage work side by side."""
     stage = stages.begin(count_stage())
-    (stage.folder / "block_0.csv").write_text("of 3")
-    stage.lock.close()
-    monkeypatch.setattr(count_stage, "part", "shard 0 of 2")
-    stage = stages.begin(count_stage(count=9))
-    assert not (stage.folder / "block_0.csv").exists()
-    with open(stage.folder / ".lock", "a+") as sibling:
+    assert stages.is_locked(stage.folder)
+    with pytest.raises(stages.StageError, match="another process is working in runs/quick/count; wait for it or stop"):
+        stages.refuse_if_locked(stage.folder)
+    with open(stage.folder / ".lock") as sibling, pytest.raises(BlockingIOError):
         fcntl.flock(sibling, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        with pytest.raises(BlockingIOError):
-            fcntl.flock(sibling, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_an_interrupted_write_leaves_the_old_file(tmp_path):

@@ -16,8 +16,10 @@ import yaml
 
 from xpci_utils import paths
 from xpci_utils.params import generate
-from xpci_utils.running import notebook
+from xpci_utils.params.profiles import overlay, profiles
+from xpci_utils.running import cli, notebook, reproduce
 
+PARAMETER_FILES = [(profile, name) for profile in profiles() for name in overlay(profile).files]
 CURES = re.compile(r"should |YAML wants|is needed|did you mean|choose|look like|like emcad__|a name of letters")
 TYPES = {
     "nothing": (None, ()),
@@ -59,6 +61,7 @@ def beyond(name, field):
 def refused(tmp_path, monkeypatch, capsys):
     """Write the text as the file of a profile, run it, and return what was printed; fails unless the exit code is 2."""
     monkeypatch.setattr(notebook, "run_notebook", lambda *_: pytest.fail("a kernel would have started"))
+    monkeypatch.setattr(reproduce, "run_snakemake", lambda *_: pytest.fail("Snakemake would have started"))
 
     def refuse(profile, name, text):
         file = tmp_path / f"{name}.yaml"
@@ -66,7 +69,7 @@ def refused(tmp_path, monkeypatch, capsys):
         if name == "sweep":  # read by 'make reproduce' beside the parameters of the notebooks
             for other in ("01_prepare_frames", "04_generate_synthetic", "06_tables_and_figures"):
                 (tmp_path / f"{other}.yaml").write_text(generate.yaml_text(profile, other))
-            code = workflow.main(["announce", "--profile", os.path.relpath(tmp_path, paths.root() / "params")])
+            code = cli.main(["reproduce", "--profile", os.path.relpath(tmp_path, paths.root() / "params")])
         else:
             code = notebook.main([name, "-f", str(file)])
         printed = capsys.readouterr().err
@@ -91,7 +94,7 @@ def spoil(refused, profile, name, spoilt):
 
 
 @pytest.mark.parametrize("wrong", TYPES)
-@pytest.mark.parametrize(("profile", "name"), generate.FILES)
+@pytest.mark.parametrize(("profile", "name"), PARAMETER_FILES)
 def test_a_wrong_type_is_refused_in_every_field(refused, profile, name, wrong):
     value, fits = TYPES[wrong]
     fields = generate.MODELS[name].model_fields
@@ -99,7 +102,7 @@ def test_a_wrong_type_is_refused_in_every_field(refused, profile, name, wrong):
         spoil(refused, profile, name, spoilt)
 
 
-@pytest.mark.parametrize(("profile", "name"), generate.FILES)
+@pytest.mark.parametrize(("profile", "name"), PARAMETER_FILES)
 def test_a_value_out_of_range_is_refused_in_every_field(refused, profile, name):
     fields = generate.MODELS[name].model_fields
     values = {key: beyond(key, field) for key, field in fields.items()}
@@ -109,7 +112,7 @@ def test_a_value_out_of_range_is_refused_in_every_field(refused, profile, name):
         spoil(refused, profile, name, {key: bad for key, bad in zip(values, row, strict=True) if bad is not nothing})
 
 
-@pytest.mark.parametrize(("profile", "name"), generate.FILES)
+@pytest.mark.parametrize(("profile", "name"), PARAMETER_FILES)
 def test_every_misspelt_name_is_refused_with_the_right_one(refused, profile, name):
     values = generate.profile_values(profile, name)
     told = lines(refused(profile, name, yaml.safe_dump({f"{key}{key[-1]}": value for key, value in values.items()})))
@@ -118,7 +121,7 @@ def test_every_misspelt_name_is_refused_with_the_right_one(refused, profile, nam
 
 
 @pytest.mark.parametrize("rest", [0, 1])
-@pytest.mark.parametrize(("profile", "name"), generate.FILES)
+@pytest.mark.parametrize(("profile", "name"), PARAMETER_FILES)
 def test_every_missing_name_is_told(refused, profile, name, rest):
     """Each name is missing in one of the two halves of the file."""
     values = generate.profile_values(profile, name)
@@ -131,7 +134,7 @@ def test_every_missing_name_is_told(refused, profile, name, rest):
 
 
 @pytest.mark.parametrize("text", ["1e-4", "1e3", "'3'", "3,5"])
-@pytest.mark.parametrize(("profile", "name"), generate.FILES)
+@pytest.mark.parametrize(("profile", "name"), PARAMETER_FILES)
 def test_a_number_that_yaml_takes_for_a_text_is_refused_in_every_field(refused, profile, name, text):
     """YAML 1.1 wants 1.0e-4: papermill, reading such a file, hands on the text."""
     content, fields = generate.yaml_text(profile, name), generate.MODELS[name].model_fields

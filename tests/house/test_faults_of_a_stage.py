@@ -31,8 +31,8 @@ def disk(small_house):
         return place
 
     yield mount
-    for lock in stages._HELD.values():
-        lock.close()
+    for held in stages.lock._HELD.values():
+        held.close()
     subprocess.run(["umount", "--lazy", place], capture_output=True, check=False)
 
 
@@ -90,7 +90,7 @@ def test_a_full_disk_is_told_before_a_kernel_starts(small_house, count_stage, di
     assert "No space left on device" in capsys.readouterr().err
     with pytest.raises(stages.StageError, match="count cannot be written: No space left on device; make room"):
         stages.begin(count_stage())
-    stages._leave_nothing(count_stage().folder)
+    stages.stage._leave_nothing(count_stage().folder)
     assert half_written(place) == []
     ballast.unlink()
     finish(count_stage())
@@ -182,9 +182,9 @@ def test_a_lost_file_between_stages_is_named_and_made_again(small_house, count_s
 
 
 def test_reproduce_names_lost_files_and_repeats_their_stage_when_forced(small_house, count_stage, monkeypatch):
-    """Snakemake sees a notebook.json and is content: what lies behind it is looked at before."""
+    """Snakemake sees a run.json and is content: what lies behind it is looked at before."""
     folder = finish(count_stage()).folder
-    monkeypatch.setattr(workflow, "stage_parameters", lambda *_: count_stage())
+    monkeypatch.setattr(checks, "stage_parameters", lambda *_: count_stage())
     root = small_house / "runs/quick"
     assert checks.other_results("quick", root, ["count"], {}) == {}
     (folder / "count.txt").unlink()
@@ -200,9 +200,9 @@ def test_a_clock_that_goes_backwards_changes_nothing(small_house, count_stage, m
     now = time.time()
     stage = stages.begin(count_stage(output_folder="runs/quick/source"))
     (stage.folder / "block").write_text("half")
-    stages._HELD.clear()
+    stages.lock._HELD.clear()
     stage.lock.close()
-    monkeypatch.setattr(stages.time, "time", lambda: now - 3600)
+    monkeypatch.setattr(stages.stage.time, "time", lambda: now - 3600)
     again = stages.begin(count_stage(output_folder="runs/quick/source"))
     assert (again.folder / "block").is_file(), "the stage goes on"
     (again.folder / "count.txt").write_text("3")

@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xpci_utils import paths
-from xpci_utils.params import Sweep
+from xpci_utils.params import Sweep, TrainSegmentation
 from xpci_utils.params.cells import ARMS, BACKBONES, REAL_ONLY_ARMS, SYNTHETIC_ARMS, Cell, parse_row
-from xpci_utils.params.runs import GRIDS, cells_of, control_rows, stage_folders
+from xpci_utils.params.profiles import overlay, profiles
+from xpci_utils.params.runs import GRIDS, cells_of, stage_folders
 
 labellers = st.sampled_from(["vit_b", "vit_t", "vit_b-noprompt", "vit_t-noprompt"])
 arms = st.sampled_from([arm for arm in ARMS if arm not in REAL_ONLY_ARMS + SYNTHETIC_ARMS])
@@ -55,18 +56,71 @@ def test_a_contrast_adds_its_seeds_to_the_paper_grid_and_nothing_else():
     assert added == [f"{r}__s{s}" for s in (1, 2) for r in ("emcad__r0040__none__n00000__mix", row)]
 
 
-CONTROLS = control_rows(100, 500, fewer=[50], more=[200])
+def resized(row):
+    """A control row of the smoke profile in other counts."""
+    for small, large in {"r0006": "r0100", "n00004": "n00500", "r0003": "r0050", "r0008": "r0200"}.items():
+        row = row.replace(small, large)
+    return row
+
+
+CONTROLS = [resized(row) for row in overlay("smoke").values["sweep"]["controls"]]
+
+
+def pool_of(row):
+    """(pairs, labels) that a network of seed 0 of a row reads, by their places."""
+    parameters = TrainSegmentation(cell=f"{row}__s0")
+    return parameters.pool and tuple(folder.relative_to(parameters.root).as_posix() for folder in parameters.pool)
 
 
 def test_rows_of_the_error_ladder_read_the_pools_they_are_named_after():
     """True labels lie with the fresh frames; the same frames named by a labeller; and with the generator's masks."""
-    sources = {row: parse_row(row).sources for row in CONTROLS}
+    sources = {row: pool_of(row) for row in CONTROLS}
     assert sources["emcad__r0100__true__n00500__fresh"] == ("pools/fresh/pairs", "pools/fresh/pairs/labels")
     assert sources["emcad__r0100__vit_b__n00500__fresh"] == ("pools/fresh/pairs", "pools/fresh/labels/vit_b__s0")
     assert sources["emcad__r0100__vit_b__n00500__clamped"] == ("pools/clamped/pairs", "pools/clamped/labels/vit_b__s0")
     assert sources["emcad__r0100__vit_b__n00500__mix"] == ("pools/ddpm/pairs", "pools/ddpm/labels/vit_b__s0")
     assert sources["emcad__r0200__none__n00000__more"] == ("pools/fresh/pairs", "pools/fresh/pairs/labels")
     assert sources["emcad__r0100__none__n00000__copypaste"] is None
+
+
+@pytest.mark.parametrize("profile", [name for name in profiles() if overlay(name).stages])
+def test_every_row_of_a_profile_is_a_cell_without_its_seed(profile):
+    """They are written by hand."""
+    values = overlay(profile).values.get("sweep", {})
+    for kind in ("contrasts", "controls", "extended"):
+        rows = values.get(kind, [])
+        assert [parse_row(row).row for row in rows] == rows
+        assert len(set(rows)) == len(rows)
+
+
+@pytest.mark.parametrize("profile", ["smoke", "laptop", "paper"])
+def test_the_controls_of_a_profile_change_one_thing_at_a_time(profile):
+    """Every arm but the paper's protocol, fewer annotated frames, more of them, and true labels: beside 'mix'."""
+    controls = [parse_row(row) for row in overlay(profile).values["sweep"]["controls"]]
+    arms = {cell.arm for cell in controls}
+    expected = set(ARMS) - {"epochs", "longer"} - ({"more"} if profile == "paper" else set())
+    assert arms == expected, "the paper has no annotated frames beyond its training split"
+    assert len({cell.backbone for cell in controls}) == 1
+    reference, counts = controls[0], {cell.synthetic for cell in controls if cell.synthetic}
+    assert (reference.arm, reference.synthetic) == ("mix", 0)
+    assert len(counts) == 1
+    assert {cell.labeller for cell in controls} == {"none", "vit_b", "true"}
+    others = [cell for cell in controls if cell.annotated != reference.annotated]
+    assert others
+    assert all(cell.labeller == "none" for cell in others)
+
+
+@pytest.mark.parametrize("profile", ["smoke", "laptop", "paper"])
+def test_each_extended_row_with_pairs_has_one_of_as_many_steps_without(profile):
+    """In 'epochs' pairs bring steps of their own; the paper's profile trains its whole grid that way."""
+    values = overlay(profile).values["sweep"]
+    rows = [parse_row(row) for row in values["extended"]]
+    longer = {(cell.backbone, cell.annotated, cell.synthetic) for cell in rows if cell.arm == "longer"}
+    epochs = {(cell.backbone, cell.annotated, cell.synthetic) for cell in rows if cell.arm == "epochs"}
+    if profile == "paper":
+        epochs = {(name, values["annotated"], count) for name in BACKBONES for count in values["counts"] if count}
+    assert longer == epochs
+    assert len(rows) == len(longer) + sum(cell.arm == "epochs" for cell in rows)
 
 
 def test_every_control_row_is_a_cell_without_its_seed():

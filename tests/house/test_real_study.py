@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,7 @@ def study(tmp_path):
 def test_every_fold_schedules_its_own_stages_and_nothing_else(study):
     """Each fold trains denoiser and labeller anew: nothing of another fold is an input."""
     command = cross_study.command(study, 2, 2, "--dry-run", "--quiet", "progress")
-    environment = {**os.environ, "PATH": f"{cross_study.SCRIPTS}:{os.environ['PATH']}"}
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     done = subprocess.run(command, cwd=paths.root(), env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     root = os.path.relpath(study.fold_root(2), paths.root())
@@ -86,7 +87,7 @@ def test_a_failed_fold_is_named_and_the_others_are_told(study, monkeypatch, caps
             return 1
         of_fold = scores(gain=0.1).query("fold == @fold")
         for place in study.places:
-            record = dict.fromkeys(("recipe", "identity"), "x") | {"products": {}, "threads": 1, "wall_seconds": 30.0}
+            record = {"identity": "x", "version": 2, "products": {}, "threads": 1, "wall_seconds": 30.0}
             files.write_json(study.fold_root(fold) / place / "run.json", record | {"finished": "now"})
         metrics = {"test": {"dice_foreground": 0.5}, "trivial": {"dice_foreground": 0.4}}
         files.write_json(study.fold_root(fold) / "sam/vit_t__s0/metrics.json", metrics)
@@ -106,7 +107,10 @@ def test_a_failed_fold_is_named_and_the_others_are_told(study, monkeypatch, caps
     assert "fold_2, of 3: 9 of 27 stages done, about 9 minutes of one job's work left" in printed.out
     assert "2 of 3 folds are finished" in printed.out
     assert "fold_1 failed" in printed.err
-    assert json.loads((study.root / "provenance.json").read_text())["finished"] == [0, 2]
+    provenance = json.loads((study.root / "provenance.json").read_text())
+    assert provenance["finished"] == [0, 2]
+    kept = {"version": 2, "identity": "x", "threads": 1, "wall_seconds": 30.0, "finished": "now"}
+    assert provenance["runs"] == {f"fold_{fold}/{place}": kept for fold in (0, 2) for place in study.places}
     assert sorted(pd.read_csv(study.root / "folds.csv")["fold"]) == [0, 2]
     kept = pd.read_csv(study.root / "per_image.csv")
     assert sorted(kept["fold"].unique()) == [0, 2]

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from xpci_utils import paths
-from xpci_utils.running import notebook
+from xpci_utils.running import cli, notebook, status
 
 SIX = paths.root() / "params/quick"
 
@@ -27,7 +27,6 @@ def parameter_file(root, stage, **values):
         ("fail", notebook.FAILED, "RuntimeError: the beam is off"),
         ("die", notebook.KERNEL_DIED, "the kernel died"),
         ("late", notebook.TO_BE_CONTINUED, "stopped for time at step 3 of 9"),
-        ("early", notebook.TO_BE_CONTINUED, "blocks of shard 1 are missing"),
         ("forget", notebook.FAILED, "lacks count.txt"),
     ],
 )
@@ -74,16 +73,17 @@ def test_bad_parameters_end_before_a_kernel_starts(capsys, arguments, words):
 
 
 def test_progress_is_a_line():
-    line = notebook.progress_line({"step": 100, "steps": 400, "seconds": 50.0, "loss": 0.12345})
+    line = status.progress_line({"step": 100, "steps": 400, "seconds": 50.0, "loss": 0.12345})
     assert line == "100 of 400, loss 0.1235, 2 min 30 s left"
-    line = notebook.progress_line({"step": 50, "steps": 200, "seconds": 20.0, "unit": "pairs"})
+    line = status.progress_line({"step": 50, "steps": 200, "seconds": 20.0, "unit": "pairs"})
     assert line == "50 of 200 pairs, 2.5 per s, 1 min 00 s left"
 
 
 def test_the_frame_of_the_house_does_not_load_torch():
     """A grid starts a hundred runners; each would lose seconds."""
     heavy = ["torch", "monai", "diffusers", "timm", "matplotlib", "papermill"]
-    rooms = ["run", "workflow", "profiles", "frames", "training", "diffusion", "sam", "segmentation", "simulation"]
+    rooms = ["run", "frames", "training", "diffusion", "sam", "segmentation", "simulation", "weights", "stages"]
+    rooms += ["params.generate", "running.snakefile", *(command.module for command in cli.COMMANDS.values())]
     code = (
         "import json, sys, importlib; "
         f"[importlib.import_module('xpci_utils.' + room) for room in {rooms}]; "

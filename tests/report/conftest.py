@@ -11,7 +11,9 @@ from xpci_utils.frames import Frame, binary_mask, write_frames
 from xpci_utils.frames.frameset import write_png
 from xpci_utils.params import AdaptSam, GenerateSynthetic, PrepareFrames, Sweep, TrainDdpm, TrainSegmentation
 from xpci_utils.params.cells import BACKBONES, Cell
-from xpci_utils.params.runs import GRIDS, cells_of, control_rows, protocol_rows, stage_folders
+from xpci_utils.params.places import parse_place
+from xpci_utils.params.profiles import overlay
+from xpci_utils.params.runs import GRIDS, cells_of, stage_folders
 
 SIDE = 64
 NAMES = ["background", "solid_particle", "molten_droplet", "hollow_shell", "fragment"]
@@ -55,11 +57,10 @@ class FakeRun:
         grids = GRIDS if self.sweep.controls else ["paper"]
         for place in stage_folders(self.sweep, *grids):
             if place.startswith("pools/"):
-                _, pool, *_, name = place.split("/")
-                labeller = "" if name == "pairs" else name.removesuffix("__s0")
-                write = self.labels if labeller else self.pairs
-                metrics = NOISY_METRICS if labeller and pool == "heldout" else None
-                self.stage(GenerateSynthetic, write, metrics, pool=pool, labeller=labeller, pairs=6)
+                asked = parse_place(place).parameters
+                write = self.labels if "labeller" in asked else self.pairs
+                metrics = NOISY_METRICS if "labeller" in asked and asked["pool"] == "heldout" else None
+                self.stage(GenerateSynthetic, write, metrics, pairs=6, **asked)
         for cell in cells_of(self.sweep, *grids):
             self.stage(TrainSegmentation, self.cell, self.cell_metrics, cell=cell.name)
         return self.root
@@ -170,9 +171,7 @@ def write_run(tmp_path_factory):
     """Write a fake run into a fresh folder and return its root."""
 
     def write(**options):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(artifacts, "recipe_hash", lambda *parts: "recipe of a test")
-            return FakeRun(tmp_path_factory.mktemp("run"), **options).write()
+        return FakeRun(tmp_path_factory.mktemp("run"), **options).write()
 
     return write
 
@@ -190,15 +189,23 @@ def results(run_root):
     return read_results(run_root, DEFAULT_SWEEP)
 
 
+def smoke_rows(kind):
+    """Rows of the smoke profile in the counts of these tests."""
+    rows = overlay("smoke").values["sweep"][kind]
+    for smoke, ours in {"r0006": "r0004", "r0003": "r0002", "r0008": "r0006"}.items():
+        rows = [row.replace(smoke, ours) for row in rows]
+    return rows
+
+
 STUDY_SWEEP = Sweep(
     annotated=4,
     counts=[0, 2, 4],
     seeds=[0, 1],
     contrasts=[f"{backbone}__r0004__vit_b__n00004__mix" for backbone in BACKBONES],
     contrast_seeds=[0, 1, 2],
-    controls=control_rows(4, 4, fewer=[2], more=[6]),
+    controls=smoke_rows("controls"),
     control_seeds=[0, 1],
-    extended=protocol_rows("emcad__vit_b", 4, [4]),
+    extended=smoke_rows("extended"),
 )
 
 

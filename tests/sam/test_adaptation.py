@@ -7,13 +7,14 @@ import torch
 from xpci_utils import files
 from xpci_utils.sam import adapt_sam, build_sam, load_labeller, predict_frames
 from xpci_utils.sam.adaptation import draw_batch
-from xpci_utils.training import StoppedForTime
+from xpci_utils.training import LabellerTraining, StoppedForTime, TrainingFolder
 
-SHORT = {"steps": 6, "batch_size": 2, "learning_rate": 1e-3, "identity": "one"}
+SHORT = {"steps": 6, "batch_size": 2, "learning_rate": 1e-3}
 
 
 def adapt(frames, folder, **options):
-    return adapt_sam(frames, folder, work=folder / "work", **{**SHORT, **options})
+    settings = LabellerTraining(**{**SHORT, **options})
+    return adapt_sam(frames, settings, TrainingFolder(folder, folder / "work", "one"))
 
 
 @pytest.mark.parametrize("options", [{"labeller": "vit_b", "unprompted": 0.5}, {"labeller": "vit_t-noprompt"}])

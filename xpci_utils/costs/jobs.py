@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from math import ceil
+from pathlib import Path
 
 from xpci_utils import paths
 from xpci_utils.costs.table import GIB, GPU, CostTable
@@ -24,9 +25,8 @@ from xpci_utils.params import (
 from xpci_utils.params.cells import Cell, parse_labeller
 from xpci_utils.params.profiles import run_root, stage_parameters
 from xpci_utils.params.runs import GRIDS, stage_folders
-from xpci_utils.training.symmetries import symmetries_of
+from xpci_utils.training import LabellerTraining, symmetries_of
 
-LOOKS_OF_SAM = 4  # at the validation frames while a labeller is trained
 # What a training keeps on disk until it ends, in units of the weights it trains: they, AdamW's two moments, and the
 # average of the denoiser or the best weights of a segmentation network.
 CHECKPOINT = {TrainDdpm: 4, AdaptSam: 3, TrainSegmentation: 4}
@@ -48,8 +48,15 @@ class Job:
 def dry_run(profile: str, folders: Iterable[str], table: CostTable | None) -> list[Job]:
     """A job for each of ``folders`` (places below run_root, as `stage_folders` lists them), in their order."""
     root = paths.resolve(run_root(profile))
-    frames = stage_parameters(profile, "frames", root, {})
+    frames = frames_of(profile, root)
     return [predict(stage_parameters(profile, folder, root, {}), folder, frames, table) for folder in folders]
+
+
+def frames_of(profile: str, root: Path) -> PrepareFrames:
+    """The parameters of a profile's frames."""
+    parameters = stage_parameters(profile, "frames", root, {})
+    assert isinstance(parameters, PrepareFrames)
+    return parameters
 
 
 def predict(parameters: StageParameters, folder: str, frames: PrepareFrames, table: CostTable | None) -> Job:
@@ -59,8 +66,9 @@ def predict(parameters: StageParameters, folder: str, frames: PrepareFrames, tab
     whose number and size only notebook 01 finds out.
     """
     work = work_of(parameters, frames)
-    sampling = isinstance(parameters, GenerateSynthetic) and not parameters.labeller  # all else looks at single frames
-    batch = {"step": getattr(parameters, "batch_size", 1), "forward": parameters.block_size if sampling else 1}
+    batch = {"step": getattr(parameters, "batch_size", 1), "forward": 1}
+    if isinstance(parameters, GenerateSynthetic) and not parameters.labeller:  # all else looks at single frames
+        batch["forward"] = parameters.block_size
     steps = sum(count // batch["step"] for (_, unit), count in work.items() if unit == "step")
     if table is None or frames.source == "folder" or not work.keys() <= table.costs.keys():
         return Job(folder, steps)
@@ -101,11 +109,11 @@ def work_of(parameters: StageParameters, frames: PrepareFrames) -> dict[tuple[st
             return {(name, "frame"): train + val + test + shifted}
         case TrainDdpm() as p:
             looks = p.evaluations * (val * p.probe_draws + p.preview_pairs * p.preview_steps)
-            last = min(64, test) * p.probe_draws + 4 * p.preview_pairs * p.preview_steps
+            last = min(p.judged_frames, test) * p.probe_draws + p.judged_pairs * p.preview_steps
             return _steps(p, p.steps) | {(name, "forward"): looks + last}
         case AdaptSam() as p:
             steps = p.epochs * ceil(train / p.batch_size) or p.steps
-            looks = val * (LOOKS_OF_SAM + 1 + _symmetries(frames)) + test
+            looks = val * (LabellerTraining().evaluations + 1 + _symmetries(frames)) + test
             return _steps(p, steps) | {(name, "forward"): looks}
         case TrainSegmentation() as p:
             looks = p.evaluations * val + 2 * test + shifted
@@ -196,12 +204,16 @@ def total(jobs: list[Job]) -> Job:
     return Job(
         name,
         steps,
-        gpu_hours=sum(job.gpu_hours for job in known),
-        cpu_hours=sum(job.cpu_hours for job in known),
-        gpu_gib=max(job.gpu_gib for job in known),
-        disk_gib=sum(job.disk_gib for job in known),
-        work_gib=max(job.work_gib for job in known),
+        gpu_hours=sum(_said(job.gpu_hours for job in known)),
+        cpu_hours=sum(_said(job.cpu_hours for job in known)),
+        gpu_gib=max(_said(job.gpu_gib for job in known)),
+        disk_gib=sum(_said(job.disk_gib for job in known)),
+        work_gib=max(_said(job.work_gib for job in known)),
     )
+
+
+def _said(values: Iterable[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
 
 
 def _cell(value: float | None) -> str:

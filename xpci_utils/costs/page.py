@@ -34,9 +34,10 @@ KINDS = {
 
 def write_page() -> Path:
     """Write the page from the committed table; returns its path."""
-    path = paths.root() / "docs" / "costs.md"
+    path, table = paths.root() / "docs" / "costs.md", CostTable.read(PAGE_PROFILE)
+    assert table is not None  # it is committed
     with files.atomic_path(path) as part:
-        part.write_text(page_text(CostTable.read(PAGE_PROFILE)), encoding="utf-8")
+        part.write_text(page_text(table), encoding="utf-8")
     return path
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import yaml
 
 from xpci_utils import files, paths
-from xpci_utils.costs.jobs import network_of
+from xpci_utils.costs.jobs import frames_of, network_of
 from xpci_utils.costs.page import PAGE_PROFILE, write_page
 from xpci_utils.costs.table import GIB, Cost, CostTable, MeasurementError, View
 from xpci_utils.params import (
@@ -32,6 +32,7 @@ from xpci_utils.params import (
 from xpci_utils.params.cells import parse_series
 from xpci_utils.params.profiles import stage_parameters
 from xpci_utils.params.runs import stage_folders
+from xpci_utils.stages import read_run
 
 ROOT = "runs/rehearsal"
 SWEEP_FILE = f"{ROOT}/params/sweep.yaml"
@@ -98,7 +99,7 @@ def measured_stages(profile: str) -> list[StageParameters]:
 
     Batches hold about one published frame: the costs of more grow in proportion, their memory might not fit.
     """
-    frames = stage_parameters(profile, "frames", paths.resolve(ROOT), {})
+    frames = frames_of(profile, paths.resolve(ROOT))
     found: dict[str, StageParameters] = {}
     for stage in rehearsed_stages(profile, largest_batch=max(1, PIXELS_PER_BATCH // (frames.height * frames.width))):
         found.setdefault(network_of(stage), stage)
@@ -109,9 +110,10 @@ def measure_profile(profile: str, threads: int) -> list[Cost]:
     """Costs of every unit of work of a profile, printed as they come."""
     from xpci_utils.costs.measure import measure_stage
 
-    stages, costs = measured_stages(profile), []
+    stages, view = measured_stages(profile), view_of(frames_of(profile, paths.resolve(ROOT)))
+    costs: list[Cost] = []
     for stage in stages:
-        for cost in measure_stage(stage, view_of(stages[0]), threads):
+        for cost in measure_stage(stage, view, threads):
             costs.append(cost)
             print(
                 f"{cost.network:10} {cost.unit:7} {cost.wall_seconds:7.2f} s, {cost.cpu_seconds:7.2f} CPU s, "
@@ -131,7 +133,7 @@ def view_of(frames: PrepareFrames) -> View:
 
 def facts(stages: list[StageParameters]) -> dict:
     """Where and how the costs are measured, and what the rehearsed ``stages`` took."""
-    runs = {stage.place: stages.read_run(stage.folder) for stage in stages}
+    runs = {stage.place: read_run(stage.folder) or {} for stage in stages}
     return {
         "measured": datetime.now(UTC).isoformat(timespec="minutes"),
         "machine": _machine(),
@@ -165,7 +167,7 @@ def _machine() -> dict:
 
 def _disk_bytes(stages: list[StageParameters]) -> dict[str, float]:
     """Bytes of a frame, a pair and a label map, and of what each trained network and the report leave."""
-    found = {}
+    found: dict[str, float] = {}
     for stage in stages:
         size = sum(path.stat().st_size for path in stage.folder.rglob("*") if path.is_file())
         if isinstance(stage, PrepareFrames):

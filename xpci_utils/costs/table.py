@@ -96,7 +96,7 @@ class CostTable:
         path = table_path(profile)
         if not path.is_file():
             return None
-        kinds = {field.name: {"str": str, "int": int, "float": float}[field.type] for field in fields(Cost)}
+        kinds = {field.name: {"str": str, "int": int, "float": float}[str(field.type)] for field in fields(Cost)}
         with open(path, encoding="utf-8", newline="") as file:
             rows = [{name: kinds[name](text) for name, text in row.items()} for row in csv.DictReader(file)]
         return cls.of([Cost(**row) for row in rows], files.read_json(path.with_suffix(".json")))

@@ -21,7 +21,7 @@ from xpci_utils.diffusion.schedule import NoiseSchedule
 from xpci_utils.diffusion.wiener import Wiener
 from xpci_utils.frames.pad import padding
 from xpci_utils.randomness import seed_of
-from xpci_utils.training import load_tensors, save_model
+from xpci_utils.training import default_device, load_tensors, save_model
 
 CHANNELS = 2  # image and binary mask (Eq. 3)
 
@@ -201,11 +201,6 @@ def build_denoiser(config: DenoiserConfig | Mapping | None = None, seed: int = 0
 def save_denoiser(path: str | Path, denoiser: Denoiser, facts: Mapping | None = None) -> None:
     """Write weights as safetensors, with the config in the metadata, so that a sampler cannot be told another one."""
     save_model(path, denoiser, {"denoiser": asdict(denoiser.config), **(facts or {})})
-
-
-def default_device() -> torch.device:
-    """The GPU if there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def load_denoiser(path: str | Path) -> Denoiser:

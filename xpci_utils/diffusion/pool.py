@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -121,7 +121,7 @@ def take_block(source: Path, folder: Path, table: Path) -> None:
 
 def make_pairs(
     denoiser: Denoiser, members: Sequence[int], settings: PoolSettings, known: Examples | None
-) -> tuple[Sequence[np.ndarray], np.ndarray]:
+) -> tuple[Iterable[np.ndarray], np.ndarray]:
     """(images, masks) of the pairs `members`: sampled, or masks drawn for the images of `known`."""
     if known is not None:
         images = [known[index][0] for index in members]

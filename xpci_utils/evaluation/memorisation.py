@@ -176,8 +176,8 @@ def particle_crops(
             pixels.append(padded[:, *window])
             seen.append(inside[window])
     shape = (2 * half, 2 * half)
-    pixels = np.array(pixels, np.float32).reshape(-1, len(shifts), *shape)
-    return Crops(pixels.swapaxes(0, 1), np.array(seen, bool).reshape(-1, *shape))
+    windows = np.array(pixels, np.float32).reshape(-1, len(shifts), *shape)
+    return Crops(windows.swapaxes(0, 1), np.array(seen, bool).reshape(-1, *shape))
 
 
 def nearest(queries: Crops, library: Crops) -> Matches:

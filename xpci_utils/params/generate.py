@@ -1,7 +1,7 @@
 """Files made from the parameter models and the profiles' overlays.
 
-``make params`` writes ``params/<profile>/*.yaml`` and the parameter cell of every notebook; ``make lint`` only says which
-of them differ from the models.
+``make params`` writes ``params/<profile>/*.yaml`` and the parameter cell of every notebook; ``make lint`` only says
+which of them differ from the models.
 """
 
 import json
@@ -23,7 +23,8 @@ def yaml_text(profile: str, name: str) -> str:
     body = "\n".join(
         f"{line:<{width}}  # {comment}{below}" for (line, below), comment in zip(lines, comments, strict=True)
     )
-    return f"# {name}, profile {profile}: made by 'make params' from xpci_utils/params/ and params/{profile}.yaml\n{body}\n"
+    title = f"# {name}, profile {profile}: made by 'make params' from xpci_utils/params/ and params/{profile}.yaml"
+    return f"{title}\n{body}\n"
 
 
 def parameter_cell(name: str, profile: str = "quick", **changed: object) -> str:

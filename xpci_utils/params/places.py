@@ -10,6 +10,7 @@ This is the one module that writes and parses these folders. ``parse_place`` is 
     pools/<pool>/labels/<labeller>__s<seed>   their labels               04
     segmentation/<cell>                   a segmentation network         05
     report                                tables and figures             06
+    weights/<variant>__s<seed>            a small SAM                    A1
 """
 
 import re
@@ -79,6 +80,11 @@ def cell_place(cell: Cell) -> Place:
     return Place(f"segmentation/{cell.name}", "05_train_segmentation", {"cell": cell.name})
 
 
+def pretraining_place(variant: str, seed: int = 0) -> Place:
+    """A small SAM that was pre-trained on drawn pictures; what is shipped lies in data/weights."""
+    return Place(f"weights/{variant}__s{seed}", "A1_pretrain_small_sam", {"variant": variant, "seed": seed})
+
+
 def parse_place(folder: str) -> Place:
     """The place of a folder below run_root; ValueError if no stage writes such a folder."""
     for place in (FRAMES, DENOISER, REPORT):
@@ -95,6 +101,8 @@ def parse_place(folder: str) -> Place:
             return labels_place(pool, found["labeller"], int(found["seed"]))
         case ["segmentation", name]:
             return cell_place(Cell.parse(name))
+        case ["weights", name] if found := SEEDED.fullmatch(name):
+            return pretraining_place(found["labeller"], int(found["seed"]))
     raise ValueError(f"no stage writes a folder {folder!r}")
 
 

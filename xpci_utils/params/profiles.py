@@ -1,4 +1,4 @@
-"""Profiles: what differs from the defaults, by hand in ``params/<profile>.yaml``, and the parameters that follow from it."""
+"""Profiles: what differs from the defaults, by hand in ``params/<profile>.yaml``, and the parameters that follow."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -70,7 +70,7 @@ def notebook_parameters(profile: str, notebook: str, overrides: Mapping[str, obj
 def stage_parameters(
     profile: str, folder: str, root: str | Path, own: Mapping[str, object] | None = None
 ) -> StageParameters:
-    """Parameters of the stage that writes ``folder`` below ``root``; ``own`` is a user's folder of frames and its classes."""
+    """Parameters of the stage that writes ``folder`` below ``root``; ``own`` is a user's folder and its classes."""
     place = parse_place(folder)
     given = (own or {}) if place.folder == "frames" else {}
     return notebook_parameters(profile, place.notebook, {**place.parameters, **given, "run_root": str(root)})

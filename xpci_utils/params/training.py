@@ -1,7 +1,7 @@
 """Parameters of the notebooks that train: denoiser (02), labellers (03), networks (05) and small SAMs (A1)."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,7 +15,8 @@ from xpci_utils.params.base import (
     StageParameters,
 )
 from xpci_utils.params.cells import Cell, parse_labeller
-from xpci_utils.params.places import DENOISER, FRAMES, cell_place, labeller_place, sources
+from xpci_utils.params.places import DENOISER, FRAMES, cell_place, labeller_place, pretraining_place, sources
+from xpci_utils.training.settings import DenoiserTraining, LabellerTraining, NetworkTraining, SamPretraining
 
 
 class TrainDdpm(ShippableParameters):
@@ -23,6 +24,7 @@ class TrainDdpm(ShippableParameters):
 
     notebook = "02_train_ddpm"
     weights_file = "denoiser_ema.safetensors"
+    judged_frames: ClassVar[int] = 64  # test frames at most on which the noise error is measured in the end
     products = ("denoiser_ema.safetensors", "history.jsonl", "metrics.json", "samples")
 
     size: Literal["quick", "paper"] = Field("quick", description="size of the denoiser; laptop trains quick longer")
@@ -41,6 +43,15 @@ class TrainDdpm(ShippableParameters):
     preview_pairs: int = Field(16, ge=1, description="pairs sampled at each of those looks")
     preview_steps: int = Field(20, ge=2, description="solver steps per pair of those samples")
     probe_draws: int = Field(8, ge=1, description="noise levels per held-out frame at which the denoiser is judged")
+
+    @property
+    def judged_pairs(self) -> int:
+        """Pairs sampled in the end, whose foreground share goes to metrics.json."""
+        return 4 * self.preview_pairs
+
+    def settings(self) -> DenoiserTraining:
+        """How to train, as the training is told."""
+        return DenoiserTraining.of(self.model_dump())
 
     @property
     def place(self) -> str:
@@ -91,6 +102,10 @@ class AdaptSam(ShippableParameters):
             del values["weights_folder"]
         return values
 
+    def settings(self) -> LabellerTraining:
+        """How to adapt, as the training is told."""
+        return LabellerTraining.of(self.model_dump())
+
     @property
     def place(self) -> str:
         return labeller_place(self.labeller, self.seed).folder
@@ -121,6 +136,10 @@ class TrainSegmentation(StageParameters):
     evaluations: int = Field(20, ge=1, description="equally spaced looks at validation frames")
     bf16: bool = Field(False, description="bfloat16 autocast")
     tolerance_px: float = Field(2.0, gt=0, description="tolerance of the normalised surface Dice [px]")
+
+    def settings(self) -> NetworkTraining:
+        """How to train, as the training is told; the seed is the cell's."""
+        return NetworkTraining.of(self.model_dump() | {"seed": Cell.parse(self.cell).seed})
 
     @property
     def place(self) -> str:
@@ -154,6 +173,10 @@ class PretrainSam(SeededParameters):
     evaluations: int = Field(4, ge=1, description="equally spaced looks at pictures of held-out textures")
     held_out: int = Field(128, ge=1, description="pictures of held-out textures, at these looks and in the end")
 
+    def settings(self) -> SamPretraining:
+        """How to pre-train, as the training is told."""
+        return SamPretraining.of(self.model_dump())
+
     @property
     def place(self) -> str:
-        return f"weights/{self.variant}__s{self.seed}"
+        return pretraining_place(self.variant, self.seed).folder

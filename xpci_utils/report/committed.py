@@ -9,6 +9,7 @@ import gzip
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -43,8 +44,9 @@ def save_results(results: Results, folder: str | Path) -> list[Path]:
     for name, data in content.items():
         with atomic_path(folder / name) as temporary:
             temporary.write_bytes(data)
+    pictures: dict[str, Any] = results.pictures
     with atomic_path(folder / "pictures.npz") as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, **results.pictures)
+        np.savez_compressed(file, **pictures)
     return [folder / name for name in FILES]
 
 

@@ -93,7 +93,7 @@ def chosen_on_validation(results: Results) -> dict[str, str]:
     """Backbone -> the row with synthetic images that scores best on validation frames."""
     scores = validation_scores(results)
     return {
-        name: max(rows, key=scores.get)
+        name: max(rows, key=scores.__getitem__)
         for name in BACKBONES
         if (rows := [row for row in scores if row.startswith(f"{name}__")])
     }
@@ -103,14 +103,15 @@ def validation_scores(results: Results) -> dict[str, float]:
     """Mean score on validation frames, by the seeds that choose, of every row with images that SAM-b named."""
     cells = results.cells[results.cells["finished"] & results.cells["seed"].isin(results.sweep.seeds)]
     mixed = cells[(cells["arm"] == "mix") & (cells["labeller"] == "vit_b")]
-    return mixed.groupby("row")["validation_score"].mean().to_dict()
+    return {str(row): mean for row, mean in mixed.groupby("row")["validation_score"].mean().items()}
 
 
 def cost_core_seconds(row: str, results: Results) -> float:
     """Computing time behind a row: its training, and all that was trained and sampled for its pairs; NaN if unknown."""
     done = results.of_row(row)
-    stages = [results.runs.get(place.folder) for place in upstream(parse_row(row))]
-    if done.empty or not all(stages):
+    places = [place.folder for place in upstream(parse_row(row))]
+    stages = [run for run in map(results.runs.get, places) if run]
+    if done.empty or len(stages) < len(places):
         return float("nan")
     return float(done["core_seconds"].mean() + np.sum([stage["core_seconds"] for stage in stages]))
 

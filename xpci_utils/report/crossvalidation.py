@@ -1,13 +1,13 @@
 """Do synthetic pairs help on a folder of real, annotated images? The tables of a cross-validation.
 
 Each fold is a run of the profile ``real_study`` in a folder of its own: the images of the other folds train denoiser,
-labeller and EMCAD, with and without synthetic pairs for as many steps, and its own images are predicted once. All images
-of one sequence, such as crops of one micrograph, stay in the same fold. `xpci_utils.running.study` runs the folds.
+labeller and EMCAD, with and without synthetic pairs for as many steps, and its own images are predicted once. All
+images of one sequence, such as crops of one micrograph, stay in the same fold. `xpci_utils.running.study` runs them.
 """
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
@@ -15,7 +15,7 @@ from xpci_utils import files, stages
 from xpci_utils.evaluation import paired_difference
 from xpci_utils.evaluation.per_frame import nanmean
 from xpci_utils.evaluation.statistics import Difference, sequence_sums
-from xpci_utils.params import Sweep
+from xpci_utils.params import PrepareFrames, Sweep
 from xpci_utils.params.cells import parse_row
 from xpci_utils.params.places import cell_place, labeller_place
 from xpci_utils.params.profiles import stage_parameters, sweep_of
@@ -41,7 +41,9 @@ class Study:
 
     @property
     def folds(self) -> range:
-        return range(stage_parameters(PROFILE, "frames", self.root, self.own).folds)
+        frames = stage_parameters(PROFILE, "frames", self.root, self.own)
+        assert isinstance(frames, PrepareFrames)
+        return range(frames.folds)
 
     @property
     def places(self) -> list[str]:
@@ -98,7 +100,8 @@ def read_fold(study: Study, fold: int) -> pd.DataFrame:
         table = pd.read_csv(place / "per_frame.csv", dtype={"frame": str, "sequence": str})
         tables.append(table.assign(fold=fold, row=cell.row, seed=cell.seed))
     scores = pd.concat(tables)
-    classes = [name for name in scores if name.startswith("dice_") and "foreground" not in name and "union" not in name]
+    per_class = [name for name in map(str, scores) if name.startswith("dice_")]
+    classes = [name for name in per_class if "foreground" not in name and "union" not in name]
     kept = [*ABOUT, *(name for name in GAINS if name not in ("micro_f1",)), *classes, *COUNTED]
     return scores[list(dict.fromkeys(kept))].round(5)
 
@@ -112,7 +115,8 @@ def gains(scores: pd.DataFrame, row: str) -> Table:
     """
     cell = parse_row(row)
     treated, alone = (scores[scores["row"] == name] for name in (row, real_only(cell).row))
-    metrics = GAINS | {name: f"Dice of {name[5:]}" for name in scores if name.startswith("dice_") and name not in GAINS}
+    classes = [name for name in map(str, scores) if name.startswith("dice_") and name not in GAINS]
+    metrics = GAINS | {name: f"Dice of {name[5:]}" for name in classes}
     found = {metric: _differences(treated, alone, metric) for metric in metrics}
     data = pd.DataFrame([{"row": row, "metric": metric} | _numbers(*one) for metric, one in found.items()])
     data.insert(2, "alone", [_mean(alone, metric) for metric in metrics])
@@ -133,12 +137,15 @@ def gains(scores: pd.DataFrame, row: str) -> Table:
 
 def _differences(treated: pd.DataFrame, alone: pd.DataFrame, metric: str) -> tuple[Difference, Difference]:
     """The same mean difference with its interval over images (their sequences) and over folds."""
-    units = ("sequence", "fold")
-    by_seed = [
-        [dict(iter(rows.assign(sequence=rows[unit]).groupby("seed"))) for rows in (treated, alone)] for unit in units
-    ]
-    over_images, over_folds = (paired_difference(*pair, metric) for pair in by_seed)
+    over_images, over_folds = (
+        paired_difference(_by_seed(treated, unit), _by_seed(alone, unit), metric) for unit in ("sequence", "fold")
+    )
     return over_images, over_folds
+
+
+def _by_seed(rows: pd.DataFrame, unit: str) -> dict[int, pd.DataFrame]:
+    """The rows of each seed, with ``unit`` in place of their sequence."""
+    return {cast(int, seed): of_seed for seed, of_seed in rows.assign(sequence=rows[unit]).groupby("seed")}
 
 
 def _numbers(images: Difference, folds: Difference) -> dict:

@@ -1,6 +1,7 @@
 """Every executed notebook of a run as an HTML page, with links between them, beside the report.
 
-``xpci report`` renders what ``xpci run`` kept as ``executed.ipynb``. Formulas become MathML and pictures part of the page: nothing is fetched when it is opened.
+``xpci report`` renders what ``xpci run`` kept as ``executed.ipynb``. Formulas become MathML and pictures part of
+the page: nothing is fetched when it is opened.
 """
 
 import re

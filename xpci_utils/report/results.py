@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ from xpci_utils.stages import read_run
 
 TEST_SETS = {"test": "per_frame.csv", "shifted": "per_frame_shifted.csv"}
 DIGITS = 5  # of a score of one frame
-KEPT = ("place", "seed", "test_set", "frame", "sequence", "dice", "nsd", "tp", "fp", "fn")
+KEPT: tuple[str, ...] = ("place", "seed", "test_set", "frame", "sequence", "dice", "nsd", "tp", "fp", "fn")
 KEPT += ("particles_true", "particles_predicted", "particles_matched")
 
 
@@ -63,6 +64,12 @@ class Results:
     def source_word(self) -> str:
         """ "simulated" for simulated frames, else "annotated"; frames of the simulator are never called real."""
         return "simulated" if self.frames is not None and self.frames.simulated else "annotated"
+
+    @property
+    def facts(self) -> FrameFacts:
+        """What the frames are like, for what is drawn only when there are some."""
+        assert self.frames is not None
+        return self.frames
 
     @property
     def annotated(self) -> int | None:
@@ -113,7 +120,8 @@ class Results:
     @cached_property
     def _scores(self) -> dict[tuple[str, str], dict[int, pd.DataFrame]]:
         found: dict[tuple[str, str], dict[int, pd.DataFrame]] = {}
-        for (place, test_set, seed), frames in self.per_frame.groupby(["place", "test_set", "seed"]):
+        for key, frames in self.per_frame.groupby(["place", "test_set", "seed"]):
+            place, test_set, seed = cast(tuple[str, str, int], key)
             found.setdefault((place, test_set), {})[int(seed)] = frames
         return found
 
@@ -177,7 +185,7 @@ def _labeller_row(labeller: str, seed: int, runs: dict, measured: dict) -> dict:
 
 def _measured(metrics: dict, run: dict, names: tuple[str, ...]) -> dict:
     """Named entries of metrics.json and every test score; a dict of counts becomes parameters_total, ..."""
-    row = {}
+    row: dict[str, Any] = {}
     for name in names:
         value = metrics.get(name)
         row |= {f"{name}_{key}": count for key, count in value.items()} if isinstance(value, dict) else {name: value}
@@ -208,7 +216,7 @@ def _per_frame(root: Path, runs: dict) -> pd.DataFrame:
     if not tables:
         return pd.DataFrame(columns=["place", "seed", "test_set", "frame", "sequence"])
     table = pd.concat(tables, ignore_index=True)
-    return table[[name for name in table if name in KEPT or re.match("dice_(?!union)", name)]]
+    return table[[name for name in map(str, table) if name in KEPT or re.match("dice_(?!union)", name)]]
 
 
 def _shown_labeller(sweep: Sweep, runs: dict) -> str:

@@ -87,7 +87,7 @@ def classes_table(results: Results) -> Table:
         return Table("table p", "", data.iloc[:0], data.iloc[:0])
     finished = data.loc[data["seeds"] > 0, "row"].unique()
     printed = pd.DataFrame({"Class": [name.replace("_", " ") for name in names]})
-    printed["Training particles"] = [results.frames.particles.get(name, DASH) for name in names]
+    printed["Training particles"] = [results.facts.particles.get(name, DASH) for name in names]
     for backbone in rows:
         printed[BACKBONE_NAMES[backbone]] = _intervals(data[data["backbone"] == backbone], "gain")
     return Table("table p", captions.classes(results, finished), data, printed)
@@ -184,7 +184,7 @@ def _shifted_row(row: str, results: Results) -> dict:
 def _class_row(name: str, backbone: str, row: str, results: Results) -> dict:
     found = gain(row, results, f"dice_{name}") if len(results.of_row(row)) else NOTHING
     about = {"class": name, "backbone": backbone, "row": row, "seeds": found.seeds, "sequences": found.sequences}
-    return about | {"particles": results.frames.particles.get(name)} | _columns({"gain": found})
+    return about | {"particles": results.facts.particles.get(name)} | _columns({"gain": found})
 
 
 def _control_row(row: str, results: Results) -> dict:
@@ -218,7 +218,8 @@ def _columns(found: dict[str, Difference]) -> dict:
 
 def _intervals(data: pd.DataFrame, name: str) -> list[str]:
     columns = [data[f"{name}{end}"] for end in ("", "_low", "_high")]
-    return [interval(Difference(*values, float("nan"), 0, 0)) for values in zip(*columns, strict=True)]
+    rows = zip(*columns, strict=True)
+    return [interval(Difference(mean, low, high, float("nan"), 0, 0)) for mean, low, high in rows]
 
 
 def _kind(row: dict) -> str:

@@ -1,5 +1,7 @@
 """Figures that the paper does not have: gain and cost of the controls, gain of a class by its annotated particles."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -17,12 +19,12 @@ KINDS = ("annotated frames alone", "with generated pairs", "with fresh frames")
 
 def study_figures(results: Results) -> dict[str, Figure]:
     """Figures C and P by the name of their file; one without finished runs is left out."""
-    figures = {}
+    figures: dict[str, Figure] = {}
     if results.sweep.controls:
         controls = controls_table(results).data.dropna(subset=["dice_gain", "core_seconds"])
         figures |= {"figurec": gain_and_cost(controls, results)} if len(controls) else {}
     classes = classes_table(results).data
-    if len(classes) and results.frames.particles:
+    if len(classes) and results.facts.particles:
         figures["figurep"] = gain_of_classes(classes)
     for figure in figures.values():
         plt.close(figure)
@@ -63,7 +65,7 @@ def gain_of_classes(classes: pd.DataFrame) -> Figure:
         rows = classes[(classes["backbone"] == backbone) & classes["gain"].notna()].to_dict("records")
         places = [position[row["class"]] + 0.22 * (index - 1) for row in rows]
         bars = np.hstack([_bars(row, "gain") for row in rows]) if rows else None
-        look = {"color": COLOURS[index], "marker": MARKERS[index], "label": BACKBONE_NAMES[backbone]}
+        look: dict[str, Any] = {"color": COLOURS[index], "marker": MARKERS[index], "label": BACKBONE_NAMES[backbone]}
         ax.errorbar(places, [row["gain"] for row in rows], yerr=bars, linestyle="", capsize=2, **look)
     counts = [0 if pd.isna(count) else int(count) for count in order["particles"]]
     names = [f"{name.replace('_', ' ')}\n{count}" for name, count in zip(order["class"], counts, strict=True)]

@@ -8,6 +8,7 @@ runs that would fill it.
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -22,7 +23,7 @@ from xpci_utils.report.wording import DASH, METRIC_NAMES, labeller_title, score
 
 SERIES_OF_TABLE = {1: "transunet__vit_t", 2: "swin_unetr__vit_b", 3: "emcad__vit_b", 4: "transunet__vit_b"}
 HEADLINE = tuple(METRIC_NAMES)
-VARIANTS = ("dice_foreground", "dice_union", "dice_union_foreground")
+VARIANTS: tuple[str, ...] = ("dice_foreground", "dice_union", "dice_union_foreground")
 VARIANTS += ("nsd_foreground", "nsd_union", "nsd_union_foreground", "accuracy")
 NOISY = {"dice_foreground": "Dice, no background", "binary_dice": "Binary Dice"}  # with masks that the denoiser drew
 NOISY |= {"particles_named_right": "Particles named right"}
@@ -137,7 +138,7 @@ def latex(text: str) -> str:
 
 def _segmentation_row(series: str, count: int | None, published: dict, results: Results) -> dict:
     backbone, labeller = parse_series(series)
-    row = {"training_set": captions.training_set(count, results), "backbone": backbone, "labeller": labeller}
+    row: dict[str, Any] = {"training_set": captions.training_set(count, results), "backbone": backbone, "labeller": labeller}
     row |= {"annotated": None if count is None else results.annotated, "synthetic": count}
     cells = results.cells.iloc[:0] if count is None else results.of_series(series, count)
     for metric in (*HEADLINE, *VARIANTS):
@@ -151,8 +152,8 @@ def _segmentation_row(series: str, count: int | None, published: dict, results: 
 
 def _labeller_row(name: str, published: pd.DataFrame, results: Results) -> dict:
     found = results.of_labeller(name)
-    paper = published.loc[name] if name in published.index else {}
-    row = {"configuration": paper.get("configuration", labeller_title(name)), "labeller": name}
+    paper: pd.Series | dict = published.loc[name] if name in published.index else {}
+    row: dict[str, Any] = {"configuration": paper.get("configuration", labeller_title(name)), "labeller": name}
     row |= {"mask_prompt": parse_labeller(name).prompted, "dice_published": paper.get("dice")}
     noisy = [f"noisy_{name}" for name in NOISY]
     for metric in ("dice", "binary_dice", "particles_named_right", *VARIANTS, "nsd", "micro_f1", *noisy):

@@ -72,7 +72,7 @@ def p_value(p: float) -> str:
 
 def millions(parameters: float | None) -> str:
     """A parameter count, "93.7 M" or "0.34 M" or "41 k"; a dash where there is none."""
-    if is_missing(parameters):
+    if parameters is None or is_missing(parameters):
         return DASH
     if parameters < 1e5:
         return f"{parameters / 1e3:.3g} k"

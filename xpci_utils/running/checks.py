@@ -12,7 +12,7 @@ from xpci_utils.running.status import State
 
 
 def check_run(profile: str, grid: str, root: Path, own: Mapping[str, str], force: bool) -> bool:
-    """Whether the grid of a profile can be run in ``root``; what stands in the way is printed, or given up with ``force``.
+    """Whether the grid of a profile can be run in ``root``; what is in the way is printed, or given up with ``force``.
 
     Raises ParameterError or ShippedError for what no ``force`` can help.
     """

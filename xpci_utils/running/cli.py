@@ -1,8 +1,8 @@
 """The command ``xpci``: one word for each thing that one does here.
 
 Each command is a module with a ``main`` that takes its arguments and returns the exit code; only the one that is asked
-for is loaded. The parsers are argparse's: it needs no further package, starts in milliseconds, which counts where a grid
-starts a hundred runs, and keeps exit code 2 for what is wrong on the command line.
+for is loaded. The parsers are argparse's: it needs no further package, starts in milliseconds, which counts where a
+grid starts a hundred runs, and keeps exit code 2 for what is wrong on the command line.
 """
 
 import importlib

@@ -1,7 +1,7 @@
 """Keep the results of a finished run in figures/<profile>/results, and draw figures/<profile> from them.
 
-``xpci collect`` reads the run and draws, ``xpci figures`` draws from what was kept, and ``xpci contrasts`` prints the rows
-that the validation frames choose to be tested. None of them trains anything.
+``xpci collect`` reads the run and draws, ``xpci figures`` draws from what was kept, and ``xpci contrasts`` prints the
+rows that the validation frames choose to be tested. None of them trains anything.
 """
 
 from xpci_utils import paths

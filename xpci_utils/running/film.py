@@ -1,4 +1,4 @@
-"""Apply a trained network to a film: labels, particles, tracks, an animation, and the frames to annotate next (notebook 07).
+"""Apply a trained network to a film, as notebook 07 does: particles, tracks, and the frames to annotate next.
 
 FILM is a TIFF stack, an HDF5 file, a camera file or a folder of frames; without it a film is simulated.
 """

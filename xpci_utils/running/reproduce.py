@@ -10,13 +10,13 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from xpci_utils import paths
-from xpci_utils.params.profiles import run_root, sweep_of
+from xpci_utils import paths, stages
+from xpci_utils.params.profiles import run_root, stage_parameters, sweep_of
 from xpci_utils.params.runs import stage_folders
 from xpci_utils.running.checks import announce, check_run
 from xpci_utils.running.options import add_grid, add_own_frames, add_profile, own_frames, parser_of
 from xpci_utils.running.snakefile import check_grid
-from xpci_utils.running.status import states_of
+from xpci_utils.running.status import State, states_of
 
 
 def main(arguments: list[str]) -> int:
@@ -28,13 +28,23 @@ def main(arguments: list[str]) -> int:
     if not check_run(options.profile, options.grid, root, own, options.force):
         return 2
     states = states_of(root, folders)
-    if any(state != "done" for _, state, _ in states):
+    if not is_complete(options.profile, root, states):
         announce(options.profile, root, states)
-    if code := run_snakemake(snakemake_command(options, own)):
-        return code
-    write_pages(options.profile)
+        if code := run_snakemake(snakemake_command(options, own)):
+            return code
+        write_pages(options.profile)
     _show_results(options.profile, root, len(folders))
     return 0
+
+
+def is_complete(profile: str, root: Path, states: list[State]) -> bool:
+    """Whether every stage is done and the report is that of these stages, so that there is nothing to ask Snakemake."""
+    if any(state != "done" for _, state, _ in states) or not (root / "report/notebooks/index.html").is_file():
+        return False
+    try:
+        return not stages.inspect(stage_parameters(profile, "report", root)).to_do
+    except stages.StageError:
+        return False
 
 
 def snakemake_command(options: Namespace, own: dict[str, str]) -> list[str]:

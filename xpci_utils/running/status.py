@@ -35,7 +35,7 @@ def show_states(root: Path, states: list[State]) -> None:
 
 
 def time_left(states: Iterable[tuple[Path, str, str]]) -> str:
-    """An estimate for (root, folder, state) from finished stages of the same kind: the first part of the folder's name."""
+    """An estimate for (root, folder, state) from finished stages of the same kind, the first part of a folder."""
     known: dict[str, list[float]] = {}
     waiting = []
     for root, folder, state in states:

@@ -12,7 +12,6 @@ from .labelling import (
     score_frames,
     trivial_labels,
 )
-from .losses import segmentation_loss
 from .model import SemanticSam, build_sam, calibrate_batch_norm, describe
 from .naming import Naming, labels_of, regions_of
 from .prompts import prompt_logits
@@ -45,7 +44,6 @@ __all__ = [
     "regions_of",
     "save_labeller",
     "score_frames",
-    "segmentation_loss",
     "set_trainable",
     "trivial_labels",
 ]

@@ -7,6 +7,7 @@ from seeds of their own, so that no sequence comes twice.
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -69,7 +70,7 @@ def write_fresh_pool(frames: FrameSet, folder: str | Path, count: int, seed: int
     return folder
 
 
-def _with_tuples(value: object) -> object:
+def _with_tuples(value: Any) -> Any:
     """A value read from JSON as it was written: a preset holds tuples where JSON has lists."""
     if isinstance(value, dict):
         return {name: _with_tuples(item) for name, item in value.items()}

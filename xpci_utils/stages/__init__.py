@@ -1,8 +1,8 @@
 """When a stage is done: its life from ``begin`` to ``finish``, its lock, its record and what its result depends on.
 
-A stage (one notebook with one set of parameters) reads finished folders and writes one folder. It is finished when that
-folder holds a valid ``run.json``, which is written last, by rename. The same stage asked for again returns at once; asked
-for with other parameters, inputs or another version it stops with a sentence instead of overwriting.
+A stage (one notebook with one set of parameters) reads finished folders and writes one folder. It is finished when
+that folder holds a valid ``run.json``, which is written last, by rename. The same stage asked for again returns at
+once; asked for with other parameters, inputs or another version it stops with a sentence instead of overwriting.
 """
 
 from xpci_utils.stages.identity import content_digest, decisive, film_digest, folder_digest, inputs_of

@@ -1,4 +1,4 @@
-"""Results of the first edition record a hash of the code behind them, a recipe, and not the version of their stage.
+"""Recipes of the first edition, whose results record a hash of the code and not the version of their stage.
 
 Made by scripts/first_edition_recipes.py from commit 1c65c0e; all of that code is version 1 of its stage.
 """

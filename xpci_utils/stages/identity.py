@@ -1,4 +1,4 @@
-"""What decides the result of a stage: its parameters, the content of the files that they name, its inputs, its version."""
+"""What decides the result of a stage: its parameters, the content of files that they name, inputs and version."""
 
 import hashlib
 import os
@@ -16,7 +16,7 @@ from xpci_utils.stages.spec import StageSpec
 
 
 def decisive(parameters: StageSpec) -> dict[str, Any]:
-    """The parameters that decide the result of a stage; where one of them is a path, the content counts in its place."""
+    """The parameters that decide the result of a stage; of a path the content counts, not its spelling."""
     return parameters.decisive() | {name: content_digest(content) for name, content in parameters.contents.items()}
 
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -32,7 +33,8 @@ def run_blocks(
             raise StoppedForTime(f"{description} stopped for time at frame {start} of {frames}; run it again to go on")
         members = range(start, min(start + size, frames))
         with files.atomic_path(path) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(file, **make(members))
+            arrays: dict[str, Any] = make(members)
+            np.savez_compressed(file, **arrays)
         seconds = (time.monotonic() - began) * members.stop / max(members.stop - already, 1)
         files.append_jsonl(history, {"step": members.stop, "steps": frames, "seconds": round(seconds, 2)})
     return paths

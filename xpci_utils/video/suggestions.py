@@ -42,7 +42,8 @@ def suggest_frames(uncertainty: np.ndarray, descriptions: np.ndarray, count: int
     ``uncertainty`` [N], ``descriptions`` [N, D]. The first is the most uncertain frame; each further one has the
     largest product of its uncertainty and its distance to the nearest frame chosen before.
     """
-    chosen, nearest = [], np.full(len(uncertainty), np.inf)
+    chosen: list[int] = []
+    nearest = np.full(len(uncertainty), np.inf)
     value = np.asarray(uncertainty, float)
     for _ in range(min(count, len(uncertainty))):
         worth = value * nearest if chosen else value.copy()

@@ -13,13 +13,14 @@ from xpci_utils.sam.pretraining import draw_picture, pretrain_sam
 from xpci_utils.sam.pretraining.promptability import ask
 from xpci_utils.sam.pretraining.prompting import point_prompt
 from xpci_utils.sam.pretraining.training import FOCAL, look_nearby, mask_loss, optimizers
-from xpci_utils.training import StoppedForTime
+from xpci_utils.training import SamPretraining, StoppedForTime, TrainingFolder
 
-SHORT = {"steps": 6, "batch_size": 2, "identity": "one", "evaluations": 2, "held_out": 8}
+SHORT = {"steps": 6, "batch_size": 2, "evaluations": 2, "held_out": 8}
 
 
 def pretrain(folder, **options):
-    return pretrain_sam(folder, work=folder / "work", **{**SHORT, **options})
+    settings = SamPretraining(**{**SHORT, **options})
+    return pretrain_sam(settings, TrainingFolder(folder, folder / "work", "one"))
 
 
 @pytest.mark.parametrize("variant", ["vit_t"])

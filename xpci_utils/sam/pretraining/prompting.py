@@ -72,14 +72,15 @@ def draw_prompts(
     rough = torch.from_numpy(np.stack([rough_mask(rng, mask) for mask in masks]))
     logits = prompt_logits(rough, model.prompt_encoder.mask_input_size, 1.0)
     noise = torch.from_numpy(rng.standard_normal(logits.shape, np.float32)) * float(rng.uniform(0, NOISE))
-    scales = torch.from_numpy(np.exp(rng.uniform(*np.log(SCALES), (len(masks), 1, 1, 1)))).float()
+    low, high = np.log(SCALES)
+    scales = torch.from_numpy(np.exp(rng.uniform(low, high, (len(masks), 1, 1, 1)))).float()
     return Prompts(wanted, each, masks=scales * (logits + noise))
 
 
 def wanted_mask(rng: np.random.Generator, objects: np.ndarray, several: float) -> np.ndarray:
     """One of the objects bool [K, h, w] or, in a share ``several`` of the cases, the union of any number of them."""
     count = rng.integers(1, len(objects) + 1) if rng.random() < several else 1
-    return objects[rng.permutation(len(objects))[:count]].any(0)
+    return np.any(objects[rng.permutation(len(objects))[:count]], axis=0)
 
 
 def random_points(rng: np.random.Generator, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -150,7 +150,7 @@ SHAPES: tuple[Callable[[Rng, np.ndarray, np.ndarray, float], Field], ...] = (
 
 def _texture(rng: Rng, names: Sequence[str], y: np.ndarray, x: np.ndarray) -> np.ndarray:
     """A texture of mean 0 and a few grey levels."""
-    pattern = TEXTURES[names[rng.integers(len(names))]](rng, y, x)
+    pattern = TEXTURES[names[int(rng.integers(len(names)))]](rng, y, x)
     return rng.uniform(0, 15) * (pattern - pattern.mean()) / max(pattern.std(), 1e-6)
 
 

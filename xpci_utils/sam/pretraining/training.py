@@ -6,8 +6,7 @@ and answers several prompts. The result takes the place that official weights ha
 head start from it.
 """
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -22,74 +21,66 @@ from xpci_utils.sam.model import SemanticSam, build_sam
 from xpci_utils.sam.pretraining.promptability import held_out_pictures, measure_prompts
 from xpci_utils.sam.pretraining.prompting import answer, draw_prompts, encode, intersection_over_union
 from xpci_utils.sam.pretraining.shapes import Picture, draw_picture
-from xpci_utils.training import run_steps, set_lr
+from xpci_utils.training import SamPretraining, StagePlace, cosine_lr, precision, run_steps, set_lr, warm_up
 
 MASKS = 3  # SAM's masks beside the single one
 PROMPTS = {"points": 1, "boxes": 2, "masks": 3}  # per picture
 FOCAL = 10.0  # focal : Dice; SAM has 20 : 1 with a focal loss that counts objects less than ground (alpha 0.25)
 ALL_MASKS = 0.1  # of the three masks' mean loss, beside the best one's: keeps each of them alive
-BETAS, WARM_UP, WEIGHT_DECAY, CLIP = (0.9, 0.98), 100, 0.05, 1.0
+BETAS, WARM_UP, WEIGHT_DECAY, CLIP = (0.9, 0.98), 99, 0.05, 1.0
 NEARBY_GAIN, POINT_KIND = 2.0, 0.3  # at the start: scale of queries and keys, spread of what tells corners from points
 
 
-def pretrain_sam(
-    folder: str | Path,
-    *,
-    work: Path,
-    identity: str,
-    variant: str = "vit_b",
-    steps: int = 100,
-    batch_size: int = 16,
-    learning_rate: float = 1e-3,
-    bf16: bool = True,
-    seed: int = 0,
-    evaluations: int = 4,
-    held_out: int = 64,
-) -> SemanticSam:
-    """Pre-train the reduced SAM ``variant`` and write it to ``folder`` in half precision; resumes from ``work``.
+def pretrain_sam(settings: SamPretraining, stage: StagePlace) -> SemanticSam:
+    """Pre-train a reduced SAM and write it, in half precision, to the folder of ``stage``; resumes bit for bit.
 
     Every step draws ``batch_size`` new pictures, which follow from (seed, step). Warm-up and cosine decay of the two
-    optimisers of ``optimizers``.
-    ``evaluations`` times the IoU on ``held_out`` pictures of textures that training never shows joins the history.
-    Writes sam.safetensors, sam.sha256 and history.jsonl; returns the model in evaluation mode.
+    optimisers of ``optimizers``. The IoU on ``held_out`` pictures of textures that training never shows joins the
+    history. Writes sam.safetensors, sam.sha256 and history.jsonl; returns the model in evaluation mode.
     """
-    model = build_sam(variant, "reduced", MASKS, seed=seed)
-    look_nearby(model, seed)
-    muon, adamw = optimizers(model, learning_rate)
+    model = build_sam(settings.variant, "reduced", MASKS, seed=settings.seed)
+    look_nearby(model, settings.seed)
+    muon, adamw = optimizers(model, settings.learning_rate)
     train(model)
 
+    def evaluate(step: int) -> dict[str, float]:
+        table = measure_prompts(model.eval(), held_out_pictures(settings.held_out))
+        train(model)
+        return {f"held_out_{prompt}": iou for prompt, iou in zip(table["prompt"], table["iou"], strict=True)}
+
+    run_steps(
+        settings,
+        update=make_update(model, (muon, adamw), settings),
+        state={"model": model, "muon": muon, "adamw": adamw},
+        stage=stage,
+        evaluate=evaluate,
+        log_every=max(1, min(25, settings.steps // 10)),
+        description=f"pre-training {settings.variant}",
+    )
+    model.half().float()  # what is stored is what is returned
+    save_pretrained(stage.folder, model, {"steps": settings.steps})
+    return model.eval()
+
+
+def make_update(
+    model: SemanticSam, both: Sequence[torch.optim.Optimizer], settings: SamPretraining
+) -> Callable[[int], dict[str, float]]:
+    """The step of both optimisers as a function of the step number."""
+
     def update(step: int) -> dict[str, float]:
-        rate = learning_rate * min(1, (step + 1) / WARM_UP) * (1 + np.cos(np.pi * step / steps)) / 2
-        rng = numpy_rng("sam pre-training", seed, step)
-        loss, parts = pretraining_loss(model, [draw_picture(rng) for _ in range(batch_size)], rng, bf16)
+        rate = cosine_lr(settings.learning_rate * warm_up(step, WARM_UP), step, settings.steps)
+        rng = numpy_rng("sam pre-training", settings.seed, step)
+        pictures = [draw_picture(rng) for _ in range(settings.batch_size)]
+        loss, parts = pretraining_loss(model, pictures, rng, settings.bf16)
         model.zero_grad(set_to_none=True)
         loss.backward()
         parts["gradient"] = nn.utils.clip_grad_norm_(model.parameters(), CLIP).item()
-        for optimizer in (muon, adamw):
+        for optimizer in both:
             set_lr(optimizer, rate)
             optimizer.step()
         return parts
 
-    def evaluate(step: int) -> dict[str, float]:
-        table = measure_prompts(model.eval(), held_out_pictures(held_out))
-        train(model)
-        return {f"held_out_{row.prompt}": row.iou for row in table.itertuples()}
-
-    run_steps(
-        steps=steps,
-        update=update,
-        state={"model": model, "muon": muon, "adamw": adamw},
-        work=Path(work),
-        identity=identity,
-        history=Path(folder) / "history.jsonl",
-        log_every=max(1, min(25, steps // 10)),
-        evaluate=evaluate,
-        evaluate_at=[steps * part // evaluations for part in range(1, evaluations + 1)],
-        description=f"pre-training {variant}",
-    )
-    model.half().float()  # what is stored is what is returned
-    save_pretrained(folder, model, {"steps": steps})
-    return model.eval()
+    return update
 
 
 def optimizers(model: SemanticSam, learning_rate: float) -> tuple[torch.optim.Muon, torch.optim.AdamW]:
@@ -138,10 +129,11 @@ def pretraining_loss(
     """Mean loss of one batch over every kind of prompt for every picture, and what the history records of it."""
     images = torch.from_numpy(np.stack([picture.image for picture in pictures]))
     batches = {kind: draw_prompts(model, pictures, rng, kind, each) for kind, each in PROMPTS.items()}
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+    with precision(torch.device("cpu"), bf16):
         embedding = encode(model, images)
         answers = {kind: answer(model, embedding, prompts, images) for kind, prompts in batches.items()}
-    total, parts = 0, {}
+    total = torch.zeros(())
+    parts: dict[str, float] = {}
     for kind, (logits, quality) in answers.items():
         loss, parts[f"iou_{kind}"] = mask_loss(logits.float(), quality.float(), batches[kind].wanted)
         total = total + loss * PROMPTS[kind] / sum(PROMPTS.values())
