@@ -21,6 +21,7 @@ from xpci_utils.params.profiles import run_root, stage_parameters
 from xpci_utils.report.contrasts import chosen_on_validation, validation_scores
 from xpci_utils.report.pictures import FrameFacts
 from xpci_utils.report.results import Results, labeller_rows, read_results
+from xpci_utils.report.versions import COLUMNS, earlier_versions
 from xpci_utils.stages import StageError, decisive, differences, version_of
 
 FILES = ("cells.csv", "per_frame.csv.gz", "pictures.npz", "provenance.json")
@@ -73,19 +74,16 @@ def load_results(folder: str | Path) -> Results:
 
 
 def outdated(profile: str, results: Results) -> pd.DataFrame:
-    """Committed results that are of an earlier version of their stage, or of other parameters than the profile's.
+    """Committed results of an earlier version of their stage, or of other parameters than the profile's, and why.
 
-    One row per stage: place, version then and now, and the reason. Inputs are taken as they were recorded.
+    Columns as of `earlier_versions`. Inputs are taken as they were recorded.
     """
     rows = []
     for place, run in results.runs.items():
         parameters = stage_parameters(profile, place, paths.root() / "runs" / profile)
-        then, now = version_of(run), parameters.version
-        reasons = [change.reason for number, change in parameters.changes.items() if then < number <= now]
-        reasons += differences(run, decisive(parameters), parameters)
-        if then != now or reasons:
-            rows.append({"place": place, "version": then, "now": now, "reason": "; ".join(reasons)})
-    return pd.DataFrame(rows, columns=["place", "version", "now", "reason"])
+        if changed := differences(run, decisive(parameters), parameters):
+            rows.append((place, run["notebook"], version_of(run), str(parameters.version), "; ".join(changed)))
+    return pd.concat([earlier_versions(results), pd.DataFrame(rows, columns=COLUMNS)], ignore_index=True)
 
 
 def choose(profile: str) -> None:

@@ -138,7 +138,11 @@ def latex(text: str) -> str:
 
 def _segmentation_row(series: str, count: int | None, published: dict, results: Results) -> dict:
     backbone, labeller = parse_series(series)
-    row: dict[str, Any] = {"training_set": captions.training_set(count, results), "backbone": backbone, "labeller": labeller}
+    row: dict[str, Any] = {
+        "training_set": captions.training_set(count, results),
+        "backbone": backbone,
+        "labeller": labeller,
+    }
     row |= {"annotated": None if count is None else results.annotated, "synthetic": count}
     cells = results.cells.iloc[:0] if count is None else results.of_series(series, count)
     for metric in (*HEADLINE, *VARIANTS):
@@ -152,7 +156,7 @@ def _segmentation_row(series: str, count: int | None, published: dict, results: 
 
 def _labeller_row(name: str, published: pd.DataFrame, results: Results) -> dict:
     found = results.of_labeller(name)
-    paper: pd.Series | dict = published.loc[name] if name in published.index else {}
+    paper: dict = published.loc[name].to_dict() if name in published.index else {}
     row: dict[str, Any] = {"configuration": paper.get("configuration", labeller_title(name)), "labeller": name}
     row |= {"mask_prompt": parse_labeller(name).prompted, "dice_published": paper.get("dice")}
     noisy = [f"noisy_{name}" for name in NOISY]
