@@ -199,7 +199,7 @@ def build_denoiser(config: DenoiserConfig | Mapping | None = None, seed: int = 0
     """
     config = DenoiserConfig.of(config or {})
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_of("denoiser", seed))
+        torch.default_generator.manual_seed(seed_of("denoiser", seed))  # and no GPU's
         return Denoiser(config)
 
 

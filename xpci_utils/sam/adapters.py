@@ -104,7 +104,7 @@ def add_adapters(
         raise ValueError("this SAM has adapters already; build a new one to place them differently")
     options, chosen = {"ratio": ratio, "zero_init": zero_init}, adapted_blocks(model, blocks)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # and no GPU's
         if encoder:
             for block in (encoder_blocks(model)[index] for index in chosen):
                 dim = block.mlp.fc1.in_features if hasattr(block.mlp, "fc1") else block.mlp.lin1.in_features

@@ -42,7 +42,7 @@ def build_network(
         raise ValueError(f"There is no size {size!r}; choose one of {', '.join(SIZES)}.")
     image_size, own = padded_size(image_size), {}
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_of("initial weights", name, seed))
+        torch.default_generator.manual_seed(seed_of("initial weights", name, seed))  # and no GPU's
         if name == "transunet":
             from xpci_utils.segmentation.transunet import TransUNet
 
