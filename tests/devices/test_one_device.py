@@ -11,11 +11,10 @@ from xpci_utils.diffusion.averaging import averaged_weights
 from xpci_utils.diffusion.clamping import clamped_block
 from xpci_utils.diffusion.diagnostics import probe
 from xpci_utils.diffusion.sampling import SAMPLERS, sample_block
-from xpci_utils.grid import BACKBONES
 from xpci_utils.randomness import torch_generator
 from xpci_utils.sam import add_adapters, build_sam, segmentation_loss, set_trainable
 from xpci_utils.sam.model import calibrate_batch_norm
-from xpci_utils.segmentation import build_network
+from xpci_utils.segmentation import BACKBONES, build_network
 from xpci_utils.segmentation.training import loss_of
 from xpci_utils.training.loop import _pack, _unpack
 
