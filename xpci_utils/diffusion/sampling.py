@@ -14,13 +14,13 @@ from diffusers import DDPMScheduler, DPMSolverMultistepScheduler, UniPCMultistep
 from torch import Tensor
 
 from xpci_utils.diffusion.denoiser import Denoiser
-from xpci_utils.diffusion.schedule import NoiseSchedule
+from xpci_utils.diffusion.schedule import NoiseSchedule, respaced_timesteps
 from xpci_utils.frames.pad import crop
 from xpci_utils.randomness import torch_generator
 
-# ddpm: 250 `linspace` steps with learned variance is the paper's setting (Sec. 3.1). The others use the mean alone: an
-# SDE solver, which adds noise at every step too, and deterministic ODE solvers. DDIM is DPM-Solver++ of order 1 (Lu et
-# al. 2022, Sec. 4.1), which avoids diffusers' DDIMScheduler, whose step to the previous time ignores the spacing.
+# ddpm: 250 evenly spaced steps with learned variance is the paper's setting (Sec. 3.1). The others use the mean alone:
+# an SDE solver, which adds noise at every step too, and deterministic ODE solvers. DDIM is DPM-Solver++ of order 1 (Lu
+# et al. 2022, Sec. 4.1), which avoids diffusers' DDIMScheduler, whose step to the previous time ignores the spacing.
 MULTISTEP = {
     "sde-dpmsolver++": {"algorithm_type": "sde-dpmsolver++", "solver_order": 2},
     "dpmsolver++": {"solver_order": 2},
@@ -54,10 +54,8 @@ def make_scheduler(sampler: str, schedule: NoiseSchedule, steps: int):
     """
     common = {"num_train_timesteps": len(schedule), "trained_betas": schedule.betas, "prediction_type": "sample"}
     if sampler == "ddpm":
-        scheduler = DDPMScheduler(
-            **common, timestep_spacing="linspace", variance_type="learned_range", clip_sample=False
-        )
-        scheduler.set_timesteps(steps)
+        scheduler = DDPMScheduler(**common, variance_type="learned_range", clip_sample=False)
+        scheduler.set_timesteps(timesteps=respaced_timesteps(len(schedule), steps).tolist())
     elif sampler in MULTISTEP:
         scheduler = DPMSolverMultistepScheduler(**common, **MULTISTEP[sampler])
         scheduler.set_timesteps(timesteps=solver_timesteps(schedule, steps).tolist())
