@@ -30,7 +30,7 @@ MODELS = STAGES | APPENDICES
 class _Program(ast.NodeTransformer):
     """A syntax tree without its sentences and without type hints."""
 
-    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:  # noqa: N802
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         if isinstance(node.value, ast.Constant):
             return None
         call = node.value
@@ -38,7 +38,7 @@ class _Program(ast.NodeTransformer):
             return None
         return self.generic_visit(node)
 
-    def visit_Raise(self, node: ast.Raise) -> ast.AST:  # noqa: N802
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
         return ast.Pass()
 
     def visit_keyword(self, node: ast.keyword) -> ast.AST | None:
@@ -48,7 +48,7 @@ class _Program(ast.NodeTransformer):
         node.annotation = None
         return node
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:  # noqa: N802
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.returns = None
         return self.generic_visit(node)
 

@@ -43,7 +43,9 @@ def prepare(folder: Path, classes_file: Path, output: Path) -> FrameSet:
 def train(backbone: str, frames: FrameSet, output: Path) -> torch.nn.Module:
     """One network, trained with the defaults of notebook 05."""
     settings = TrainSegmentation()
-    network = build_network(backbone, frames.num_classes, size=settings.size, image_size=frames.example_shape)
+    network = build_network(
+        backbone, frames.num_classes, size=settings.size, image_size=frames.example_shape, **settings.network_settings
+    )
     data = NetworkData(frames.examples("train"), validation=frames.split("val"), score=foreground_dice)
     place = TrainingFolder(output / backbone, output / "work" / backbone, f"{backbone} {settings.decisive()}")
     train_network(network, data, settings.settings(), place)

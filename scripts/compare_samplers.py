@@ -41,7 +41,7 @@ from xpci_utils.training import NetworkTraining, TrainingFolder
 
 REFERENCE = "ddpm-250"
 DEFAULT, LAPTOP = "sde-dpmsolver++-20", "sde-dpmsolver++-40"  # of quick, and of laptop
-SOLVERS = ("ddim", "dpmsolver++", "sde-dpmsolver++", "unipc")
+SOLVERS = ("ddim", "dpmsolver++", "sde-dpmsolver++")
 FAST = (*(f"{name}-{steps}" for name in SOLVERS for steps in (10, 20, 50)), LAPTOP)
 PIPELINES, PIPELINE_BLOCKS = {"pipeline": False, "pipeline-bf16": True}, 4  # bfloat16 or not; blocks timed
 SPREAD_SPLITS = 6

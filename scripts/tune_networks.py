@@ -93,7 +93,7 @@ def train_cell(
     interrupted training goes on.
     """
     size = {"size": settings.size, "image_size": frames.example_shape}
-    network = build_network(cell.backbone, frames.num_classes, seed=cell.seed, **size)
+    network = build_network(cell.backbone, frames.num_classes, seed=cell.seed, **size, **settings.network_settings)
     data, chosen = training_of(cell, frames, pool, settings.settings())
     data = replace(data, validation=frames.split("val") if watched else None, score=foreground_dice)
     train_network(network, data, chosen, TrainingFolder(place, place / "work", place.name))

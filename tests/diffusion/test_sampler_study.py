@@ -59,15 +59,15 @@ def test_a_small_study_goes_on_where_it_was_stopped(script, tmp_path, one_thread
     options = {name: tmp_path / place for name, place in places.items()} | counts
     arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
     monkeypatch.setattr(script, "REFERENCE", "ddpm-20")
-    monkeypatch.setattr(script, "FAST", ("unipc-5", "sde-dpmsolver++-20"))
-    monkeypatch.setattr(script, "LAPTOP", "unipc-5")
+    monkeypatch.setattr(script, "FAST", ("ddim-5", "sde-dpmsolver++-20"))
+    monkeypatch.setattr(script, "LAPTOP", "ddim-5")
     monkeypatch.setattr(script, "SPREAD_SPLITS", 2)
     with monkeypatch.context() as patch:
         patch.setattr(script, "audits", lambda study: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             script.main(arguments)
     timing = files.read_jsonl(tmp_path / "out/timing.jsonl")
-    pools = ["ddpm-20", "unipc-5", "sde-dpmsolver++-20", "step_000001", "pipeline", "pipeline-bf16"]
+    pools = ["ddpm-20", "ddim-5", "sde-dpmsolver++-20", "step_000001", "pipeline", "pipeline-bf16"]
     assert [record["pool"] for record in timing] == pools
     script.main(arguments)
     assert files.read_jsonl(tmp_path / "out/timing.jsonl") == timing, "sampled twice"
@@ -76,6 +76,6 @@ def test_a_small_study_goes_on_where_it_was_stopped(script, tmp_path, one_thread
     assert fidelity.loc["sde-dpmsolver++-20"].equals(fidelity.loc["step_000001"])  # the same weights and settings
     assert fidelity["overall"].idxmin() == "floor"
     times = pd.read_csv(tmp_path / "docs/timing.csv", index_col=0)["times_pipeline"]
-    assert times["unipc-5"] > times["ddpm-20"]
+    assert times["ddim-5"] > times["ddpm-20"]
     text = (tmp_path / "docs/tables.md").read_text()
     assert all(f"| {name} | " in text.split("## Time")[1] for name in pools[:3])

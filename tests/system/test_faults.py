@@ -13,7 +13,7 @@ from xpci_utils import paths, stages
 from xpci_utils.frames import FrameSet
 from xpci_utils.frames.frameset import write_png
 from xpci_utils.params import Sweep
-from xpci_utils.params.cells import labeller_folder, labels_folder
+from xpci_utils.params.places import labeller_place, labels_place, pairs_place, shard_place
 from xpci_utils.params.runs import cells_of, pool_labellers
 
 SWEEP = Sweep.from_yaml("params/smoke/sweep.yaml")
@@ -93,8 +93,8 @@ def test_denoiser_labellers_and_pool_never_saw_validation_or_test_frames(smoke_g
     for that), so the smoke profile judges one, the last: with more, noise may choose another of the same weights.
     What notebook 04 *measures* of its pool against those frames (fidelity, mask agreement) is no part of the pool."""
     other = blinded("val", "test")
-    labellers = [labeller_folder(name) for name in SWEEP.labellers]
-    other.finish(*labellers, *(labels_folder("ddpm", name) for name in pool_labellers(SWEEP)))
+    labellers = [labeller_place(name).folder for name in SWEEP.labellers]
+    other.finish(*labellers, *(labels_place("ddpm", name).folder for name in pool_labellers(SWEEP)))
     for place in ("ddpm", *labellers):
         assert stages.read_run(other.root / place)["identity"] == stages.read_run(smoke_grid.root / place)["identity"]
     weights = ["ddpm/*.safetensors", *(f"{place}/*.safetensors" for place in labellers)]
@@ -117,3 +117,19 @@ def test_no_network_ever_saw_a_test_frame(smoke_grid, blinded):
     assert same(smoke_grid.root, other.root, ["segmentation/*/model.safetensors"])
     assert len(list(other.root.glob("segmentation/*/model.safetensors"))) == len(CELLS)
     assert not same(smoke_grid.root, other.root, ["segmentation/*/per_frame.csv"])
+
+
+def test_a_pool_that_two_runs_share_has_the_bytes_of_one(smoke_grid, fresh_grid):
+    """Frames and denoiser are taken over; the pool is sampled in two shares, which the stage of the pool gathers."""
+    for place in ("frames", "ddpm"):
+        shutil.copytree(smoke_grid.root / place, fresh_grid.root / place)
+    fresh_grid.config = ["shards=2"]
+    pool, shards = pairs_place("ddpm").folder, [shard_place("ddpm", shard, 2).folder for shard in range(2)]
+    assert started(fresh_grid.finish(pool)) == {pool, *shards}
+    assert same(smoke_grid.root, fresh_grid.root, [f"{pool}/images/*", f"{pool}/masks/*", f"{pool}/*.csv"])
+    one, other = (stages.read_run(grid.root / pool) for grid in (smoke_grid, fresh_grid))
+    assert one["identity"] == other["identity"]
+    for shard in shards:
+        assert not (fresh_grid.root / shard / "fidelity.csv").exists(), "a share is not measured"
+    fresh_grid.config = []
+    assert "Nothing to be done" in fresh_grid.finish(pool)

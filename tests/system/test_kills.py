@@ -86,7 +86,7 @@ class Killer:
 
     def working(self, process: subprocess.Popen) -> set[tuple[str, int]]:
         """(folder, kernel) of every stage at work below a Snakemake."""
-        locks = {str(self.grid.root.resolve() / place / stages.LOCK_FILE): place for place in self.places}
+        locks = {str(self.grid.root.resolve() / place / stages.lock.LOCK_FILE): place for place in self.places}
         found = set()
         for pid in self.grid.family(process):
             with contextlib.suppress(OSError):  # it may end while it is looked at

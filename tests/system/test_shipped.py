@@ -22,7 +22,9 @@ def test_a_run_takes_shipped_weights_and_measures_what_their_training_measured(s
     done = subprocess.run(command, cwd=paths.root(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     before, after = (files.read_json(folder / place / "metrics.json") for folder in (smoke_grid.root, root))
-    assert after.pop("shipped")["recipe"] == stages.read_run(trained.folder)["recipe"]
+    shipped_file = weights / place / trained.weights_file
+    version = stages.read_run(trained.folder)["version"]
+    assert after.pop("shipped") == {"version": version, "sha256": files.sha256(shipped_file)}
     assert before.pop("shipped") is None
     if place == "ddpm":
         for name in ("held_out", "wiener"):

@@ -134,21 +134,22 @@ def _timed(call: Callable[[int], object]) -> tuple[float, float, dict]:
 
 def _denoiser(parameters: TrainDdpm, view: View, examples: list) -> Subject:
     """Section 2.1; a forward pass is one step of the strided ancestral sampler, of which two are taken."""
-    from diffusers.training_utils import EMAModel
-
     from xpci_utils.diffusion import PairTensors, build_denoiser, denoiser_config
+    from xpci_utils.diffusion.averaging import averaged_weights
     from xpci_utils.diffusion.sampling import sample_block
     from xpci_utils.diffusion.training import make_update
 
-    target, timesteps = parameters.prediction, parameters.diffusion_steps
-    config = denoiser_config(parameters.size, view.height, view.width, prediction=target, timesteps=timesteps)
+    config = denoiser_config(parameters.size, view.height, view.width, **parameters.network_settings)
     denoiser = build_denoiser(config)
     denoiser.unet.to(memory_format=torch.channels_last)
     pairs = PairTensors(examples)
     if denoiser.measures_data:
         denoiser.fit(pairs.first(FRAMES))
     optimizer = torch.optim.AdamW(denoiser.parameters())
-    ema, averaged = EMAModel(denoiser.parameters(), decay=parameters.ema_decay), copy.deepcopy(denoiser)
+    ema, averaged = (
+        averaged_weights(denoiser.parameters(), parameters.ema_decay, parameters.ema_warmup),
+        copy.deepcopy(denoiser),
+    )
     return Subject(
         denoiser,
         optimizer,
@@ -165,7 +166,9 @@ def _sam(parameters: AdaptSam, view: View, examples: list) -> Subject:
     from xpci_utils.sam.adaptation import draw_batch, loss_of
 
     variant, prompted, _ = parse_labeller(parameters.labeller)
-    model = set_trainable(add_adapters(build_sam(variant, parameters.size, view.classes)), parameters.trainable)
+    model = build_sam(variant, parameters.size, view.classes)
+    add_adapters(model, blocks=parameters.adapter_blocks)
+    set_trainable(model, parameters.trainable)
     model.config |= {"mask_prompt": prompted}
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])
 
@@ -183,7 +186,9 @@ def _segmenter(parameters: TrainSegmentation, view: View, examples: list) -> Sub
     from xpci_utils.segmentation.training import Batches, NetworkData, loss_of
 
     size = (view.height, view.width)
-    network = build_network(network_of(parameters), view.classes, size=parameters.size, image_size=size)
+    network = build_network(
+        network_of(parameters), view.classes, size=parameters.size, image_size=size, **parameters.network_settings
+    )
     network.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters())
     batches = Batches(NetworkData(examples), parameters.settings())

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from diffusers import DDPMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler
+from diffusers import DDPMScheduler, DPMSolverMultistepScheduler
 from torch import Tensor
 
 from xpci_utils.diffusion.denoiser import Denoiser
@@ -26,7 +26,7 @@ MULTISTEP = {
     "dpmsolver++": {"solver_order": 2},
     "ddim": {"solver_order": 1},
 }
-SAMPLERS = ("ddpm", *MULTISTEP, "unipc")
+SAMPLERS = ("ddpm", *MULTISTEP)
 STOCHASTIC = ("ddpm", "sde-dpmsolver++")
 SIGMA_MAX, SIGMA_MIN, RHO = 80.0, 0.01, 7.0
 
@@ -59,12 +59,6 @@ def make_scheduler(sampler: str, schedule: NoiseSchedule, steps: int):
     elif sampler in MULTISTEP:
         scheduler = DPMSolverMultistepScheduler(**common, **MULTISTEP[sampler])
         scheduler.set_timesteps(timesteps=solver_timesteps(schedule, steps).tolist())
-    elif sampler == "unipc":  # takes no list of time steps: hand it ours after it has made its own
-        scheduler, times = UniPCMultistepScheduler(**common), solver_timesteps(schedule, steps)
-        scheduler.set_timesteps(len(times))
-        scheduler.timesteps = torch.from_numpy(times.copy())
-        sigmas = np.sqrt(1.0 / schedule.alphas_bar[times] - 1.0)
-        scheduler.sigmas = torch.from_numpy(np.append(sigmas, 0.0)).float()
     else:
         raise ValueError(f"sampler = {sampler!r} is unknown; choose one of {', '.join(SAMPLERS)}.")
     return scheduler

@@ -12,6 +12,7 @@ import torch
 from diffusers.training_utils import EMAModel
 from torch import Tensor
 
+from xpci_utils.diffusion.averaging import averaged_weights
 from xpci_utils.diffusion.denoiser import Denoiser, load_denoiser, save_denoiser
 from xpci_utils.diffusion.diagnostics import (
     QUARTILES,
@@ -115,7 +116,7 @@ def make_evaluate(
         quartiles = by_quartile(errors, t, len(averaged.schedule))
         record |= {f"val_eps_q{q + 1}": quartiles[q] for q in range(QUARTILES)}
         save_denoiser(judged(stage.work, step), averaged, {"loss": record["val_loss"], "step": step})
-        if record["val_loss"] < choice.loss:
+        if record["val_loss"] < choice.loss or (settings.keep == "last" and math.isfinite(record["val_loss"])):
             choice.loss, choice.step = record["val_loss"], step
         if settings.preview_pairs:
             record["foreground_share"] = preview(averaged, settings, stage.folder / "samples" / f"step_{step:06d}.png")
@@ -151,7 +152,7 @@ def train_denoiser(
     """Train, resumable bit for bit, and return the chosen EMA denoiser in eval mode.
 
     The folder of `stage` receives denoiser_ema.safetensors, history.jsonl and samples/step_*.png. The weights kept are
-    those with the lowest hybrid loss on the validation pairs among the evaluations.
+    those with the lowest hybrid loss on the validation pairs among the evaluations, or the last ones (`keep`).
     """
     stage.work.mkdir(parents=True, exist_ok=True)
     denoiser.to(default_device())
@@ -160,7 +161,7 @@ def train_denoiser(
         denoiser.fit(train.batch(range(len(train))))
     averaged = copy.deepcopy(denoiser).eval().requires_grad_(False)
     optimizer = torch.optim.AdamW(denoiser.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
-    ema, choice = EMAModel(denoiser.parameters(), decay=settings.ema_decay), Choice()
+    ema, choice = averaged_weights(denoiser.parameters(), settings.ema_decay, settings.ema_warmup), Choice()
     run_steps(
         settings,
         update=make_update(denoiser.train(), optimizer, ema, train, settings),

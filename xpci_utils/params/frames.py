@@ -93,7 +93,7 @@ class GenerateSynthetic(SeededParameters):
     labeller: str = Field("", description="empty: sample (frame, mask) pairs; else: name their particles with it")
     labeller_seed: int = Field(0, ge=0, description="seed of the labeller's training")
     pairs: int = Field(200, ge=1, description="synthetic pairs in the pool")
-    sampler: Literal["ddpm", "sde-dpmsolver++", "dpmsolver++", "ddim", "unipc"] = Field(
+    sampler: Literal["ddpm", "sde-dpmsolver++", "dpmsolver++", "ddim"] = Field(
         "sde-dpmsolver++", description="ddpm: the paper's"
     )
     sampling_steps: int = Field(20, ge=2, description="denoiser evaluations per pair; the paper: 250")

@@ -8,6 +8,7 @@ from pydantic import Field
 from xpci_utils import paths
 from xpci_utils.params.base import (
     CellName,
+    Change,
     Content,
     LabellerName,
     SeededParameters,
@@ -36,13 +37,25 @@ class TrainDdpm(ShippableParameters):
     lr_decay: Literal["constant", "cosine"] = Field("cosine", description="constant as published, or down to 0")
     warmup_steps: int = Field(50, ge=0, description="steps in which the learning rate rises")
     gradient_clip: float = Field(1.0, ge=0, description="largest gradient norm; 0: no limit, as published")
-    ema_decay: float = Field(0.9999, ge=0, lt=1, description="decay of the averaged weights, after warm-up")
+    rescale_timesteps: bool = Field(False, description="the U-Net sees 1000 t / T instead of t, as published")
+    ema_decay: float = Field(0.9999, ge=0, lt=1, description="decay of the averaged weights")
+    ema_warmup: bool = Field(True, description="the decay rises as n / (9 + n); false: constant, as published")
+    keep: Literal["best", "last"] = Field("best", description="weights kept: best on validation frames, or last ones")
     augment: bool = Field(True, description="flips and quarter turns; the paper's pipeline has none")
     bf16: bool = Field(True, description="bfloat16 autocast")
-    evaluations: int = Field(4, ge=1, description="equally spaced looks at validation frames; the best is kept")
-    preview_pairs: int = Field(16, ge=1, description="pairs sampled at each of those looks")
+    evaluations: int = Field(4, ge=1, description="validation evaluations, evenly spaced")
+    preview_pairs: int = Field(16, ge=1, description="pairs sampled at each of those evaluations")
     preview_steps: int = Field(20, ge=2, description="solver steps per pair of those samples")
     probe_draws: int = Field(8, ge=1, description="noise levels per held-out frame at which the denoiser is judged")
+
+    @property
+    def network_settings(self) -> dict[str, Any]:
+        """Settings of the network, as `denoiser_config` takes them."""
+        return {
+            "prediction": self.prediction,
+            "timesteps": self.diffusion_steps,
+            "rescale_timesteps": self.rescale_timesteps,
+        }
 
     @property
     def judged_pairs(self) -> int:
@@ -83,7 +96,12 @@ class AdaptSam(ShippableParameters):
     learning_rate: float = Field(1e-3, gt=0, description="AdamW learning rate, decayed by (1 - t/n)^0.9")
     beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's first beta; the paper prints 0.99")
     dice: Literal["dice", "generalised"] = Field("dice", description="Dice term beside the cross-entropy")
-    augmentation: Literal["symmetries", "affine"] = Field("affine", description="flips and turns, or any rotation")
+    augmentation: Literal["none", "symmetries", "affine"] = Field(
+        "affine", description="none as printed in the paper, flips and turns, or any rotation"
+    )
+    adapter_blocks: Literal["all", "reference"] = Field(
+        "all", description="encoder blocks with adapters; reference: 0, 1, 10, 11 of ViT-B, as finetune-SAM's default"
+    )
     bf16: bool = Field(True, description="bfloat16 autocast")
     weights_folder: str = Field("data/weights", description="where SAM's weights lie, or go to")
     tolerance_px: float = Field(2.0, gt=0, description="tolerance of the normalised surface Dice [px]")
@@ -115,10 +133,18 @@ class AdaptSam(ShippableParameters):
         return [self.root / FRAMES.folder]
 
 
+def networks_changed_with_version_2(parameters: "TrainSegmentation") -> bool:
+    """EMCAD with ReLU6 is the old one; TransUNet had dropout after its attention at published size alone."""
+    backbone = Cell.parse(parameters.cell).backbone
+    emcad = backbone == "emcad" and parameters.activation == "relu"
+    return emcad or (backbone == "transunet" and parameters.size == "paper")
+
+
 class TrainSegmentation(StageParameters):
     """05: one cell of the grid of Section 3.2."""
 
     notebook = "05_train_segmentation"
+    changes = {2: Change("EMCAD's decoder and TransUNet's attention as published", networks_changed_with_version_2)}
     products = ("model.safetensors", "history.jsonl", "metrics.json", "per_frame.csv")
 
     cell: CellName = Field(
@@ -127,15 +153,27 @@ class TrainSegmentation(StageParameters):
     size: Literal["quick", "laptop", "paper"] = Field("quick", description="size of the network")
     pretrained: bool = Field(False, description="start from ImageNet weights where timm has them")
     loss: Literal["published", "common"] = Field("published", description="the network's own, or CE + Dice for all")
+    activation: Literal["relu", "relu6"] = Field("relu", description="of EMCAD's decoder; published: relu")
+    reference_stem: bool = Field(
+        False, description="TransUNet's stem as in its code, not as its ImageNet weights have it"
+    )
     mixing: Literal["half", "concat"] = Field("half", description="batches half synthetic, or one shuffled set")
+    augmentation: Literal["none", "symmetries", "affine"] = Field(
+        "symmetries", description="none as printed in the paper, flips and turns, or any rotation"
+    )
     steps: int = Field(450, ge=1, description="optimiser steps; ignored when epochs > 0")
     epochs: int = Field(0, ge=0, description="passes over the training set; 0: use steps")
     batch_size: int = Field(8, ge=1, description="frames per optimiser step")
     learning_rate: float = Field(6e-3, gt=0, description="AdamW learning rate, decayed by (1 - t/n)^0.9")
     beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's first beta; the paper prints 0.99")
-    evaluations: int = Field(20, ge=1, description="equally spaced looks at validation frames")
+    evaluations: int = Field(20, ge=1, description="validation evaluations, evenly spaced")
     bf16: bool = Field(False, description="bfloat16 autocast")
     tolerance_px: float = Field(2.0, gt=0, description="tolerance of the normalised surface Dice [px]")
+
+    @property
+    def network_settings(self) -> dict[str, Any]:
+        """Settings that concern one network each, as `build_network` takes them."""
+        return {"activation": self.activation, "reference_stem": self.reference_stem}
 
     def settings(self) -> NetworkTraining:
         """How to train, as the training is told; the seed is the cell's."""
@@ -170,8 +208,8 @@ class PretrainSam(SeededParameters):
     batch_size: int = Field(8, ge=1, description="new pictures per optimiser step")
     learning_rate: float = Field(2e-3, gt=0, description="learning rate after warm-up, cosine decay")
     bf16: bool = Field(True, description="bfloat16 autocast")
-    evaluations: int = Field(4, ge=1, description="equally spaced looks at pictures of held-out textures")
-    held_out: int = Field(128, ge=1, description="pictures of held-out textures, at these looks and in the end")
+    evaluations: int = Field(4, ge=1, description="evaluations on pictures of held-out textures, evenly spaced")
+    held_out: int = Field(128, ge=1, description="pictures of held-out textures, at these evaluations and in the end")
 
     def settings(self) -> SamPretraining:
         """How to pre-train, as the training is told."""

@@ -66,7 +66,7 @@ def build_labeller(frames: FrameSet, examples: Sequence[Example], settings: Labe
     scale, seed = settings.prompt_scale, settings.seed
     model = build_sam(variant, settings.size, frames.num_classes, mask_scale=scale, seed=seed)
     start_from(model, settings.weights, examples, settings.weights_folder)
-    add_adapters(model, zero_init=settings.zero_init, seed=seed)
+    add_adapters(model, zero_init=settings.zero_init, seed=seed, blocks=settings.adapter_blocks)
     set_trainable(model, "adapters" if head_frozen else settings.trainable)
     model.config |= {"labeller": settings.labeller, "mask_prompt": prompted, "steps": settings.steps}
     return model.to(default_device()).train()

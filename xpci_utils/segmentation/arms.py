@@ -42,7 +42,7 @@ def training_of(
     elif epochs:
         steps = training_steps(len(annotated), len(synthetic), batch_size, epochs)
     mixing = MIXING_OF.get(cell.arm, settings.mixing)
-    data = NetworkData(() if cell.arm == "synthonly" else annotated, synthetic, _view(cell, frames))
+    data = NetworkData(() if cell.arm == "synthonly" else annotated, synthetic, _view(cell, frames, settings))
     return data, replace(settings, steps=steps, mixing=mixing, seed=cell.seed)
 
 
@@ -69,7 +69,9 @@ def _pairs(cell: Cell, pool: tuple[Path, Path] | None, count: int) -> Examples:
     return synthetic_examples(*pool, count, cell.seed)
 
 
-def _view(cell: Cell, frames: FrameSet) -> Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple]:
+def _view(
+    cell: Cell, frames: FrameSet, settings: NetworkTraining
+) -> Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple]:
     if cell.arm == "copypaste":
         return ParticlePaste(frames.split("train").take(cell.annotated).examples("train"), frames.info.get("window"))
-    return partial(augment, kind={"noaug": "none", "strongaug": "affine"}.get(cell.arm, "symmetries"))
+    return partial(augment, kind={"noaug": "none", "strongaug": "affine"}.get(cell.arm, settings.augmentation))

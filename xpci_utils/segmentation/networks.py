@@ -1,5 +1,7 @@
 """One door to the three segmentation networks of the paper (Section 2.3)."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -18,9 +20,7 @@ def build_network(
     pretrained: bool = False,
     image_size: int | tuple[int, int] = 640,
     seed: int = 0,
-    *,
-    activation: str = "relu",
-    reference_stem: bool = False,
+    **settings: Any,
 ) -> nn.Module:
     """Build a segmentation network: images [N, in_channels, H, W] in [-1, 1] to logits [N, num_classes, H, W].
 
@@ -33,20 +33,23 @@ def build_network(
     started from ("random" or a timm name). With ``pretrained``, the encoders that timm has weights for take them
     (TransUNet at "paper", EMCAD at "paper" and "laptop") and `WeightsUnavailable` is raised offline.
 
-    Two settings concern one network each and leave the others alone: ``activation`` of EMCAD's decoder ("relu" as
+    Two ``settings`` concern one network each and leave the others alone: ``activation`` of EMCAD's decoder ("relu" as
     published today, "relu6" as before; see `emcad`) and ``reference_stem`` of TransUNet (see `transunet`).
     """
     if name not in BACKBONES:
         raise ValueError(f"There is no backbone {name!r}; choose one of {', '.join(BACKBONES)}.")
     if size not in SIZES:
         raise ValueError(f"There is no size {size!r}; choose one of {', '.join(SIZES)}.")
-    image_size, own = padded_size(image_size), {}
+    if unknown := settings.keys() - OWN_SETTINGS:
+        raise ValueError(f"There is no setting {min(unknown)!r}; choose from {', '.join(OWN_SETTINGS)}.")
+    own: dict[str, Any] = {}
+    image_size = padded_size(image_size)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed_of("initial weights", name, seed))  # and no GPU's
         if name == "transunet":
             from xpci_utils.segmentation.transunet import TransUNet
 
-            own = {"reference_stem": reference_stem}
+            own = {"reference_stem": settings.get("reference_stem", False)}
             network = TransUNet(num_classes, in_channels, size, pretrained, image_size, **own)
         elif name == "swin_unetr":
             from xpci_utils.segmentation.swin_unetr import SwinUNETR
@@ -55,7 +58,7 @@ def build_network(
         else:
             from xpci_utils.segmentation.emcad import EMCAD
 
-            own = {"activation": activation}
+            own = {"activation": settings.get("activation", "relu")}
             network = EMCAD(num_classes, in_channels, size, pretrained, **own)
     network.config = {
         "name": name,
@@ -68,6 +71,7 @@ def build_network(
     return network
 
 
+OWN_SETTINGS = ("activation", "reference_stem")
 # What a setting was in files that were written before it existed.
 BEFORE = {"emcad": {"activation": "relu6"}, "transunet": {"reference_stem": False}}
 

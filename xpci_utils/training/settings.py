@@ -45,7 +45,9 @@ class DenoiserTraining(TrainingSettings):
     warmup_steps: int = 0  # linear rise of the learning rate
     weight_decay: float = 0.0
     gradient_clip: float = 0.0  # largest norm; 0 for none
-    ema_decay: float = 0.9999  # reached by the warm-up (1 + n) / (10 + n)
+    ema_decay: float = 0.9999
+    ema_warmup: bool = True  # the decay rises as n / (9 + n); False: constant from the first step, as published
+    keep: Literal["best", "last"] = "best"  # of the evaluated weights: the lowest validation loss, or the last ones
     augment: bool = False  # flips, and quarter turns where frames are square
     log_every: int = 50
     preview_pairs: int = 16  # sampled at every evaluation; 0 for none
@@ -79,6 +81,7 @@ class LabellerTraining(TrainingSettings):
     unprompted: float = 0.0
     dice: Literal["dice", "generalised"] = "dice"
     augmentation: Literal["none", "symmetries", "affine"] = "symmetries"
+    adapter_blocks: Literal["all", "reference"] = "all"  # "reference": where finetune-SAM has them by default
     zero_init: bool = False  # adapters start as the identity
     weights_folder: str = "data/weights"
 
@@ -100,6 +103,7 @@ class NetworkTraining(TrainingSettings):
     weight_decay: float = 0.1
     loss: Literal["published", "common"] = "published"
     mixing: Literal["half", "concat", "pretrain"] = "half"
+    augmentation: Literal["none", "symmetries", "affine"] = "symmetries"
 
 
 @dataclass(frozen=True, kw_only=True)
