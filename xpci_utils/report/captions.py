@@ -66,6 +66,7 @@ def labellers(results: Results) -> str:
         "SAM-t and SAM-b are the paper's names; the second column says which network was used here."
         if results.reduced
         else "",
+        'The paper updates "only the adapter layers"; which parameters were trained here, a column says.',
         shipped(results),
         not_comparable(results),
     ]

@@ -119,6 +119,7 @@ def labeller_table(results: Results) -> Table:
     columns = {
         "Model & configuration": data["configuration"],
         "Network of this run": data["description"].fillna(DASH),
+        "Trained parameters": [_trained(row) for row in data.to_dict("records")],
         "Dice": _scores(data, "dice"),
         "Dice, paper": data["dice_published"].map(score),
         "Dice, no background": _scores(data, "dice_foreground"),
@@ -129,6 +130,15 @@ def labeller_table(results: Results) -> Table:
     if results.sweep.noisy_prompts:
         columns |= {f"{title}, drawn mask": _scores(data, f"noisy_{name}") for name, title in NOISY.items()}
     return Table("table 5", captions.labellers(results), data, pd.DataFrame(columns))
+
+
+def _trained(row: dict) -> str:
+    """ "adapters: 12,460": which parameters of a labeller were trained, by their counts, and how many."""
+    count, adapters, head = (row.get(f"parameters_{part}") for part in ("trainable", "adapters", "head"))
+    if count is None or pd.isna(count):
+        return DASH
+    parts = {adapters: "adapters", (adapters or 0) + (head or 0): "adapters, head"}
+    return f"{parts.get(count, 'all')}: {int(count):,}"
 
 
 def latex(text: str) -> str:

@@ -30,9 +30,9 @@ def labeller_name(labeller: str) -> str:
 
 
 def labeller_title(labeller: str) -> str:
-    """ "SAM-t without mask prompt, frozen head" for "vit_t-noprompt-frozen"."""
+    """ "SAM-t without mask prompt, adapters only" for "vit_t-noprompt-frozen"."""
     variant, prompted, head_frozen = parse_labeller(labeller)
-    return f"{SAM_NAMES[variant]} {'with' if prompted else 'without'} mask prompt{', frozen head' * head_frozen}"
+    return f"{SAM_NAMES[variant]} {'with' if prompted else 'without'} mask prompt{', adapters only' * head_frozen}"
 
 
 def series_name(series: str) -> str:
