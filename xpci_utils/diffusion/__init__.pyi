@@ -7,7 +7,7 @@ from .pool import PoolSettings, finished_shards, write_pool
 from .sampling import SAMPLERS, sample_pairs
 from .schedule import NoiseSchedule, respaced_timesteps
 from .sizes import SIZES, denoiser_config
-from .training import TrainingSettings, describe_denoiser, train_denoiser
+from .training import describe_denoiser, train_denoiser
 from .wiener import Wiener
 
 __all__ = [
@@ -19,7 +19,6 @@ __all__ = [
     "NoiseSchedule",
     "PairTensors",
     "PoolSettings",
-    "TrainingSettings",
     "Wiener",
     "build_denoiser",
     "denoiser_config",

@@ -40,7 +40,7 @@ class Parameters(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            faults = "\n".join(f"  {_explain(cls, fault)}" for fault in error.errors())
+            faults = "\n".join(f"  {_explain(cls, dict(fault))}" for fault in error.errors())
             raise ParameterError(f"{source} cannot be used:\n{faults}") from None
 
     @classmethod
@@ -100,12 +100,13 @@ def parse_yaml(text: str) -> object:
 
 def assigned_names(cells: list[str]) -> list[str]:
     """Names that the last cells assign, going back as long as a cell does nothing but assign plain values."""
-    names = []
+    names: list[str] = []
     for cell in reversed(cells):
         body = ast.parse(cell).body
-        if not body or not all(isinstance(node, ast.Assign) and _is_plain(node.value) for node in body):
+        assignments = [node for node in body if isinstance(node, ast.Assign) and _is_plain(node.value)]
+        if not body or len(assignments) < len(body):
             return names
-        names += [target.id for node in body for target in node.targets if isinstance(target, ast.Name)]
+        names += [target.id for node in assignments for target in node.targets if isinstance(target, ast.Name)]
     return names
 
 

@@ -79,7 +79,7 @@ class ApplyToVideo(SeededParameters):
         return [self.root / cell_place(Cell.parse(self.cell)).folder]
 
     @property
-    def products(self) -> tuple[str, ...]:
+    def products(self) -> tuple[str, ...]:  # type: ignore[override]
         film = () if self.film_path else ("film",)
         return ("labels.tif", "particles.csv", "tracks.csv", "frames.csv", "overlay.gif", "metrics.json", *film)
 

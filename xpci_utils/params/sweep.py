@@ -1,5 +1,6 @@
 """The grids of runs that a profile compares."""
 
+from collections.abc import Callable
 from typing import Annotated, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -36,9 +37,9 @@ class Sweep(Parameters):
     @field_validator("series", "labellers", "contrasts", "controls", "extended")
     @classmethod
     def _names(cls, names: list[str], info: ValidationInfo) -> list[str]:
-        parse = {"series": parse_series, "labellers": parse_labeller}.get(info.field_name, parse_row)
+        parsers: dict[str | None, Callable[[str], object]] = {"series": parse_series, "labellers": parse_labeller}
         for name in names:
-            parse(name)
+            parsers.get(info.field_name, parse_row)(name)
         return names
 
     @model_validator(mode="after")

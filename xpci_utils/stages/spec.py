@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from xpci_utils.params.base import Content
 
@@ -10,7 +10,7 @@ from xpci_utils.params.base import Content
 class StageSpec(Protocol):
     """Parameters of one stage, with the places that it reads and writes."""
 
-    notebook: Any  # name of the notebook, without its suffix
+    notebook: ClassVar[str]  # name of the notebook, without its suffix
 
     @property
     def folder(self) -> Path: ...  # the one folder that the stage writes
@@ -42,7 +42,7 @@ class StageSpec(Protocol):
     @property
     def force(self) -> bool: ...  # repeat a finished stage
 
-    retired: Any  # former parameters whose value no longer matters
+    retired: ClassVar[frozenset[str]]  # former parameters whose value no longer matters
 
     def defaults(self) -> dict[str, Any]: ...  # of every parameter
 
