@@ -94,7 +94,7 @@ def network_of(parameters: StageParameters) -> str:
         case TrainDdpm():
             return "denoiser"
         case AdaptSam():
-            return parse_labeller(parameters.labeller)[0]
+            return parse_labeller(parameters.labeller).variant
         case TrainSegmentation():
             return Cell.parse(parameters.cell).backbone
     return ""
@@ -127,7 +127,7 @@ def work_of(parameters: StageParameters, frames: PrepareFrames) -> dict[tuple[st
             return {("denoiser", "forward"): drawn, ("simulator", "frame"): 3 * min(p.fresh_frames, p.pairs)}
         case GenerateSynthetic() as p:
             views = _symmetries(frames) if p.symmetries else 1
-            return {(parse_labeller(p.labeller)[0], "forward"): _pairs(p, frames) * views}
+            return {(parse_labeller(p.labeller).variant, "forward"): _pairs(p, frames) * views}
     return {}
 
 
@@ -152,7 +152,7 @@ def _cell_steps(parameters: TrainSegmentation, train: int) -> int:
     from xpci_utils.segmentation.arms import equal_epochs
 
     p, cell = parameters, Cell.parse(parameters.cell)
-    by_epochs = p.epochs or cell.arm in ("epochs", "longer")
+    by_epochs = p.epochs or cell.trains_on in ("epochs", "longer")
     return (
         equal_epochs(cell.annotated or train, cell.synthetic, p.steps, p.epochs, p.batch_size) if by_epochs else p.steps
     )

@@ -165,7 +165,8 @@ def _sam(parameters: AdaptSam, view: View, examples: list) -> Subject:
     from xpci_utils.sam import add_adapters, build_sam, predict_scores, set_trainable
     from xpci_utils.sam.adaptation import draw_batch, loss_of
 
-    variant, prompted, _ = parse_labeller(parameters.labeller)
+    labeller = parse_labeller(parameters.labeller)
+    variant, prompted = labeller.variant, labeller.prompted
     model = build_sam(variant, parameters.size, view.classes)
     add_adapters(model, blocks=parameters.adapter_blocks)
     set_trainable(model, parameters.trainable)

@@ -23,7 +23,8 @@ def denoiser_config(
 
     A reduced denoiser that predicts v gets the Wiener skip and standardised channels, because a short training of the
     plain one draws far too little or too much foreground (docs/denoiser_experiments.md); with "eps" it is the published
-    method with a smaller network. With `rescale_timesteps` the U-Net sees 1000 t / T, as published. Raises ValueError for an unknown size.
+    method with a smaller network. With `rescale_timesteps` the U-Net sees 1000 t / T, as published. Raises ValueError
+    for an unknown size.
     """
     if size not in SIZES:
         raise ValueError(f"size = {size!r} is unknown; choose one of {', '.join(SIZES)}.")

@@ -2,13 +2,14 @@
 
 A cell is one trained segmentation network, ``<backbone>__r<annotated frames>__<labeller>__n<synthetic pairs>__
 <arm>__s<seed>``: ``emcad__r0100__vit_b__n00500__mix__s0``, or ``emcad__r0100__none__n00000__mix__s0`` without
-synthetic data. A row is a cell without its seed: what a line of a table stands for. A series,
-``<backbone>__<labeller>``, is one table of the paper.
+synthetic data. An arm says what a cell trains on and, after a dash, how frames are augmented where that is not the
+profile's way: ``mix``, ``noaug`` (short for mix without augmentation), ``epochs-noaug``. A row is a cell without its
+seed: what a line of a table stands for. A series, ``<backbone>__<labeller>``, is one table of the paper.
 """
 
 import re
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import Self
 
 BACKBONES = ("transunet", "swin_unetr", "emcad")
 VARIANTS = ("vit_t", "vit_b")
@@ -18,6 +19,7 @@ TRUE_LABELS = "true"  # the "labeller" of fresh simulated frames, whose labels a
 ARMS = {
     "mix": "annotated frames and synthetic pairs, the paper's way",
     "noaug": "no flips, no turns",
+    "flips": "flips and turns",
     "strongaug": "any rotation, scale, shift and contrast",
     "copypaste": "particles of other annotated frames pasted in",
     "synthonly": "synthetic pairs alone",
@@ -28,12 +30,18 @@ ARMS = {
     "epochs": "the paper's protocol: as many epochs in every cell, one shuffled set",
     "longer": "annotated frames alone, for the steps that n pairs bring under 'epochs'",
 }
+AUGMENTATIONS = {"noaug": "none", "flips": "symmetries", "strongaug": "affine"}  # field of a name -> augmentation
 POOLS = {"more": "fresh", "fresh": "fresh", "clamped": "clamped"}
 REAL_ONLY_ARMS = ("more", "longer")
 SYNTHETIC_ARMS = ("synthonly", "pretrain", "fresh", "clamped", "epochs")
 
-LABELLER = re.compile(r"vit_[bt](?:-noprompt)?(?:-frozen)?")
-CELL = re.compile(rf"([a-z0-9_]+?)__r(\d{{4}})__(none|true|{LABELLER.pattern})__n(\d{{5}})__([a-z0-9-]+)__s(\d+)")
+TRAINED = {"frozen": "adapters", "headed": "adapters+head", "whole": "all"}  # field of a labeller's name -> trainable
+LABELLER = re.compile(
+    r"(?P<variant>vit_[bt])(?P<noprompt>-noprompt)?(?:-(?P<trained>frozen|headed|whole))?(?P<blocks>-fewblocks)?"
+    r"(?:-(?P<augmentation>noaug|flips|strongaug))?"
+)
+_UNNAMED = re.sub(r"\(\?P<\w+>", "(?:", LABELLER.pattern)
+CELL = re.compile(rf"([a-z0-9_]+?)__r(\d{{4}})__(none|true|{_UNNAMED})__n(\d{{5}})__([a-z0-9-]+)__s(\d+)")
 
 
 @dataclass(frozen=True)
@@ -54,16 +62,42 @@ class Cell:
     def __post_init__(self):
         if self.backbone not in BACKBONES:
             raise ValueError(f"there is no backbone {self.backbone!r}; choose from {', '.join(BACKBONES)}")
-        if self.arm not in ARMS:
-            raise ValueError(f"there is no arm {self.arm!r}; choose from {', '.join(ARMS)}")
-        if (self.labeller == "none") != (self.synthetic == 0 or self.arm == "longer"):
+        self._check_arm()
+        if (self.labeller == "none") != (self.synthetic == 0 or self.trains_on == "longer"):
             raise ValueError("a cell without synthetic pairs has labeller 'none', and only such a cell has")
-        if self.labeller == TRUE_LABELS and self.arm != "fresh":
-            raise ValueError("only pairs of the arm 'fresh' have true labels; name a SAM")
-        if self.arm in REAL_ONLY_ARMS and self.labeller != "none":
+        if self.labeller == TRUE_LABELS and self.trains_on != "fresh":
+            raise ValueError("only pairs of the arm 'fresh' have true labels; choose a SAM")
+        if self.trains_on in REAL_ONLY_ARMS and self.labeller != "none":
             raise ValueError(f"the arm {self.arm!r} trains on annotated frames alone: its labeller is 'none'")
-        if self.arm in SYNTHETIC_ARMS and self.labeller == "none":
+        if self.trains_on in SYNTHETIC_ARMS and self.labeller == "none":
             raise ValueError(f"the arm {self.arm!r} needs synthetic pairs; without them it is the arm 'mix'")
+
+    def _check_arm(self) -> None:
+        first, *fields = self.arm.split("-")
+        if first not in ARMS or len(fields) > 1:
+            raise ValueError(f"there is no arm {self.arm!r}; choose from {', '.join(ARMS)}")
+        if fields and (first in ("mix", *AUGMENTATIONS) or fields[0] not in AUGMENTATIONS):
+            raise ValueError(
+                f"there is no arm {self.arm!r}; after a dash comes how frames are augmented, "
+                f"{' or '.join(AUGMENTATIONS)}, and with 'mix' that stands alone"
+            )
+
+    @property
+    def trains_on(self) -> str:
+        """The first field of the arm: "epochs" of "epochs-noaug", "mix" of "noaug"."""
+        first = self.arm.split("-")[0]
+        return "mix" if first in AUGMENTATIONS else first
+
+    @property
+    def augmentation(self) -> str:
+        """How its frames are augmented where the arm says it: none, symmetries or affine; "" for the profile's way."""
+        return AUGMENTATIONS.get(self.arm.split("-")[-1], "")
+
+    def alone(self, arm: str = "mix") -> "Cell":
+        """The cell without pairs of the same frames, seed and augmentation; ``arm`` "longer": for as many steps."""
+        field = next((name for name, kind in AUGMENTATIONS.items() if kind == self.augmentation), "")
+        joined = "-".join(filter(None, ("" if arm == "mix" and field else arm, field)))
+        return Cell(self.backbone, self.annotated, "none", self.synthetic if arm == "longer" else 0, joined, self.seed)
 
     @property
     def name(self) -> str:
@@ -82,7 +116,7 @@ class Cell:
     @property
     def pool(self) -> str:
         """The pool that its pairs (or, in the arm "more", its further annotated frames) come from; "" without any."""
-        return POOLS.get(self.arm, "ddpm" if self.labeller != "none" else "")
+        return POOLS.get(self.trains_on, "ddpm" if self.labeller != "none" else "")
 
     @property
     def labelled(self) -> bool:
@@ -109,22 +143,42 @@ def parse_row(name: str) -> Cell:
     return Cell.parse(f"{name}__s0")
 
 
-class Labeller(NamedTuple):
-    """What the name of a labeller says: "vit_b", "vit_t-noprompt", "vit_b-frozen", "vit_t-noprompt-frozen"."""
+@dataclass(frozen=True)
+class Labeller:
+    """What the name of a labeller says: "vit_b", "vit_t-noprompt", "vit_b-frozen", "vit_t-noprompt-headed-noaug".
+
+    ``trainable``, ``adapter_blocks`` and ``augmentation`` are empty where the profile's settings hold.
+    """
 
     variant: str
     prompted: bool
-    head_frozen: bool
+    trainable: str = ""
+    adapter_blocks: str = ""
+    augmentation: str = ""
+
+    @property
+    def changes(self) -> dict[str, str]:
+        """The settings that the name decides."""
+        fields = {name: getattr(self, name) for name in ("trainable", "adapter_blocks", "augmentation")}
+        return {name: value for name, value in fields.items() if value}
 
 
 def parse_labeller(name: str) -> Labeller:
     """The parts of a labeller's name; ValueError for anything else."""
-    if not LABELLER.fullmatch(name):
+    found = LABELLER.fullmatch(name)
+    if not found:
         raise ValueError(
-            f"{name!r} is not a labeller; choose vit_b or vit_t, with '-noprompt' to leave the prompt out "
-            "and '-frozen' to keep the class head as it starts"
+            f"{name!r} is not a labeller; choose vit_b or vit_t, then '-noprompt' to leave the prompt out, '-frozen' "
+            "to train the adapters alone ('-headed': with the class head, '-whole': all weights), '-fewblocks' for "
+            "adapters where finetune-SAM has them, and '-noaug', '-flips' or '-strongaug' for the augmentation"
         )
-    return Labeller(name[: len("vit_b")], "-noprompt" not in name, name.endswith("-frozen"))
+    return Labeller(
+        found["variant"],
+        prompted=not found["noprompt"],
+        trainable=TRAINED.get(found["trained"] or "", ""),
+        adapter_blocks="reference" if found["blocks"] else "",
+        augmentation=AUGMENTATIONS.get(found["augmentation"] or "", ""),
+    )
 
 
 def parse_series(name: str) -> tuple[str, str]:

@@ -16,9 +16,9 @@ This is the one module that writes and parses these folders. ``parse_place`` is 
 import re
 from dataclasses import dataclass, field
 
-from xpci_utils.params.cells import LABELLER, Cell
+from xpci_utils.params.cells import Cell, parse_labeller
 
-SEEDED = re.compile(rf"(?P<labeller>{LABELLER.pattern})__s(?P<seed>\d+)")
+SEEDED = re.compile(r"(?P<labeller>[a-z_]+(?:-[a-z]+)*)__s(?P<seed>\d+)")
 SHARD = re.compile(r"(?P<shard>\d+)_of_(?P<shards>\d+)")
 
 
@@ -53,6 +53,7 @@ REPORT = Place("report", "06_tables_and_figures")
 
 def labeller_place(labeller: str, seed: int = 0) -> Place:
     """A labeller that was adapted with ``seed``."""
+    parse_labeller(labeller)
     return Place(f"sam/{labeller}__s{seed}", "03_adapt_sam", {"labeller": labeller, "seed": seed})
 
 

@@ -22,7 +22,7 @@ from xpci_utils.params.places import (
 if TYPE_CHECKING:
     from xpci_utils.params.sweep import Sweep
 
-GRIDS = ("paper", "full", "controls", "extended")
+GRIDS = ("paper", "full", "controls", "readings", "extended")
 
 
 def series_cell(series: str, annotated: int, synthetic: int, seed: int) -> Cell:
@@ -40,7 +40,8 @@ def cells_of(sweep: Sweep, *grids: str) -> list[Cell]:
     """Every distinct cell of the named grids ("paper" without a name), in a fixed order.
 
     "paper" is what Tables 1-4 print, with the further seeds of the declared contrasts; "full" has every backbone with
-    every labeller at every count; "controls" are the rows of Table C; "extended" is what takes a night.
+    every labeller at every count; "controls" are the rows of Table C; "readings" are those of Table R, the paper's
+    protocol as it can be read; "extended" is what takes a night.
     """
     return list(dict.fromkeys(chain.from_iterable(_CELLS_OF[name](sweep) for name in grids or ("paper",))))
 
@@ -57,11 +58,24 @@ def _controls(sweep: Sweep) -> list[Cell]:
     return _seeded(sweep.controls, sweep.control_seeds)
 
 
+def _readings(sweep: Sweep) -> list[Cell]:
+    return _seeded(reading_rows(sweep), sweep.reading_seeds)
+
+
+def reading_rows(sweep: Sweep) -> list[str]:
+    """The rows of Table R: each with pairs, after the same without, and after that for as many steps if they differ."""
+    rows: list[str] = []
+    for cell in map(parse_row, sweep.readings):
+        longer = [cell.alone("longer")] if cell.trains_on == "epochs" else []
+        rows += [one.row for one in (cell.alone(), *longer, cell)]
+    return list(dict.fromkeys(rows))
+
+
 def _extended(sweep: Sweep) -> list[Cell]:
     return [*_seeded(sweep.extended, sweep.seeds[:1]), *_seeded(compared_rows(sweep), sweep.extended_seeds)]
 
 
-_CELLS_OF = {"paper": _paper, "full": _full, "controls": _controls, "extended": _extended}
+_CELLS_OF = {"paper": _paper, "full": _full, "controls": _controls, "readings": _readings, "extended": _extended}
 
 
 def _series_cells(sweep: Sweep, series: Iterable[str]) -> list[Cell]:

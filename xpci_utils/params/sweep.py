@@ -31,10 +31,14 @@ class Sweep(Parameters):
     contrast_seeds: list[Seed] = Field([], description="their seeds, and those of the same without synthetic pairs")
     controls: list[str] = Field([], description="rows of Table C (GRID=controls)")
     control_seeds: list[Seed] = Field([0], description="their seeds")
+    readings: list[str] = Field(
+        [], description="rows of Table R (GRID=readings): the paper's protocol, each with pairs, as it can be read"
+    )
+    reading_seeds: list[Seed] = Field([0], description="their seeds, and those of the same without synthetic pairs")
     extended: list[str] = Field([], description="rows that take a night (GRID=extended), with the first seed")
     extended_seeds: list[Seed] = Field([], description="further seeds of the contrasts, in the same grid")
 
-    @field_validator("series", "labellers", "contrasts", "controls", "extended")
+    @field_validator("series", "labellers", "contrasts", "controls", "readings", "extended")
     @classmethod
     def _names(cls, names: list[str], info: ValidationInfo) -> list[str]:
         parsers: dict[str | None, Callable[[str], object]] = {"series": parse_series, "labellers": parse_labeller}
@@ -50,7 +54,7 @@ class Sweep(Parameters):
             raise ValueError(f"series use {', '.join(missing)}, which labellers does not list")
         if 0 not in self.counts or len(set(self.counts)) < len(self.counts):
             raise ValueError("counts must be distinct and contain 0, the row without synthetic pairs")
-        for row in (*self.contrasts, *self.controls, *self.extended):
+        for row in (*self.contrasts, *self.controls, *self.readings, *self.extended):
             cell = parse_row(row)
             if cell.labeller != "none" and cell.annotated != self.annotated:
                 raise ValueError(

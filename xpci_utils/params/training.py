@@ -83,7 +83,7 @@ class AdaptSam(ShippableParameters):
     products = ("adapters.safetensors", "history.jsonl", "metrics.json", "per_frame.csv", "namings.csv", "predictions")
 
     labeller: LabellerName = Field(
-        "vit_b", description="vit_b or vit_t; '-noprompt': no mask; '-frozen': head not trained"
+        "vit_b", description="vit_b or vit_t; '-noprompt': no mask; '-frozen': adapters alone trained"
     )
     size: Literal["reduced", "paper"] = Field("reduced", description="size of both SAM variants")
     weights: Literal["pretrained", "random"] = Field("pretrained", description="first weights: SAM's own, or A1's")
@@ -121,8 +121,8 @@ class AdaptSam(ShippableParameters):
         return values
 
     def settings(self) -> LabellerTraining:
-        """How to adapt, as the training is told."""
-        return LabellerTraining.of(self.model_dump())
+        """How to adapt, as the training is told; what the labeller's name says goes before the profile's settings."""
+        return LabellerTraining.of(self.model_dump() | parse_labeller(self.labeller).changes)
 
     @property
     def place(self) -> str:

@@ -29,7 +29,7 @@ def trained_on(cell: Cell, results: Results) -> str:
     kind = "synthetic" if cell.pool == "ddpm" else "fresh"
     names = "with true labels" if cell.labeller == TRUE_LABELS else f"named by {labeller_name(cell.labeller)}"
     pairs = f"{cell.synthetic:,} {kind} {names}"
-    return pairs if cell.arm == "synthonly" else f"{frames} + {pairs}"
+    return pairs if cell.trains_on == "synthonly" else f"{frames} + {pairs}"
 
 
 def annotated_frames(results: Results) -> str:
@@ -131,6 +131,15 @@ def controls(results: Results, worth: dict[str, float]) -> str:
             f"synthetic pairs reach the Dice of {worth['frames']:.0f} annotated frames."
         )
     return " ".join(parts)
+
+
+def readings(results: Results) -> str:
+    """Caption of Table R."""
+    return (
+        "What synthetic pairs add under each reading of the paper's protocol, which states no augmentation, equal "
+        "epochs and one shuffled set: difference to the same reading without pairs, and, where pairs bring more steps, "
+        f"to annotated frames alone for as many steps. {INTERVAL} {not_comparable(results)}"
+    )
 
 
 def ladder(results: Results) -> str:

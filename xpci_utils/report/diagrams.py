@@ -77,7 +77,8 @@ def pipeline(results: Results) -> Figure:
 def sam_adaptation(results: Results) -> Figure:
     """Figure 2: the blocks of SAM, which of them were trained, which stayed frozen, and how large each is."""
     place = labeller_place(results.labeller).folder
-    variant, prompted, _ = parse_labeller(results.labeller)
+    labeller = parse_labeller(results.labeller)
+    variant, prompted = labeller.variant, labeller.prompted
     metrics, trainable = results.metrics(place), results.parameters(place)["trainable"]
     counts = metrics["parameters"]
     image, labels, predicted = (results.pictures[name][0] for name in ("test images", "test labels", place))

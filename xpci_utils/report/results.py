@@ -173,8 +173,9 @@ def _cell_row(root: Path, cell: Cell, runs: dict) -> dict:
 
 def _labeller_row(labeller: str, seed: int, runs: dict, measured: dict) -> dict:
     place = labeller_place(labeller, seed).folder
-    variant, mask_prompt, _ = parse_labeller(labeller)
-    identity = {"labeller": labeller, "seed": seed, "variant": variant, "mask_prompt": mask_prompt}
+    parts = parse_labeller(labeller)
+    identity: dict[str, Any] = {"labeller": labeller, "seed": seed}
+    identity |= {"variant": parts.variant, "mask_prompt": parts.prompted}
     identity |= {"finished": place in runs}
     if place not in runs:
         return identity
@@ -231,5 +232,5 @@ def _shown_pool_labeller(sweep: Sweep, runs: dict) -> str:
 
 def _preference(labeller: str) -> tuple[bool, bool, str]:
     """Sorts labellers: with the prompt first, then with a trained head, then SAM-b."""
-    variant, prompted, head_frozen = parse_labeller(labeller)
-    return not prompted, head_frozen, variant
+    parts = parse_labeller(labeller)
+    return not parts.prompted, bool(parts.changes), parts.variant

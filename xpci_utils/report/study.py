@@ -22,12 +22,13 @@ from xpci_utils.report.contrasts import (
 from xpci_utils.report.results import Results, aggregate
 from xpci_utils.report.tables import SERIES_OF_TABLE, Table
 from xpci_utils.report.wording import (
-    ARM_NAMES,
     BACKBONE_NAMES,
     DASH,
     METRIC_NAMES,
+    arm_name,
     interval,
     is_missing,
+    labeller_title,
     p_value,
     score,
     series_name,
@@ -37,11 +38,13 @@ GAINS = {"dice": "Dice", "dice_foreground": "Dice, no background", "nsd": "NSD",
 
 
 def study_tables(results: Results) -> list[Table]:
-    """Tables C (controls), D (differences), L (error ladder), P (classes) and S (shifted frames).
+    """Tables C (controls), D (differences), L (error ladder), P (classes), R (readings) and S (shifted frames).
 
     A table whose runs the sweep does not have is left out.
     """
     tables = [differences_table(results), shifted_table(results), classes_table(results)]
+    if results.sweep.readings:
+        tables.append(readings_table(results))
     if results.sweep.controls:
         tables += [controls_table(results), ladder_table(results)]
     return sorted((table for table in tables if len(table.data)), key=lambda table: table.name)
@@ -97,7 +100,7 @@ def controls_table(results: Results) -> Table:
     """Table C: what else could explain a gain."""
     data = pd.DataFrame([_control_row(row, results) for row in results.sweep.controls])
     cells = [parse_row(row) for row in data["row"]]
-    printed = pd.DataFrame({"Arm": [ARM_NAMES[cell.arm] for cell in cells]})
+    printed = pd.DataFrame({"Arm": [arm_name(cell.arm) for cell in cells]})
     printed["Training set"] = [captions.trained_on(cell, results) for cell in cells]
     printed["Seeds"] = data["seeds"]
     for metric in ("dice", "micro_f1"):
@@ -106,6 +109,38 @@ def controls_table(results: Results) -> Table:
         printed[f"Gain in {METRIC_NAMES[metric]}"] = _intervals(data, f"{metric}_gain")
     printed["Core-minutes"] = [DASH if is_missing(value) else f"{value / 60:.0f}" for value in data["core_seconds"]]
     return Table("table c", captions.controls(results, annotations_worth(results)), data, printed)
+
+
+def readings_table(results: Results) -> Table:
+    """Table R: what pairs add under each reading of the paper's protocol, over the same reading without them."""
+    data = pd.DataFrame([_reading_row(row, results) for row in results.sweep.readings])
+    cells = [parse_row(row) for row in data["row"]]
+    printed = pd.DataFrame({"Network": [BACKBONE_NAMES[cell.backbone] for cell in cells]})
+    printed["Reading"] = [arm_name(cell.arm) for cell in cells]
+    printed["Labeller"] = [labeller_title(cell.labeller) for cell in cells]
+    printed["Synthetic images"] = [f"{cell.synthetic:,}" for cell in cells]
+    printed["Seeds"] = data["seeds"]
+    for metric in ("dice", "micro_f1"):
+        printed[f"{METRIC_NAMES[metric]} without"] = data[f"{metric}_alone"].map(score)
+        printed[f"Gain in {METRIC_NAMES[metric]}"] = _intervals(data, f"{metric}_gain")
+        printed[f"Gain over as many steps, {METRIC_NAMES[metric]}"] = _intervals(data, f"{metric}_gain_equal_steps")
+    return Table("table r", captions.readings(results), data, printed)
+
+
+def _reading_row(row: str, results: Results) -> dict:
+    """Gains of one row over the same reading without pairs, and over as many steps without them."""
+    cell = parse_row(row)
+    alone = cell.alone().row
+    longer = cell.alone("longer").row if cell.trains_on == "epochs" else alone
+    found: dict = {"row": row, "alone": alone, "longer": longer, "seeds": len(results.of_row(row))}
+    gains = {}
+    steps = [aggregate(results.of_row(name), "steps")[0] for name in (row, longer)]
+    for metric in ("dice", "micro_f1"):
+        found[metric], found[f"{metric}_alone"] = (aggregate(results.of_row(name), metric)[0] for name in (row, alone))
+        gains[f"{metric}_gain"] = difference(row, alone, results, metric)
+        equal = difference(row, longer, results, metric) if steps[0] == steps[1] else NOTHING
+        gains[f"{metric}_gain_equal_steps"] = equal
+    return found | _columns(gains)
 
 
 def ladder_table(results: Results) -> Table:

@@ -12,7 +12,7 @@ from xpci_utils.report import captions
 from xpci_utils.report.results import Results
 from xpci_utils.report.study import classes_table, controls_table
 from xpci_utils.report.style import COLOURS, DOTS_PER_INCH, MARKERS, TEXT_WIDTH
-from xpci_utils.report.wording import ARM_NAMES, BACKBONE_NAMES
+from xpci_utils.report.wording import BACKBONE_NAMES, arm_name
 
 KINDS = ("annotated frames alone", "with generated pairs", "with fresh frames")
 
@@ -44,7 +44,7 @@ def gain_and_cost(controls: pd.DataFrame, results: Results) -> Figure:
         look = {"color": COLOURS[kind], "marker": MARKERS[kind]}
         gains.errorbar([row["dice_gain"]], [position], xerr=_bars(row, "dice_gain"), capsize=2, **look)
         costs.plot([row["core_seconds"] / 60], [position], linestyle="", **look)
-    names = [f"{ARM_NAMES[cell.arm]}: {captions.trained_on(cell, results)}" for cell in _cells(rows)]
+    names = [f"{arm_name(cell.arm)}: {captions.trained_on(cell, results)}" for cell in _cells(rows)]
     gains.set_yticks(range(len(rows)), names, fontsize=6)
     gains.axvline(0, color="#666666", linewidth=0.8, marker="")
     gains.set(xlabel="gain in Dice over annotated frames alone")

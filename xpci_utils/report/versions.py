@@ -31,7 +31,7 @@ def earlier_versions(results: Results) -> pd.DataFrame:
 
 
 def earlier_sentences(results: Results) -> list[str]:
-    """The same in words, one sentence per notebook, version and reason; [] if every result is of the present version."""
+    """The same in words, one sentence per notebook, version and reason; [] if every result is of today's version."""
     groups = earlier_versions(results).groupby(["notebook", "version", "now", "reason"], sort=True)
     return [
         f"{plural(len(rows), 'result')} of {notebook}: version {version}, now {now} ({reason})"

@@ -12,6 +12,7 @@ METRIC_NAMES = {"dice": "Dice", "nsd": "NSD", "micro_f1": "Micro F1"}
 ARM_NAMES = {
     "mix": "flips and turns (as everywhere)",
     "noaug": "no augmentation",
+    "flips": "flips and turns",
     "strongaug": "strong augmentation",
     "copypaste": "copy-paste of particles",
     "synthonly": "synthetic images only",
@@ -24,6 +25,10 @@ ARM_NAMES = {
 }
 
 
+TRAINED_NAMES = {"adapters": "adapters only", "adapters+head": "adapters and head", "all": "all weights"}
+AUGMENTATION_NAMES = {"none": "no augmentation", "symmetries": "flips and turns", "affine": "any rotation"}
+
+
 def labeller_name(labeller: str) -> str:
     """ "SAM-b" for "vit_b" and for "vit_b-noprompt"."""
     return SAM_NAMES[parse_labeller(labeller).variant]
@@ -31,8 +36,16 @@ def labeller_name(labeller: str) -> str:
 
 def labeller_title(labeller: str) -> str:
     """ "SAM-t without mask prompt, adapters only" for "vit_t-noprompt-frozen"."""
-    variant, prompted, head_frozen = parse_labeller(labeller)
-    return f"{SAM_NAMES[variant]} {'with' if prompted else 'without'} mask prompt{', adapters only' * head_frozen}"
+    parts = parse_labeller(labeller)
+    words = [TRAINED_NAMES.get(parts.trainable, ""), "few adapters" if parts.adapter_blocks else ""]
+    words += [AUGMENTATION_NAMES.get(parts.augmentation, "")]
+    title = f"{SAM_NAMES[parts.variant]} {'with' if parts.prompted else 'without'} mask prompt"
+    return ", ".join([title, *filter(None, words)])
+
+
+def arm_name(arm: str) -> str:
+    """What an arm changes, in words: "no augmentation", "equal epochs (the paper's protocol), no augmentation"."""
+    return ", ".join(ARM_NAMES[part] for part in arm.split("-"))
 
 
 def series_name(series: str) -> str:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,7 @@ def adapt_sam(frames: FrameSet, settings: LabellerTraining, stage: StagePlace) -
     history.jsonl; returns the adapted model in evaluation mode.
     """
     examples = frames.examples("train")
+    settings = replace(settings, **parse_labeller(settings.labeller).changes)  # type: ignore[arg-type]
     settings = settings.with_steps(settings.epochs * -(-len(examples) // settings.batch_size) or settings.steps)
     model = build_labeller(frames, examples, settings)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -62,13 +64,13 @@ def adapt_sam(frames: FrameSet, settings: LabellerTraining, stage: StagePlace) -
 
 def build_labeller(frames: FrameSet, examples: Sequence[Example], settings: LabellerTraining) -> SemanticSam:
     """SAM with its first weights, adapters and frozen parts, in training mode on the default device."""
-    variant, prompted, head_frozen = parse_labeller(settings.labeller)
+    named = parse_labeller(settings.labeller)
     scale, seed = settings.prompt_scale, settings.seed
-    model = build_sam(variant, settings.size, frames.num_classes, mask_scale=scale, seed=seed)
+    model = build_sam(named.variant, settings.size, frames.num_classes, mask_scale=scale, seed=seed)
     start_from(model, settings.weights, examples, settings.weights_folder)
     add_adapters(model, zero_init=settings.zero_init, seed=seed, blocks=settings.adapter_blocks)
-    set_trainable(model, "adapters" if head_frozen else settings.trainable)
-    model.config |= {"labeller": settings.labeller, "mask_prompt": prompted, "steps": settings.steps}
+    set_trainable(model, settings.trainable)
+    model.config |= {"labeller": settings.labeller, "mask_prompt": named.prompted, "steps": settings.steps}
     return model.to(default_device()).train()
 
 

@@ -37,12 +37,12 @@ def training_of(
     annotated = _annotated(cell, frames, pool)
     synthetic = _pairs(cell, pool, cell.synthetic) if cell.labeller != "none" else ()
     steps, epochs, batch_size = settings.steps, settings.epochs, settings.batch_size
-    if cell.arm in ("epochs", "longer"):
+    if cell.trains_on in ("epochs", "longer"):
         steps = equal_epochs(len(annotated), cell.synthetic, steps, epochs, batch_size)
     elif epochs:
         steps = training_steps(len(annotated), len(synthetic), batch_size, epochs)
-    mixing = MIXING_OF.get(cell.arm, settings.mixing)
-    data = NetworkData(() if cell.arm == "synthonly" else annotated, synthetic, _view(cell, frames, settings))
+    mixing = MIXING_OF.get(cell.trains_on, settings.mixing)
+    data = NetworkData(() if cell.trains_on == "synthonly" else annotated, synthetic, _view(cell, frames, settings))
     return data, replace(settings, steps=steps, mixing=mixing, seed=cell.seed)
 
 
@@ -55,7 +55,7 @@ def equal_epochs(annotated: int, synthetic: int, steps: int, epochs: int, batch_
 
 def _annotated(cell: Cell, frames: FrameSet, pool: tuple[Path, Path] | None) -> Examples:
     train = frames.split("train")
-    if cell.arm != "more":
+    if cell.trains_on != "more":
         return train.take(cell.annotated).examples("train")
     further = cell.annotated - len(train)
     if further < 1:
@@ -72,6 +72,6 @@ def _pairs(cell: Cell, pool: tuple[Path, Path] | None, count: int) -> Examples:
 def _view(
     cell: Cell, frames: FrameSet, settings: NetworkTraining
 ) -> Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple]:
-    if cell.arm == "copypaste":
+    if cell.trains_on == "copypaste":
         return ParticlePaste(frames.split("train").take(cell.annotated).examples("train"), frames.info.get("window"))
-    return partial(augment, kind={"noaug": "none", "strongaug": "affine"}.get(cell.arm, settings.augmentation))
+    return partial(augment, kind=cell.augmentation or settings.augmentation)

@@ -10,6 +10,7 @@ from xpci_utils import paths
 from xpci_utils.frames import FrameSet, crop, pad_image, predict_frame
 from xpci_utils.frames.frameset import write_png
 from xpci_utils.frames.pictures import SUFFIXES, read_grey
+from xpci_utils.segmentation.networks import rebuild_network
 from xpci_utils.training import load_tensors, save_model
 
 

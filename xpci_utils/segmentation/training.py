@@ -176,7 +176,8 @@ def train_network(network: nn.Module, data: NetworkData, settings: NetworkTraini
     best, validation, score = BestWeights(), data.validation, data.score
 
     def evaluate(done: int) -> dict[str, float]:
-        assert validation is not None and score is not None
+        assert validation is not None
+        assert score is not None
         value = score(validation, predict(network, validation))
         best.offer(value, done, network)
         return {"validation_score": value}
