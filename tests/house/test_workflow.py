@@ -43,7 +43,8 @@ def test_a_profile_that_does_not_exist_is_named():
         ["make", "reproduce", "PROFILE=qiuck"], cwd=paths.root(), capture_output=True, text=True, check=False
     )
     assert make.returncode == 2
-    assert "there is no profile 'qiuck'; profiles are:" in make.stderr
+    assert "there is no parameter file params/qiuck" in make.stderr
+    assert "profiles are laptop, " in make.stderr
 
 
 def test_a_grid_that_does_not_exist_is_named(monkeypatch, capsys):

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from xpci_utils import paths
-from xpci_utils.params import Change, PrepareFrames, TrainDdpm, TrainSegmentation
+from xpci_utils.params import STAGES, Change, PrepareFrames, TrainDdpm, TrainSegmentation
 from xpci_utils.report import build_tables, save_figure, use_style, write_report
 from xpci_utils.report.committed import FILES, load_results, outdated, save_results
 from xpci_utils.report.contrasts import chosen_on_validation
@@ -99,9 +99,16 @@ def test_committed_tables_and_figures_come_from_the_committed_results(tmp_path):
 
 @needs_results
 def test_committed_results_belong_to_the_committed_code():
-    found = outdated("laptop", load_results(COMMITTED / "results"))
-    assert list(found.columns) == ["place", "version", "now", "reason"]
-    assert found.empty, found.to_string()
+    """What differs is of an earlier version, whose change says why; never of other parameters than the profile's."""
+    results = load_results(COMMITTED / "results")
+    found = outdated("laptop", results)
+    assert list(found.columns) == ["place", "notebook", "version", "now", "reason"]
+    for row in found.itertuples():
+        changes = STAGES[row.notebook].changes
+        numbers = [number for number in changes if row.version < number <= int(row.now)]
+        assert numbers, f"{row.place} has other parameters: {row.reason}"
+        assert set(row.reason.split("; ")) <= {part for n in numbers for part in changes[n].reason.split("; ")}
+    assert len(found) == found["place"].nunique()
 
 
 @needs_results
@@ -116,24 +123,24 @@ def test_committed_results_of_an_earlier_version_are_listed_with_the_reason(monk
             3: Change("another decay"),
         },
     }
-    for model, by_version in changes.items():
-        monkeypatch.setattr(model, "changes", by_version)
+    for model in STAGES.values():
+        monkeypatch.setattr(model, "changes", changes.get(model, {}))
     found = outdated("laptop", results).set_index("place")
     assert set(found.index) == {"ddpm", *(place for place in results.runs if place.startswith("segmentation/"))}
-    assert tuple(found.loc["ddpm"]) == (1, 2, "a longer warm-up")
+    assert tuple(found.loc["ddpm"]) == ("02_train_ddpm", 1, "2", "a longer warm-up")
     for place, row in found.drop(index="ddpm").iterrows():
         reasons = ["another loss of EMCAD"] * place.startswith("segmentation/emcad") + ["another decay"]
-        assert tuple(row) == (1, 3, "; ".join(reasons))
+        assert tuple(row) == ("05_train_segmentation", 1, "3", "; ".join(reasons))
 
 
 @needs_results
 def test_committed_results_of_other_parameters_are_listed_with_the_difference():
     results = load_results(COMMITTED / "results")
     run = results.runs["ddpm"]
-    changed = {**results.runs, "ddpm": {**run, "hashed": run["hashed"] | {"steps": 7}}}
+    changed = {"ddpm": {**run, "hashed": run["hashed"] | {"steps": 7}}}
     (row,) = outdated("laptop", replace(results, runs=changed)).to_dict("records")
-    now = run["hashed"]["steps"]
-    assert row == {"place": "ddpm", "version": 1, "now": 1, "reason": f"steps: 7 -> {now}"}
+    reason = f"steps: 7 -> {run['hashed']['steps']}"
+    assert row == {"place": "ddpm", "notebook": "02_train_ddpm", "version": 1, "now": "1", "reason": reason}
 
 
 @needs_results
