@@ -13,7 +13,7 @@ from shlex import quote
 
 from snakemake.utils import min_version
 
-from xpci_utils.params.cells import LABELLER, Cell
+from xpci_utils.params.cells import LABELLER_PATTERN, Cell
 from xpci_utils.params.places import (
     PAIRS_OF,
     cell_place,
@@ -54,7 +54,7 @@ def digest_of(place):
 
 
 wildcard_constraints:
-    labeller=LABELLER.pattern,
+    labeller=LABELLER_PATTERN,
     pool="|".join(PAIRS_OF),
     seed=r"\d+",
     shard=r"\d+",

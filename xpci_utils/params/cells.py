@@ -40,8 +40,8 @@ LABELLER = re.compile(
     r"(?P<variant>vit_[bt])(?P<noprompt>-noprompt)?(?:-(?P<trained>frozen|headed|whole))?(?P<blocks>-fewblocks)?"
     r"(?:-(?P<augmentation>noaug|flips|strongaug))?"
 )
-_UNNAMED = re.sub(r"\(\?P<\w+>", "(?:", LABELLER.pattern)
-CELL = re.compile(rf"([a-z0-9_]+?)__r(\d{{4}})__(none|true|{_UNNAMED})__n(\d{{5}})__([a-z0-9-]+)__s(\d+)")
+LABELLER_PATTERN = re.sub(r"\(\?P<\w+>", "(?:", LABELLER.pattern)  # without names of groups, for other patterns
+CELL = re.compile(rf"([a-z0-9_]+?)__r(\d{{4}})__(none|true|{LABELLER_PATTERN})__n(\d{{5}})__([a-z0-9-]+)__s(\d+)")
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,11 @@ class PrepareFrames(SeededParameters):
     def _folder_named(self) -> Self:
         if self.source == "folder" and not self.source_folder:
             raise ValueError("source is 'folder', but source_folder names none")
+        if self.source == "simulator" and self.source_folder:
+            raise ValueError(
+                f"source_folder is {self.source_folder!r}, but source is 'simulator', which would ignore it; set source "
+                "to 'folder', or leave source_folder empty"
+            )
         return self
 
     @model_validator(mode="after")

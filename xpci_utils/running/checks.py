@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from xpci_utils import paths, stages, weights
-from xpci_utils.params import GenerateSynthetic, ParameterError, ShippableParameters
-from xpci_utils.params.profiles import notebook_parameters, overlay, stage_parameters, sweep_of
+from xpci_utils.params import GenerateSynthetic, ParameterError, PrepareFrames, ShippableParameters
+from xpci_utils.params.profiles import notebook_parameters, overlay, profiles, stage_parameters, sweep_of
 from xpci_utils.params.runs import cells_of, stage_folders
 from xpci_utils.running.status import State
 
@@ -16,10 +16,31 @@ def check_run(profile: str, grid: str, root: Path, own: Mapping[str, str], force
 
     Raises ParameterError or ShippedError for what no ``force`` can help.
     """
+    check_own_frames(profile, own)
     check_pairs(profile, grid)
     folders = stage_folders(sweep_of(profile), grid)
     check_shipped(profile, root, folders)
     return not refuse_others(other_results(profile, root, folders, own), force)
+
+
+def check_own_frames(profile: str, own: Mapping[str, str]) -> None:
+    """ParameterError if a folder of frames is given to a profile that simulates its frames, or lies nowhere."""
+    frames = notebook_parameters(profile, "01_prepare_frames")
+    assert isinstance(frames, PrepareFrames)
+    if own and frames.source == "simulator":
+        raise ParameterError(
+            f"profile {profile} simulates its frames and would ignore {own.get('source_folder') or 'the classes file'}; "
+            f"profiles for frames of your own: {', '.join(_of_folders())}"
+        )
+    folder = own.get("source_folder", frames.source_folder)
+    if frames.source == "folder" and not paths.resolve(folder).is_dir():
+        raise ParameterError(f"there is no folder {paths.display(folder)} with frames; give it by FRAMES=folder")
+
+
+def _of_folders() -> list[str]:
+    """The profiles that read a folder of the user's own."""
+    values = {name: overlay(name).values.get("01_prepare_frames", {}) for name in profiles()}
+    return [name for name, given in values.items() if given.get("source") == "folder"]
 
 
 def check_pairs(profile: str, grid: str) -> None:

@@ -32,6 +32,8 @@ def main(arguments: list[str]) -> int:
         announce(options.profile, root, states)
         if code := run_snakemake(snakemake_command(options, own)):
             return code
+        if any(state != "done" for _, state, _ in states_of(root, folders)):
+            return 0  # a dry run, or targets of the user's own
         write_pages(options.profile)
     _show_results(options.profile, root, len(folders))
     return 0
