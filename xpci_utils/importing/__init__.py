@@ -6,7 +6,7 @@ __getattr__, __dir__ = attach(
     __name__,
     {
         "Annotations": "annotations",
-        "Film": "films",
+        "Film": "film",
         "check_up": "checkup",
         "check_up_folder": "checkup",
         "Request": "convert",
