@@ -137,8 +137,8 @@ def _frames_of(file: tifffile.TiffFile, path: Path) -> int:
         raise FolderError(f"{where} holds {len(file.series)} series of frames; save one per file")
     if series.axes.endswith("SYX"):
         raise FolderError(
-            f"{where} stores its {series.shape[-3]} planes as the channels of one colour picture, as tifffile does with "
-            "stacks of 3 or 4 frames; save it with one grey page per frame (photometric='minisblack')"
+            f"{where} stores its {series.shape[-3]} planes as the channels of one colour picture, as tifffile does "
+            "with stacks of 3 or 4 frames; save it with one grey page per frame (photometric='minisblack')"
         )
     axes = series.axes.removesuffix("S")
     if not axes.endswith("YX"):

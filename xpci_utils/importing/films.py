@@ -41,6 +41,8 @@ def open_films(path: str | Path, grey: str = "shown") -> list[Film]:
         return [replace(open_film(path), grey=grey)]
     with reading(path, "a folder"):
         items = [item for item in sorted(path.iterdir()) if not item.name.startswith(".")]
+    if {"imagesTr", "dataset.json"} <= {item.name for item in items}:
+        raise FolderError(f"{paths.display(path)} is a data set of nnU-Net; give its imagesTr and labelsTr")
     files, folders = [item for item in items if _is_film(item)], [item for item in items if item.is_dir()]
     folders = [item for item in folders if not _is_film(item) and _holds_films(item)]
     if not files and folders:
