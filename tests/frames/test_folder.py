@@ -196,11 +196,7 @@ FAULTS = {
     ),
     "stack of pages": (
         lambda f: replace_f3(f, np.zeros((4, 12, 16), np.uint8)),
-        r"f3\.tif stores its 4 planes as the channels of one colour picture, .*; save it with one grey page per frame",
-    ),
-    "stack of five pages": (
-        lambda f: replace_f3(f, np.zeros((5, 12, 16), np.uint8)),
-        r"f3\.tif is a stack of 5 pages; save one file per frame",
+        r"f3\.tif is a stack of 4 pages; save one file per frame",
     ),
     "not a number": (
         lambda f: replace_f3(f, np.full((12, 16), np.nan, "f4")),

@@ -135,11 +135,8 @@ def _frames_of(file: tifffile.TiffFile, path: Path) -> int:
         raise FolderError(f"{where} holds pages of different sizes; save frames of one size in a file")
     if len(file.series) > 1:
         raise FolderError(f"{where} holds {len(file.series)} series of frames; save one per file")
-    if series.axes.endswith("SYX"):
-        raise FolderError(
-            f"{where} stores its {series.shape[-3]} planes as the channels of one colour picture, as tifffile does "
-            "with stacks of 3 or 4 frames; save it with one grey page per frame (photometric='minisblack')"
-        )
+    if series.axes.endswith("SYX") and not file.is_shaped:
+        raise FolderError(f"{where} is a colour image, stored in {series.shape[-3]} planes; convert it to grey")
     axes = series.axes.removesuffix("S")
     if not axes.endswith("YX"):
         raise FolderError(f"{where} stores its axes as {series.axes}; save it with height and width last")

@@ -25,7 +25,7 @@ from xpci_utils.importing.corrections import Correction, Levels, choose_correcti
 from xpci_utils.importing.film import Film
 from xpci_utils.importing.films import open_films
 from xpci_utils.importing.layouts import open_masks
-from xpci_utils.importing.looking import chosen, look, size
+from xpci_utils.importing.looking import check_mask, chosen, look
 from xpci_utils.importing.matching import Masks, match
 from xpci_utils.importing.sequences import sequences_of
 
@@ -155,9 +155,7 @@ def _write(plan: Plan, request: Request, folder: Path) -> dict:
         (folder / kind).mkdir()
     for film, i, name in tqdm(chosen(plan.films, plan.pairs), desc="frames", total=len(plan.pairs), disable=None):
         image = _corrected(film[i], plan.corrections[film.path], plan.levels)
-        labels = plan.annotations.read(plan.pairs[name])
-        if labels.shape != image.shape:
-            raise FolderError(f"the annotation of {name} is {size(labels.shape)}, its frame {size(image.shape)}")
+        labels = check_mask(plan.annotations.read(plan.pairs[name]), name, image.shape)
         _write_image(folder / "images" / name, image)
         Image.fromarray(labels).save(folder / "masks" / f"{name}.png")
     _write_tables(plan, request, folder)

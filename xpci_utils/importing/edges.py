@@ -14,6 +14,8 @@ from functools import lru_cache
 import numpy as np
 from scipy import ndimage
 
+from xpci_utils.frames.faults import FolderError
+
 SAMPLE = 12  # masks looked at
 COMPARED = 60  # frames that a mask is compared with at most
 FEWEST = 3  # masks without which nothing is confirmed: one may lie on edges of a wrong frame by chance
@@ -72,8 +74,8 @@ class EdgeCheck:
 
     def __init__(self, films: Films):
         self.films = films
-        self._frame = lru_cache(maxsize=COMPARED + SAMPLE)(lambda index: prepared(films.frame(index)))
-        self._borders = lru_cache(maxsize=8 * SAMPLE)(lambda name: borders(films.mask(name)))
+        self._frame = lru_cache(maxsize=COMPARED + SAMPLE)(lambda index: prepared(_if_readable(films.frame, index)))
+        self._borders = lru_cache(maxsize=8 * SAMPLE)(lambda name: borders(_if_readable(films.mask, name)))
 
     def judge(self, pairs: Mapping[str, int]) -> Verdict:
         """FITS when masks fit their frames better than those before and after, WRONG when they fit others better."""
@@ -128,6 +130,14 @@ class EdgeCheck:
         differences = (steep[0] - steep[1], signs * (steps[0] - steps[1]))
         scale = np.sqrt(max(1, line.inside.size / CORRELATED_PX))
         return Margin(np.array([d.mean() for d in differences]), np.array([d.std() / scale for d in differences]))
+
+
+def _if_readable(read: Callable, key: int | str) -> np.ndarray:
+    """What is read, or a frame that tells nothing: damaged files are named when their turn comes, in order."""
+    try:
+        return read(key)
+    except FolderError:
+        return np.zeros((2, 2), np.uint8)
 
 
 def prepared(frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

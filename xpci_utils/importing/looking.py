@@ -1,5 +1,6 @@
 """One look at every frame before anything is written: depth, size, frames that show nothing, small pictures."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -29,19 +30,19 @@ def chosen(films: list[Film], pairs: dict[str, str]) -> Iterator[tuple[Film, int
 
 def look(films: list[Film], pairs: dict[str, str], read_mask: Callable[[str], np.ndarray]) -> Seen:
     """Read the frames that ``pairs`` names; FolderError when their depths or sizes differ, or all are blank."""
-    thumbnails: dict[str, np.ndarray] = {}
-    blank: list[str] = []
-    levels = levels_of(_alike(films, pairs, thumbnails, blank))
-    if not thumbnails:
+    look_at = _Look()
+    frames = look_at(films, pairs)
+    levels = levels_of(frames)
+    deque(frames, maxlen=0)  # for floats the levels are known at once, but all frames have to be looked at
+    names = list(look_at.thumbnails)
+    if not names:
         raise FolderError("every frame holds one single value; nothing can be learnt from them, export them again")
-    names = list(thumbnails)
 
     def masks() -> tuple[np.ndarray, np.ndarray]:
-        labels = (read_mask(pairs[name]) for name in names)
-        found = [(thumbnail(binary_mask(one)) > 0.5, bool(binary_mask(one).any())) for one in labels]
-        return np.stack([small for small, _ in found]), np.array([shows for _, shows in found])
+        found = [_mask(read_mask(pairs[name]), name, look_at.shape) for name in names]
+        return np.stack([thumbnail(mask) > 0.5 for mask in found]), np.array([mask.any() for mask in found])
 
-    return Seen(levels, tuple(blank), Looks(names, np.stack(list(thumbnails.values())), masks))
+    return Seen(levels, tuple(look_at.blank), Looks(names, np.stack(list(look_at.thumbnails.values())), masks))
 
 
 def size(shape: tuple[int, ...]) -> str:
@@ -49,24 +50,40 @@ def size(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape))
 
 
-def _alike(
-    films: list[Film], pairs: dict[str, str], thumbnails: dict[str, np.ndarray], blank: list[str]
-) -> Iterator[np.ndarray]:
-    """The chosen frames, all of one kind and size; what is seen on the way goes into the last two."""
-    first = None
-    for film, i, name in chosen(films, pairs):
-        frame = film[i]
-        first = frame if first is None else first
-        if frame.dtype != first.dtype:
-            raise FolderError(
-                f"frame {name} is {frame.dtype}, the first frame {first.dtype}; save all with the same depth"
-            )
-        if frame.shape != first.shape:
-            raise FolderError(
-                f"frame {name} is {size(frame.shape)}, the first frame {size(first.shape)}; all must be alike"
-            )
-        if frame.min() == frame.max():
-            blank.append(name)
-            continue
-        thumbnails[name] = thumbnail(frame)
-        yield frame
+def check_mask(labels: np.ndarray, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """The labels of a frame if they are of its size; else a FolderError."""
+    if labels.shape != shape:
+        raise FolderError(f"the annotation of {name} is {size(labels.shape)}, its frame {size(shape)}")
+    return labels
+
+
+def _mask(labels: np.ndarray, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    return binary_mask(check_mask(labels, name, shape))
+
+
+class _Look:
+    """Passes frames on, all of one kind and size, and keeps what it saw: the blank ones are not passed on."""
+
+    def __init__(self) -> None:
+        self.thumbnails: dict[str, np.ndarray] = {}
+        self.blank: list[str] = []
+        self.shape: tuple[int, ...] = ()
+
+    def __call__(self, films: list[Film], pairs: dict[str, str]) -> Iterator[np.ndarray]:
+        kind = None
+        for film, i, name in chosen(films, pairs):
+            frame = film[i]
+            kind, self.shape = kind or frame.dtype, self.shape or frame.shape
+            if frame.dtype != kind:
+                raise FolderError(
+                    f"frame {name} is {frame.dtype}, the first frame {kind}; save all with the same depth"
+                )
+            if frame.shape != self.shape:
+                raise FolderError(
+                    f"frame {name} is {size(frame.shape)}, the first frame {size(self.shape)}; all must be alike"
+                )
+            if frame.min() == frame.max():
+                self.blank.append(name)
+            else:
+                self.thumbnails[name] = thumbnail(frame)
+                yield frame

@@ -8,6 +8,7 @@ out.
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise, permutations
@@ -74,9 +75,25 @@ def sequences_of(
     return Sequences(kept, told, splits, tuple(left_out))
 
 
-def series_of(name: str) -> str:
-    """A name without its last number: what frames of one numbered series share."""
-    return re.sub(r"\d+(?=\D*$)", "#", name)
+def numbered_series(names: Sequence[str]) -> dict[str, list[tuple[int, str]]]:
+    """(number, name) of names that differ in one number alone, in its order, by what they share.
+
+    Where several numbers differ (run1_frame3, run2_frame5) the last of them counts the frames of a series. A name
+    without fellows is a series of its own, with the number 0.
+    """
+    templates: dict[tuple[str, ...], list[list[str]]] = {}
+    for name in names:
+        parts = re.split(r"(\d+)", name)
+        templates.setdefault(tuple(parts[::2]), []).append(parts)
+    series: dict[str, list[tuple[int, str]]] = {}
+    for own in templates.values():
+        differ = [i for i in range(1, len(own[0]), 2) if len({int(parts[i]) for parts in own}) > 1]
+        for parts in own:
+            place = differ[-1] if differ else len(parts)
+            number = int(parts[place]) if differ else 0
+            key = "".join(parts[:place] + ["#"] * bool(differ) + parts[place + 1 :])
+            series.setdefault(key, []).append((number, "".join(parts)))
+    return {key: sorted(found) for key, found in series.items()}
 
 
 def _by_film(films: Sequence[Film], looks: Looks) -> tuple[dict[str, str], str]:
@@ -92,25 +109,23 @@ def _by_film(films: Sequence[Film], looks: Looks) -> tuple[dict[str, str], str]:
             taken = stem in found.values()
             found |= dict.fromkeys(own, f"{stem}_{number}" if taken else stem)
             continue
-        groups: dict[str, list[str]] = {}
-        for name in own:
-            groups.setdefault(series_of(name), []).append(name)
-        for key, names in groups.items():
-            if _is_series([index[name] for name in names], likeness):
-                found |= dict.fromkeys(names, key.replace("#", "").strip("_-. ") or film.path.name)
-                series += 1
-            else:
-                found |= {name: name for name in names}
+        for key, members in numbered_series(own).items():
+            is_film = _is_film([number for number, _ in members], [index[name] for _, name in members], likeness)
+            shared = key.replace("#", "").strip("_-. ") or film.path.name
+            found |= {name: shared if is_film else name for _, name in members}
+            series += is_film
     told = "one sequence per film" if series else "one sequence per file"
     few = len(set(found.values())) < 3
     return {name: found[name] for name in looks.names}, "all frames are of one or two films" if few else told
 
 
-def _is_series(members: list[int], likeness: Likeness) -> bool:
-    """Whether most neighbours among the frames are near copies; three frames make a series."""
+def _is_film(numbers: list[int], members: list[int], likeness: Likeness) -> bool:
+    """Whether numbered pictures are frames of a film: at even steps of the number, or with neighbours alike."""
     if len(members) < 3:
         return False
-    return float(np.median([likeness.row(i)[j] for i, j in pairwise(members)])) > ALIKE
+    steps = Counter(np.diff(numbers).tolist())
+    even = max(steps.values()) >= max(2, (len(members) - 1) / 2)
+    return even or float(np.median([likeness.row(i)[j] for i, j in pairwise(members)])) > ALIKE
 
 
 def _stretches(of: dict[str, str], names: list[str]) -> tuple[dict[str, str], int]:
