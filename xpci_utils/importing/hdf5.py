@@ -81,13 +81,12 @@ def _like_flats(file: h5py.File) -> str:
 
 def _dataset(file: h5py.File, name: str, path: Path) -> h5py.Dataset | None:
     place = f"exchange/{name}"
-    link = file.get(place, getlink=True)
-    if isinstance(link, h5py.ExternalLink) and place not in file:
+    data, link = file.get(place), file.get(place, getlink=True)
+    if data is None and isinstance(link, h5py.ExternalLink):
         raise FolderError(
             f"{paths.display(path)}: /{place} lies in {link.filename}, which is not there or lacks {link.path}; copy "
             "that file along"
         )
-    data = file.get(place)
     if data is None:
         return None
     if not isinstance(data, h5py.Dataset) or data.dtype.kind not in "uif":
