@@ -77,6 +77,7 @@ def check_up(
         counts.append(objects.assign(frame=name, split=split))
         ends = np.mean((image == image.min()) | (image == image.max())) if image.dtype.kind == "u" else 0.0
         shares = {"foreground": binary_mask(labels).mean(), "ignored": np.mean(labels == IGNORE), "clipped": ends}
+        shares["blank"] = bool(image.min() == image.max())
         rows.append({"frame": name, "split": split, "particles": objects.particles.sum(), **shares})
         thumbnails.append(thumbnail(image))
         outlines.append(thumbnail(binary_mask(labels)) > 0.5)
@@ -179,7 +180,9 @@ def _about_frames(seen: CheckUp) -> list[str]:
     ignored = frames.index[frames.ignored > 0.3].tolist()
     if ignored:
         said.append(f"{len(ignored)} masks ignore more than 30 % of their pixels ({_some(ignored)})")
-    clipped = frames.index[frames.clipped > 0.05].tolist()
+    if blank := frames.index[frames.blank].tolist():
+        said.append(f"{len(blank)} images hold one single value ({_some(blank)}): they show nothing; leave them out")
+    clipped = frames.index[(frames.clipped > 0.05) & ~frames.blank].tolist()
     if clipped:
         said.append(
             f"{len(clipped)} images have over 5 % of their pixels at the ends of their range ({_some(clipped)})"

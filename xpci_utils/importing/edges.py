@@ -16,11 +16,14 @@ from scipy import ndimage
 
 from xpci_utils.frames.faults import FolderError
 
-SAMPLE = 12  # masks looked at
-COMPARED = 60  # frames that a mask is compared with at most
+FEWEST_SAMPLED, MOST_SAMPLED = 8, 64  # masks looked at: as many as keep the frames read below the next number
+PIXELS = 40_000_000  # about ten seconds, and 120 MB
+AGREED = 0.75  # share of masks that must fit their own frame better, each by a standard error
 FEWEST = 3  # masks without which nothing is confirmed: one may lie on edges of a wrong frame by chance
+FEWEST_ASTRAY = 2  # masks that fit other frames and make a pairing wrong: two are changed for each other
 BLUR_PX, FINE_PX = 1.0, 0.5  # for the steepness, and for the step
 CORRELATED_PX = 6  # pixels of a border that tell one thing
+MOST_PIXELS = 4000  # of the border of one mask
 SURE, PLAIN = 4.0, 6.0  # standard errors: for all masks together, for one alone among many frames
 
 
@@ -48,11 +51,15 @@ class Films:
 
 @dataclass(frozen=True)
 class Borders:
-    """Pixels on both sides of every border between two classes: flat indices inside and outside, and which classes."""
+    """Pixels on both sides of borders between two classes: flat indices inside and outside, and which classes.
+
+    ``apart`` is how many of them tell different things.
+    """
 
     inside: np.ndarray
     outside: np.ndarray
     classes: np.ndarray
+    apart: float
     shape: tuple[int, int]
 
 
@@ -74,8 +81,8 @@ class EdgeCheck:
 
     def __init__(self, films: Films):
         self.films = films
-        self._frame = lru_cache(maxsize=COMPARED + SAMPLE)(lambda index: prepared(_if_readable(films.frame, index)))
-        self._borders = lru_cache(maxsize=8 * SAMPLE)(lambda name: borders(_if_readable(films.mask, name)))
+        self._frame = lru_cache(maxsize=MOST_SAMPLED + 16)(lambda index: prepared(_if_readable(films.frame, index)))
+        self._borders = lru_cache(maxsize=4 * MOST_SAMPLED)(lambda name: borders(_if_readable(films.mask, name)))
 
     def judge(self, pairs: Mapping[str, int]) -> Verdict:
         """FITS when masks fit their frames better than those before and after, WRONG when they fit others better."""
@@ -86,36 +93,46 @@ class EdgeCheck:
         if any(values.min() < -SURE and values.max() < SURE for values in decided):
             return Verdict.WRONG
         fits = len(decided) == 2 and all(values.max() > SURE and values.min() > -SURE for values in decided)
-        if fits and len(names) >= FEWEST and not self._mixed_up(names, own, own):
-            return Verdict.FITS
-        return Verdict.WRONG if self._mixed_up(names, own, sorted(pairs.values())) else Verdict.OPEN
+        fits &= len(names) >= FEWEST and all(self._agreed(names, own, step) >= AGREED for step in (-1, 1))
+        astray = self._astray(names, own, sorted(pairs.values()))
+        if astray >= FEWEST_ASTRAY:
+            return Verdict.WRONG
+        return Verdict.FITS if fits and not astray else Verdict.OPEN
 
     def _against_shift(self, names: list[str], own: list[int], step: int) -> np.ndarray | None:
         """How much better the pairing is than the one shifted by ``step`` frames, in standard errors [2]."""
-        margins = [
-            self._margin(name, i, j) for name, i in zip(names, own, strict=True) for j in self.films.beside(i, step)
-        ]
+        margins = self._margins(names, own, step)
         return _together(margins) if margins else None
 
-    def _mixed_up(self, names: list[str], own: list[int], paired: list[int]) -> bool:
-        """Whether half of the masks plainly fit the frame of another mask better than their own."""
-        spread = np.unique(np.linspace(0, len(paired) - 1, min(len(paired), COMPARED)).round().astype(int))
-        others = sorted({paired[i] for i in spread} | set(own))
-        better = [
-            any(_plainly_worse(self._margin(name, i, j)) for j in others if j != i)
-            for name, i in zip(names, own, strict=True)
+    def _agreed(self, names: list[str], own: list[int], step: int) -> float:
+        """The share of masks that fit their own frame better, so that one mask does not speak for all."""
+        margins = self._margins(names, own, step)
+        return float(np.mean([one.sigmas.sum() / np.sqrt(2) > 1 for one in margins])) if margins else 0.0
+
+    def _margins(self, names: list[str], own: list[int], step: int) -> list[Margin]:
+        return [
+            self._margin(name, i, j) for name, i in zip(names, own, strict=True) for j in self.films.beside(i, step)
         ]
-        return bool(names) and sum(better) >= max(2, len(names) / 2)
+
+    def _astray(self, names: list[str], own: list[int], paired: list[int]) -> int:
+        """How many masks plainly fit the frame of another mask better than their own."""
+        spread = np.linspace(0, len(paired) - 1, min(len(paired), max(16, 2 * len(names)))).round().astype(int)
+        found = np.zeros(len(names), bool)
+        for j in sorted({paired[i] for i in spread} | set(own)):  # every other frame is read once
+            found |= [i != j and _plainly_worse(self._margin(name, i, j)) for name, i in zip(names, own, strict=True)]
+        return int(found.sum())
 
     def _sample(self, pairs: Mapping[str, int]) -> list[str]:
-        """Masks with a border, spread evenly over all of them."""
+        """Masks with a border, spread evenly over all of them; as many as time allows for frames of this size."""
         names = sorted(pairs, key=pairs.get)
+        most = PIXELS // (3 * max(1, int(np.prod(self._borders(names[0]).shape)))) if names else 0
+        most = min(max(most, FEWEST_SAMPLED), MOST_SAMPLED)
         order = np.argsort(np.arange(len(names)) * 0.6180339887 % 1)  # evenly spread, however many are taken
         chosen: list[str] = []
-        for place in order[: 4 * SAMPLE]:
+        for place in order[: 4 * most]:
             if self._borders(names[place]).inside.size:
                 chosen.append(names[place])
-            if len(chosen) == SAMPLE:
+            if len(chosen) == most:
                 break
         return chosen
 
@@ -125,10 +142,12 @@ class EdgeCheck:
         if not line.shape == first[0].shape == second[0].shape:
             return Margin(np.zeros(2), np.zeros(2))
         steep = [(pair[0].ravel()[line.inside] + pair[0].ravel()[line.outside].astype(int)) for pair in (first, second)]
-        steps = [pair[1].ravel()[line.inside] - pair[1].ravel()[line.outside] for pair in (first, second)]
+        steps = [
+            pair[1].ravel()[line.inside].astype(np.float32) - pair[1].ravel()[line.outside] for pair in (first, second)
+        ]
         signs = _signs(steps[0] + steps[1], line.classes)
         differences = (steep[0] - steep[1], signs * (steps[0] - steps[1]))
-        scale = np.sqrt(max(1, line.inside.size / CORRELATED_PX))
+        scale = np.sqrt(line.apart)
         return Margin(np.array([d.mean() for d in differences]), np.array([d.std() / scale for d in differences]))
 
 
@@ -141,16 +160,20 @@ def _if_readable(read: Callable, key: int | str) -> np.ndarray:
 
 
 def prepared(frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(rank of the gradient among the frame's own pixels, uint8; grey levels of mean 0 and deviation 1, float32)."""
+    """(rank of the gradient among the frame's own pixels, uint8; grey levels of mean 0 and deviation 1, float16)."""
     grey = frame.astype(np.float32)
     slope = np.hypot(*np.gradient(ndimage.gaussian_filter(grey, BLUR_PX)))
     levels = np.quantile(slope[:: max(1, slope.shape[0] // 512)], np.linspace(0, 1, 256)[1:])
     fine = ndimage.gaussian_filter(grey, FINE_PX)
-    return np.searchsorted(levels, slope).astype(np.uint8), (fine - fine.mean()) / (fine.std() or 1)
+    scaled = (fine - fine.mean()) / (fine.std() or 1)
+    return np.searchsorted(levels, slope).astype(np.uint8), scaled.astype(np.float16)
 
 
 def borders(labels: np.ndarray, ignore: int = 255) -> Borders:
-    """The borders of a label map [H, W]: inside is the larger class index. Ignored regions have no border."""
+    """The borders of a label map [H, W], at most ``MOST_PIXELS`` of them; inside is the larger class index.
+
+    Ignored regions have no border.
+    """
     place = np.arange(labels.size).reshape(labels.shape)
     parts = []
     for axis in (0, 1):
@@ -161,7 +184,10 @@ def borders(labels: np.ndarray, ignore: int = 255) -> Borders:
         near, far = index[:-1][differ], index[1:][differ]
         classes = np.maximum(first, second)[differ] * 256 + np.minimum(first, second)[differ]
         parts.append((np.where(upper, near, far), np.where(upper, far, near), classes))
-    return Borders(*(np.concatenate(part) for part in zip(*parts, strict=True)), labels.shape)
+    whole = [np.concatenate(part) for part in zip(*parts, strict=True)]
+    every = -(-len(whole[0]) // MOST_PIXELS) or 1
+    kept = [part[::every] for part in whole]
+    return Borders(*kept, max(1.0, min(len(kept[0]), len(whole[0]) / CORRELATED_PX)), labels.shape)
 
 
 def _signs(steps: np.ndarray, classes: np.ndarray) -> np.ndarray:

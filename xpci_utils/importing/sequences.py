@@ -24,7 +24,8 @@ from xpci_utils.importing.likeness import ALIKE, Likeness
 
 STRETCHES = 10
 FEWEST_TO_SPARE = 20  # frames, of which none can be spared
-MOST_LEFT_OUT = 0.25
+MOST_LEFT_OUT = 1 / 3
+ROUNDS = 5
 
 
 @dataclass(frozen=True)
@@ -144,44 +145,55 @@ def _blocks(looks: Looks, length: int, gap: int | None) -> tuple[dict[str, str],
     test, val = max(1, round(stretches / 5)), max(1, round(stretches / 10))
     sizes = {"train": stretches - test - val, "val": val, "test": test}
     masks, shows = looks.masks()
-    likeness = Likeness(looks.thumbnails, masks)
-    alike = np.stack([likeness.row(i) for i in range(len(looks.names))]) > ALIKE
     tried = []
     for order in permutations(SPLITS):
         splits = np.repeat(order, [sizes[split] for split in order]).repeat(length)[: len(looks.names)]
-        kept = _without_copies(splits, alike, gap)
+        kept, between = _apart(splits, looks.thumbnails, masks) if gap is None else (_gapped(splits, gap), 0)
         empty = sum(not shows[kept & (splits == split)].any() for split in SPLITS)
-        between = int((alike & (splits[:, None] != splits))[np.ix_(kept, kept)].sum())
         tried.append((empty, between, int((~kept).sum()), len(tried), splits, kept))
     *_, splits, kept = min(tried, key=lambda one: one[:4])
     named = list(zip(looks.names, splits.tolist(), kept.tolist(), strict=True))
     return {name: split for name, split, keep in named if keep}, [name for name, _, keep in named if not keep]
 
 
-def _without_copies(splits: np.ndarray, alike: np.ndarray, gap: int | None) -> np.ndarray:
-    """Which frames to keep, bool [N]: at each cut, frames of the larger block go until the nearest are not alike.
+def _gapped(splits: np.ndarray, gap: int) -> np.ndarray:
+    """Which frames to keep, bool [N]: all but ``gap`` on each side of a cut."""
+    kept = np.ones(len(splits), bool)
+    for cut in np.flatnonzero(splits[1:] != splits[:-1]) + 1:
+        kept[max(cut - gap, 0) : cut + gap] = False
+    if any(not kept[splits == split].any() for split in SPLITS):
+        raise FolderError(f"--gap {gap} leaves no frame in one of the splits; give a smaller one")
+    return kept
+
+
+def _apart(splits: np.ndarray, thumbnails: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, int]:
+    """(which frames to keep, bool [N]; near copies between splits that are left): the fewest that have to go.
 
     All are kept when too many would have to go: a film that repeats itself cannot be cut without near copies.
     """
-    kept = np.ones(len(splits), bool)
-    sizes = {split: int((splits == split).sum()) for split in SPLITS}
-    for cut in np.flatnonzero(splits[1:] != splits[:-1]) + 1:
-        if gap is not None:
-            kept[max(cut - gap, 0) : cut + gap] = False
-            continue
-        larger_first = sizes[splits[cut - 1]] >= sizes[splits[cut]]
-        nearest, step = (cut - 1, -1) if larger_first else (cut, 1)
-        fixed = alike[cut if larger_first else cut - 1]
-        while 0 <= nearest < len(splits) and splits[nearest] == splits[cut - 1 if larger_first else cut]:
-            if not fixed[nearest]:
-                break
-            kept[nearest], nearest = False, nearest + step
-    if any(not kept[splits == split].any() for split in SPLITS):
-        if gap is not None:
-            raise FolderError(f"--gap {gap} leaves no frame in one of the splits; give a smaller one")
-        return np.ones(len(splits), bool)
-    spare = len(splits) >= FEWEST_TO_SPARE and (~kept).mean() <= MOST_LEFT_OUT
-    return kept if spare or gap is not None else np.ones(len(splits), bool)
+    kept, pairs = np.ones(len(splits), bool), 0
+    for attempt in range(ROUNDS):  # what frames have in common changes with the frames
+        likeness = Likeness(thumbnails[kept], masks[kept])
+        alike = np.stack([likeness.row(i) for i in range(int(kept.sum()))]) > ALIKE
+        copies = alike & (splits[kept][:, None] != splits[kept])
+        pairs = pairs if attempt else int(copies.sum()) // 2
+        if not copies.any():
+            return kept, 0
+        kept[np.flatnonzero(kept)[_fewest_that_part(copies, splits[kept])]] = False
+        enough = all((kept & (splits == split)).sum() * 2 >= (splits == split).sum() for split in SPLITS)
+        if len(splits) < FEWEST_TO_SPARE or (~kept).mean() > MOST_LEFT_OUT or not enough:
+            break
+    return np.ones(len(splits), bool), pairs
+
+
+def _fewest_that_part(copies: np.ndarray, splits: np.ndarray) -> list[int]:
+    """Frames without which no splits share near copies: one by one that with the most of them, of a large split."""
+    left, gone = copies.copy(), []
+    size = np.array([(splits == split).mean() for split in splits])
+    while left.any():
+        gone.append(int(np.argmax(left.sum(1) + size)))
+        left[gone[-1]] = left[:, gone[-1]] = False
+    return gone
 
 
 def _given(path: Path, chosen: list[str]) -> dict[str, str]:
