@@ -229,6 +229,15 @@ def test_shifted_masks_do_not_fit(speed):
         assert check.judge(pairs) is expected
 
 
+@pytest.mark.parametrize("value", [0, 1, 255])
+def test_masks_without_a_border_leave_it_open(tmp_path, value):
+    film = pictures(tmp_path, [f"a_{i:02d}" for i in range(COUNT)])
+    plain = Masks(film.names, tmp_path / "masks", lambda name: np.full((64, 64), value, np.uint8))
+    pairs, how = match([film], plain)
+    assert pairs == {name: name for name in film.names}
+    assert Verdict.OPEN.value in how
+
+
 def test_one_film_does_not_speak_for_the_next():
     """Frames of two films are no neighbours: the last of one and the first of the other are not compared."""
     check = EdgeCheck(Films(lambda i: FRAMES[i], lambda name: MASKS[int(name)], list(range(COUNT))))

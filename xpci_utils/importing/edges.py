@@ -87,6 +87,8 @@ class EdgeCheck:
     def judge(self, pairs: Mapping[str, int]) -> Verdict:
         """FITS when masks fit their frames better than those before and after, WRONG when they fit others better."""
         names = self._sample(pairs)
+        if not names:
+            return Verdict.OPEN
         own = [pairs[name] for name in names]
         shifts = [self._against_shift(names, own, step) for step in (-1, 1)]
         decided = [values for values in shifts if values is not None]
