@@ -154,11 +154,16 @@ class EdgeCheck:
 
 
 def _if_readable(read: Callable, key: int | str) -> np.ndarray:
-    """What is read, or a frame that tells nothing: damaged files are named when their turn comes, in order."""
+    """What is read, or a picture of no size that fits nothing, in place of what tells nothing.
+
+    Damaged files are named when their turn comes, in order; a frame of one single value has no edges at all.
+    """
+    nothing = np.zeros((2, 2), np.uint8)
     try:
-        return read(key)
+        found = read(key)
     except FolderError:
-        return np.zeros((2, 2), np.uint8)
+        return nothing
+    return found if found.min() < found.max() else nothing
 
 
 def prepared(frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
