@@ -2,6 +2,7 @@
 ##                 GRID=paper|full|controls|extended: which runs of the profile's sweep.yaml
 ##                 PROFILE=laptop START=shipped: from the weights in data/weights/laptop instead of training them
 ##                 FRAMES=folder [CLASSES=file] PROFILE=own_frames: your own frames; FORCE=1: replace stale results
+##                 SHARDS=8: so many runs share the sampling of the synthetic pairs
 PROFILE ?= quick
 ifdef START
 override PROFILE := $(PROFILE)_$(START)
@@ -10,71 +11,69 @@ GRID ?= paper
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN := .venv/bin
+XPCI := $(BIN)/xpci
+RUN = --profile $(PROFILE) --grid $(GRID)
+OWN = $(if $(FRAMES),--frames "$(FRAMES)") $(if $(CLASSES),--classes "$(CLASSES)")
+FORCED = $(if $(FORCE),--force)
 SMALL_SAM := sam.safetensors sam.sha256 history.jsonl metrics.json run.json
-SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES)
-CONFIG = profile=$(PROFILE) grid=$(GRID) $(if $(FRAMES),frames=$(abspath $(FRAMES))) $(if $(CLASSES),classes=$(abspath $(CLASSES)))
-OWN = $(if $(FRAMES),--frames $(abspath $(FRAMES))) $(if $(CLASSES),--classes $(abspath $(CLASSES)))
 INSTALLED := .venv/.installed
 
-.PHONY: reproduce real-study status test test-system lab import report collect contrasts figures params notebooks rehearse dry-run weights ship benchmark lint clean help
+.PHONY: reproduce real-study status test test-system lab import report collect contrasts figures params notebooks same-results rehearse dry-run weights ship benchmark lint clean help
 
 help:
 	@sed -n 's/^# make /make /p; s/^## /  /p' Makefile
 
-reproduce: params/$(PROFILE)/sweep.yaml $(INSTALLED)
-	@$(BIN)/python -m xpci_utils.workflow announce --profile $(PROFILE) --grid $(GRID) $(OWN) $(if $(FORCE),--force)
-	@$(SNAKEMAKE) --config $(CONFIG)
-	@$(BIN)/python -m xpci_utils.report.executed --profile $(PROFILE)
-	@$(BIN)/python -m xpci_utils.workflow results --profile $(PROFILE) --grid $(GRID)
+reproduce: $(INSTALLED)
+	@$(XPCI) reproduce $(RUN) $(OWN) $(FORCED) --cores $(CORES) $(if $(SHARDS),--shards $(SHARDS))
 
 ## make real-study  FRAMES=folder [CLASSES=file]: do synthetic pairs help on your own images? A cross-validation
 real-study: $(INSTALLED)
-	@$(BIN)/python -m xpci_utils.real_study $(OWN) --cores $(CORES) $(if $(FORCE),--force)
+	@$(XPCI) study $(OWN) $(FORCED) --cores $(CORES)
 
-## make status      done, running, failed and to come, with a guess of the time left
+## make status      done, running, failed and to do, with an estimate of the time left
 status: $(INSTALLED)
-	@$(BIN)/python -m xpci_utils.workflow status --profile $(PROFILE) --grid $(GRID)
+	@$(XPCI) status $(RUN)
 
 ## make lab         JupyterLab on the notebooks, for another PROFILE on copies with its parameters
-lab: params/$(PROFILE)/sweep.yaml $(INSTALLED)
-	@$(BIN)/python -m xpci_utils.lab --profile $(PROFILE) $(OPTIONS)
+lab: $(INSTALLED)
+	@$(XPCI) lab --profile $(PROFILE) $(OPTIONS)
 
 ## make report      tables, figures, index.html and the executed notebooks as pages again, from whatever is finished
 report: $(INSTALLED)
-	$(BIN)/python -m xpci_utils.run 06_tables_and_figures -f params/$(PROFILE)/06_tables_and_figures.yaml -p force true
-	$(BIN)/python -m xpci_utils.report.executed --profile $(PROFILE)
+	@$(XPCI) report --profile $(PROFILE)
 
 ## make collect     keep the results of PROFILE=laptop, few enough to be committed, in figures/laptop, and draw them
-collect contrasts figures: PROFILE = laptop
-collect: $(INSTALLED)
-	$(BIN)/python -m xpci_utils.report.committed collect --profile $(PROFILE)
-
 ## make contrasts   which rows the validation frames of a finished PROFILE=laptop choose to be tested
-contrasts: $(INSTALLED)
-	$(BIN)/python -m xpci_utils.report.committed choose --profile $(PROFILE)
-
 ## make figures     figures/laptop again from figures/laptop/results: every table and figure, nothing is trained
-figures: $(INSTALLED)
-	$(BIN)/python -m xpci_utils.report.committed draw --profile $(PROFILE)
+## make ship        the denoiser and adapters of a finished PROFILE=laptop into data/weights/laptop, for START=shipped
+collect contrasts figures ship: PROFILE = laptop
+collect contrasts figures ship: $(INSTALLED)
+	@$(XPCI) $@ --profile $(PROFILE)
 
 ## make import      IMAGES=film MASKS=annotations FRAMES=folder [CLASSES=file] [OPTIONS="--flats flats.tif ..."]: a folder of
 ##                  your own frames from other programs' files (data/README.md)
 import: $(INSTALLED)
-	@$(BIN)/python -m xpci_utils.importing $(if $(CLASSES),--classes "$(CLASSES)") $(OPTIONS) -- "$(IMAGES)" "$(MASKS)" "$(FRAMES)"
+	@$(XPCI) import $(if $(CLASSES),--classes "$(CLASSES)") $(OPTIONS) -- "$(IMAGES)" "$(MASKS)" "$(FRAMES)"
 
-## make params      write params/*.yaml and the notebooks' parameter cells from the models
+## make params      write params/<profile>/*.yaml and the notebooks' parameter cells from models and params/<profile>.yaml
 params: $(INSTALLED)
-	$(BIN)/python -m xpci_utils.profiles
+	@$(XPCI) params
 
 ## make notebooks   strip the notebooks; cells tagged keep_output take their text from runs/quick
 notebooks: $(INSTALLED)
-	$(BIN)/python -m xpci_utils.notebooks --from runs/quick
+	@$(XPCI) strip --from runs/quick
 
-## make lint        style and formatting of package, tests and notebooks
+## make lint        style, formatting and types of package, tests and notebooks
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m xpci_utils.profiles --check
+	$(BIN)/mypy
+	$(XPCI) params --check
+
+## make same-results   say that changed code gives the same results: note its digests (CONTRIBUTING.md)
+same-results: $(INSTALLED)
+	@$(BIN)/python scripts/code_digests.py --same-results
+	@$(BIN)/python scripts/imports.py
 
 ## make test        lint, unit tests, the quick grid, and every notebook against it
 test: lint
@@ -88,12 +87,12 @@ test-system: $(INSTALLED)
 	$(BIN)/pytest -q -s tests/system
 
 ## make rehearse    every notebook with the parameters of PROFILE=paper, counts cut to one; writes its cost table
-rehearse: params/$(PROFILE)/sweep.yaml $(INSTALLED)
-	$(BIN)/python -m xpci_utils.costs.rehearsal --profile $(PROFILE) --threads $(CORES)
+rehearse: $(INSTALLED)
+	$(XPCI) rehearse --profile $(PROFILE) --threads $(CORES)
 
 ## make dry-run     every job of PROFILE and GRID with the GPU hours, memory and disk its cost table predicts
-dry-run: params/$(PROFILE)/sweep.yaml $(INSTALLED)
-	@$(BIN)/python -m xpci_utils.costs.jobs --profile $(PROFILE) --grid $(GRID)
+dry-run: $(INSTALLED)
+	@$(XPCI) dry-run $(RUN)
 
 ## make weights     pre-train the small SAMs of data/weights again, side by side (an hour and a quarter of 2 cores)
 weights: $(INSTALLED)
@@ -101,14 +100,9 @@ weights: $(INSTALLED)
 
 # A pattern, so never in .PHONY: make looks for no pattern behind a phony name.
 weights-%: $(INSTALLED)
-	@$(BIN)/python -m xpci_utils.run A1_pretrain_small_sam -f params/weights/A1_pretrain_small_sam.yaml \
+	@$(XPCI) run A1_pretrain_small_sam -f params/weights/A1_pretrain_small_sam.yaml \
 	  -p variant $* --folder runs/weights/$* $(if $(FORCE),-p force true)
 	@mkdir -p data/weights/$* && cd runs/weights/$* && cp $(SMALL_SAM) ../../../data/weights/$*
-
-## make ship        the denoiser and adapters of a finished PROFILE=laptop into data/weights/laptop, for START=shipped
-ship: PROFILE = laptop
-ship: $(INSTALLED)
-	@$(BIN)/python -m xpci_utils.workflow ship --profile $(PROFILE)
 
 ## make benchmark   timings, as ratios measured in one process
 benchmark: $(INSTALLED)
@@ -124,6 +118,3 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
-
-params/$(PROFILE)/sweep.yaml:
-	@echo "error: there is no profile '$(PROFILE)'; profiles are: $(notdir $(patsubst %/sweep.yaml,%,$(wildcard params/*/sweep.yaml)))" >&2; exit 2

@@ -1,48 +1,74 @@
-# Which runs a profile consists of and what each needs; how a run works is xpci_utils.run's business.
+# Which runs a profile consists of and what each needs; how a run works is the business of `xpci run`.
 #
 #   snakemake                            the quick profile, tables and figures included
 #   snakemake --config profile=smoke     another parameter profile (a folder of params/)
 #   snakemake --config grid=controls     another grid of it: paper, full, controls or extended
+#   snakemake --config shards=8          eight runs share the sampling of the pool
 #   snakemake -n                         what would be done, and why
 #
 # A run is finished when its run.json exists, the only output that is declared: Snakemake deletes the declared
-# outputs of a failed job, and checkpoints must survive it. Notebooks are no inputs either; a rule's recipe
-# (its code without prose, and its parameters) decides whether it has to be repeated.
+# outputs of a failed job, and checkpoints must survive it. Notebooks are no inputs either; what decides a stage's
+# result (its parameters and its version) says whether it has to be repeated.
 from shlex import quote
 
 from snakemake.utils import min_version
 
-from xpci_utils import grid, paths
-from xpci_utils.params import Sweep
-from xpci_utils.workflow import check_grid, needs, notebook_recipe, run_root, run_threads
+from xpci_utils.params.cells import LABELLER, Cell
+from xpci_utils.params.places import (
+    PAIRS_OF,
+    cell_place,
+    labeller_place,
+    labels_place,
+    pairs_place,
+    shard_place,
+)
+from xpci_utils.params.profiles import run_root, sweep_of
+from xpci_utils.params.runs import stage_folders
+from xpci_utils.running.snakefile import (
+    check_grid,
+    needs,
+    options,
+    run_threads,
+    shards_of,
+    stage_digest,
+)
 
 min_version("9.20")
 
 PROFILE = config.get("profile", "quick")
 GRID = check_grid(config.get("grid", "paper"))
+SHARDS = int(config.get("shards", 1))
 FRAMES = config.get("frames", "")  # folder of the user's own frames, for a profile whose source is "folder"
 CLASSES = config.get("classes", "")
 ROOT = run_root(PROFILE, config.get("run_root", ""))
-SWEEP = Sweep.from_yaml(f"params/{PROFILE}/sweep.yaml")
 FOLD = config.get("fold", 0)  # of a cross-validation of that folder: which frames are held out
 OWN = {k: v for k, v in {"source_folder": FRAMES, "classes_file": CLASSES, "fold": FOLD}.items() if v}
-RUN = "python -m xpci_utils.run {params.notebook} -f params/" + PROFILE + "/{params.notebook}.yaml -p run_root " + ROOT
+RUN = (
+    "python -m xpci_utils.run {params.notebook} -f params/" + PROFILE + "/{params.notebook}.yaml -p run_root " + ROOT
+)
+
+
+def digest_of(place):
+    """What decides the result of the stage of a place."""
+    return stage_digest(PROFILE, place.notebook, **place.parameters)
 
 
 wildcard_constraints:
-    labeller=grid.LABELLER.pattern,
-    pool="|".join(grid.PAIRS_OF),
+    labeller=LABELLER.pattern,
+    pool="|".join(PAIRS_OF),
     seed=r"\d+",
+    shard=r"\d+",
+    shards=r"\d+",
 
 
 rule report:
     input:
-        [f"{ROOT}/{folder}/run.json" for folder in grid.stage_folders(SWEEP, GRID)[:-1]],
+        [f"{ROOT}/{folder}/run.json" for folder in stage_folders(sweep_of(PROFILE), GRID)[:-1]],
     output:
         f"{ROOT}/report/run.json",
     params:
         notebook="06_tables_and_figures",
-        recipe=notebook_recipe(PROFILE, "06_tables_and_figures"),
+        digest=stage_digest(PROFILE, "06_tables_and_figures"),
     shell:
         RUN
 
@@ -52,7 +78,7 @@ rule frames:
         f"{ROOT}/frames/run.json",
     params:
         notebook="01_prepare_frames",
-        recipe=notebook_recipe(PROFILE, "01_prepare_frames", **OWN),
+        digest=stage_digest(PROFILE, "01_prepare_frames", **OWN),
     threads: run_threads(PROFILE, "01_prepare_frames")
     shell:
         RUN + "".join(f" -p {name} {quote(str(value))}" for name, value in OWN.items())
@@ -65,7 +91,7 @@ rule ddpm:
         f"{ROOT}/ddpm/run.json",
     params:
         notebook="02_train_ddpm",
-        recipe=notebook_recipe(PROFILE, "02_train_ddpm"),
+        digest=stage_digest(PROFILE, "02_train_ddpm"),
     threads: run_threads(PROFILE, "02_train_ddpm")
     priority: 100  # everything synthetic waits for it
     shell:
@@ -79,27 +105,45 @@ rule sam:
         f"{ROOT}/sam/{{labeller}}__s{{seed}}/run.json",
     params:
         notebook="03_adapt_sam",
-        recipe=lambda wildcards: notebook_recipe(
-            PROFILE, "03_adapt_sam", labeller=wildcards.labeller, seed=int(wildcards.seed)
-        ),
+        digest=lambda wildcards: digest_of(labeller_place(wildcards.labeller, int(wildcards.seed))),
+        options=lambda wildcards: options(labeller_place(wildcards.labeller, int(wildcards.seed))),
     threads: run_threads(PROFILE, "03_adapt_sam")
     priority: 50
     shell:
-        RUN + " -p labeller {wildcards.labeller} -p seed {wildcards.seed}"
+        RUN + "{params.options}"
+
+
+rule shard:
+    input:
+        lambda wildcards: needs(PROFILE, pairs_place(wildcards.pool), ROOT),
+    output:
+        f"{ROOT}/pools/{{pool}}/shards/{{shard}}_of_{{shards}}/run.json",
+    params:
+        notebook="04_generate_synthetic",
+        digest=lambda wildcards: digest_of(pairs_place(wildcards.pool)),
+        options=lambda wildcards: options(
+            shard_place(wildcards.pool, int(wildcards.shard), int(wildcards.shards))
+        ),
+    threads: run_threads(PROFILE, "04_generate_synthetic")
+    priority: 90
+    shell:
+        RUN + "{params.options}"
 
 
 rule pairs:
     input:
-        lambda wildcards: needs(PROFILE, grid.pairs_folder(wildcards.pool), ROOT),
+        lambda wildcards: needs(PROFILE, pairs_place(wildcards.pool), ROOT),
+        lambda wildcards: shards_of(wildcards.pool, SHARDS, ROOT),
     output:
         f"{ROOT}/pools/{{pool}}/pairs/run.json",
     params:
         notebook="04_generate_synthetic",
-        recipe=lambda wildcards: notebook_recipe(PROFILE, "04_generate_synthetic", pool=wildcards.pool),
+        digest=lambda wildcards: digest_of(pairs_place(wildcards.pool)),
+        options=lambda wildcards: options(pairs_place(wildcards.pool)),
     threads: run_threads(PROFILE, "04_generate_synthetic")
     priority: 90
     shell:
-        RUN + " -p pool {wildcards.pool}"
+        RUN + "{params.options}"
 
 
 rule labels:
@@ -110,27 +154,27 @@ rule labels:
         f"{ROOT}/pools/{{pool}}/labels/{{labeller}}__s{{seed}}/run.json",
     params:
         notebook="04_generate_synthetic",
-        recipe=lambda wildcards: notebook_recipe(
-            PROFILE,
-            "04_generate_synthetic",
-            pool=wildcards.pool,
-            labeller=wildcards.labeller,
-            labeller_seed=int(wildcards.seed),
+        digest=lambda wildcards: digest_of(
+            labels_place(wildcards.pool, wildcards.labeller, int(wildcards.seed))
+        ),
+        options=lambda wildcards: options(
+            labels_place(wildcards.pool, wildcards.labeller, int(wildcards.seed))
         ),
     threads: run_threads(PROFILE, "04_generate_synthetic")
     priority: 80
     shell:
-        RUN + " -p pool {wildcards.pool} -p labeller {wildcards.labeller} -p labeller_seed {wildcards.seed}"
+        RUN + "{params.options}"
 
 
 rule segmentation:
     input:
-        lambda wildcards: needs(PROFILE, f"segmentation/{wildcards.cell}", ROOT),
+        lambda wildcards: needs(PROFILE, cell_place(Cell.parse(wildcards.cell)), ROOT),
     output:
         f"{ROOT}/segmentation/{{cell}}/run.json",
     params:
         notebook="05_train_segmentation",
-        recipe=notebook_recipe(PROFILE, "05_train_segmentation"),
+        digest=stage_digest(PROFILE, "05_train_segmentation"),
+        options=lambda wildcards: options(cell_place(Cell.parse(wildcards.cell))),
     threads: run_threads(PROFILE, "05_train_segmentation")
     shell:
-        RUN + " -p cell {wildcards.cell}"
+        RUN + "{params.options}"

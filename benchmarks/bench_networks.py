@@ -8,10 +8,10 @@ are those of ``make rehearse``, which writes them to ``data/costs/``; here they 
 import os
 import sys
 
-from xpci_utils import grid
 from xpci_utils.costs import CostTable, dry_run, measure_profile
 from xpci_utils.costs.jobs import lines
 from xpci_utils.params import Sweep
+from xpci_utils.params.runs import stage_folders
 
 PROFILE = "paper"
 
@@ -20,7 +20,7 @@ def main(threads: int) -> None:
     print(f"One optimiser step and one forward pass, {threads} threads, float32")
     committed = CostTable.read(PROFILE)
     table = CostTable.of(measure_profile(PROFILE, threads), committed.facts)
-    folders = grid.stage_folders(Sweep.from_yaml(f"params/{PROFILE}/sweep.yaml"), "paper")
+    folders = stage_folders(Sweep.from_yaml(f"params/{PROFILE}/sweep.yaml"), "paper")
     cells = [job for job in dry_run(PROFILE, folders, table) if job.folder.startswith("segmentation/")]
     print("\nThe grid of Tables 1-4: 100 epochs of 200 + n frames, batch 4, predicted from these FLOPs")
     print("\n".join(lines(PROFILE, cells)))

@@ -17,13 +17,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from xpci_utils import artifacts
+from xpci_utils import files
 from xpci_utils.evaluation import fit_grey_lookup, foreground_dice, pooled_confusion
 from xpci_utils.evaluation.overlap import dice_from_confusion
 from xpci_utils.frames import FrameSet, read_classes, write_frames
 from xpci_utils.frames.folder import check_folder, read_folder
 from xpci_utils.params import TrainSegmentation
-from xpci_utils.segmentation import BACKBONES, build_network, predict, save_network, train_network
+from xpci_utils.segmentation import BACKBONES, NetworkData, build_network, predict, save_network, train_network
+from xpci_utils.training import TrainingFolder
 
 TILE = 96
 
@@ -42,21 +43,12 @@ def prepare(folder: Path, classes_file: Path, output: Path) -> FrameSet:
 def train(backbone: str, frames: FrameSet, output: Path) -> torch.nn.Module:
     """One network, trained with the defaults of notebook 05."""
     settings = TrainSegmentation()
-    network = build_network(backbone, frames.num_classes, size=settings.size, image_size=frames.example_shape)
-    train_network(
-        network,
-        frames.examples("train"),
-        steps=settings.steps,
-        batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate,
-        betas=(settings.beta1, 0.999),
-        validation=frames.split("val"),
-        score=foreground_dice,
-        evaluations=settings.evaluations,
-        work=output / "work" / backbone,
-        identity=f"{backbone} {settings.hashed()}",
-        history=output / f"{backbone}.jsonl",
+    network = build_network(
+        backbone, frames.num_classes, size=settings.size, image_size=frames.example_shape, **settings.network_settings
     )
+    data = NetworkData(frames.examples("train"), validation=frames.split("val"), score=foreground_dice)
+    place = TrainingFolder(output / backbone, output / "work" / backbone, f"{backbone} {settings.decisive()}")
+    train_network(network, data, settings.settings(), place)
     save_network(output / f"{backbone}.safetensors", network, frames)
     return network
 
@@ -84,7 +76,7 @@ def main() -> None:
         rows.append(row(backbone, frames, lambda some, network=network: predict(network, some)))
         print(pd.DataFrame(rows[-1:]).round(3).to_string(index=False), flush=True)
     scores = pd.DataFrame(rows)
-    with artifacts.atomic_path(given.output / "scores.csv") as temporary:
+    with files.atomic_path(given.output / "scores.csv") as temporary:
         scores.to_csv(temporary, index=False, float_format="%.4f")
     best = scores.iloc[1:].set_index("segmenter")["validation foreground Dice"].idxmax()
     print(scores.round(3).to_string(index=False), f"best on validation: {best}", sep="\n\n")

@@ -23,8 +23,9 @@ from tune_networks import train_cell
 
 from xpci_utils import paths
 from xpci_utils.frames import FrameSet
-from xpci_utils.grid import Cell, pairs_folder
 from xpci_utils.params import TrainSegmentation
+from xpci_utils.params.cells import Cell
+from xpci_utils.params.places import pairs_place
 from xpci_utils.sam import Naming, label_pool
 from xpci_utils.segmentation import class_scores, load_network, save_network
 from xpci_utils.simulation.fresh import fresh_examples
@@ -58,7 +59,7 @@ class Row:
         """The folders of the pairs and of their labels; made if they are not there."""
         if self.pool == "none":
             return None
-        pairs, labels = run / pairs_folder(self.pool), output / "labels" / self.name
+        pairs, labels = run / pairs_place(self.pool).folder, output / "labels" / self.name
         if self.labeller == "true":
             return pairs, pairs / "labels"
         if not (labels / "labels.csv").is_file():

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from xpci_utils import artifacts
+from xpci_utils import files
 from xpci_utils.evaluation import foreground_dice, summarise
 from xpci_utils.frames import FrameSet, binary_mask
 from xpci_utils.params import AdaptSam
@@ -34,6 +34,8 @@ from xpci_utils.sam import (
     predict_scores,
 )
 from xpci_utils.simulation.fresh import fresh_examples
+from xpci_utils.stages import decisive
+from xpci_utils.training import LabellerTraining, TrainingFolder
 
 # What a row changes in the settings of notebook 03. Random weights get the settings that were chosen for them.
 RANDOM = {"weights": "random", "unprompted": 0.7, "learning_rate": 3e-3}
@@ -92,13 +94,13 @@ def measured(
     defaults = AdaptSam()
     chosen = {name: getattr(defaults, name) for name in SETTINGS} | ROWS[row] | {"steps": steps, "seed": seed}
     chosen |= {"learning_rate": rate or chosen["learning_rate"], "weights_folder": options.weights_folder}
-    start = AdaptSam(labeller=labeller, weights=chosen["weights"], weights_folder=options.weights_folder).hashed()
+    start = decisive(AdaptSam(labeller=labeller, weights=chosen["weights"], weights_folder=options.weights_folder))
     name = f"{labeller}__{row}__lr{chosen['learning_rate']:g}__n{options.annotated}__t{steps}__s{seed}"
     name += f"__w{start['weights_sha256'][:8]}" if "weights_sha256" in start else ""
     place = options.output / name
     kept = place / "scores.json"
     found = (
-        artifacts.read_json(kept)
+        files.read_json(kept)
         if kept.is_file()
         else chosen | adapted(frames, options.annotated, place, labeller, chosen)
     )
@@ -109,7 +111,7 @@ def measured(
             return predict_scores(model, images, binary_mask(labels))
 
         found |= development_scores(prompted, new, frames.num_classes) | {"development_frames": len(new)}
-        artifacts.write_json(kept, found)
+        files.write_json(kept, found)
     print(name, {score: round(found[score], 3) for score in SCORES}, flush=True)
     return found
 
@@ -118,7 +120,8 @@ def adapted(frames: FrameSet, annotated: int, place: Path, labeller: str, chosen
     """Adapt one labeller and score the validation frames."""
     began = time.process_time()
     train = frames.split("train").take(annotated)
-    model = adapt_sam(train, place, work=place / "work", identity=place.name, labeller=labeller, **chosen)
+    settings = LabellerTraining.of(chosen | {"labeller": labeller})
+    model = adapt_sam(train, settings, TrainingFolder(place, place / "work", place.name))
     seconds = time.process_time() - began
     validation = frames.split("val")
     predictions = predict_frames(model, validation)

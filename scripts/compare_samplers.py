@@ -24,7 +24,7 @@ import torch
 from diffusers import DDPMPipeline
 from torch import nn
 
-from xpci_utils import artifacts, paths
+from xpci_utils import files, paths
 from xpci_utils.diffusion import Denoiser, PoolSettings, load_denoiser, write_pool
 from xpci_utils.diffusion.sampling import make_scheduler
 from xpci_utils.evaluation.features import composition
@@ -35,12 +35,13 @@ from xpci_utils.frames import FrameSet, PairExamples, binary_mask
 from xpci_utils.randomness import numpy_rng, torch_generator
 from xpci_utils.segmentation import build_network
 from xpci_utils.segmentation.prediction import predict
-from xpci_utils.segmentation.training import train_network
+from xpci_utils.segmentation.training import NetworkData, train_network
 from xpci_utils.simulation.fresh import fresh_examples
+from xpci_utils.training import NetworkTraining, TrainingFolder
 
 REFERENCE = "ddpm-250"
 DEFAULT, LAPTOP = "sde-dpmsolver++-20", "sde-dpmsolver++-40"  # of quick, and of laptop
-SOLVERS = ("ddim", "dpmsolver++", "sde-dpmsolver++", "unipc")
+SOLVERS = ("ddim", "dpmsolver++", "sde-dpmsolver++")
 FAST = (*(f"{name}-{steps}" for name in SOLVERS for steps in (10, 20, 50)), LAPTOP)
 PIPELINES, PIPELINE_BLOCKS = {"pipeline": False, "pipeline-bf16": True}, 4  # bfloat16 or not; blocks timed
 SPREAD_SPLITS = 6
@@ -104,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tables = {name: part(study, name, make) for name, make in parts.items()}
     tables["timing"] = timing_table(study)
     for name, text in reports(study, tables).items():
-        with artifacts.atomic_path(publish / name) as temporary:
+        with files.atomic_path(publish / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
         print(f"written: {paths.display(publish / name)}", flush=True)
 
@@ -132,7 +133,7 @@ def part(study: Study, name: str, make: Callable[[Study], pd.DataFrame]) -> pd.D
     path = study.output / f"{name}.csv"
     if not path.is_file():
         began = time.monotonic()
-        with artifacts.atomic_path(path) as temporary:
+        with files.atomic_path(path) as temporary:
             make(study).to_csv(temporary)
         print(f"[{name}] done in {time.monotonic() - began:.0f} s", flush=True)
     return pd.read_csv(path, index_col=0)
@@ -142,7 +143,7 @@ def sample(study: Study) -> None:
     """Draw all pools, one block of each in turn, and note the CPU seconds of every block."""
     pools, blocks = study.pools(), -(-study.pairs // study.block)
     denoisers = {path: load_denoiser(path) for path in {weights for weights, _ in pools.values()}}
-    noted = {(r["pool"], r["block"]) for r in artifacts.read_jsonl(study.output / "timing.jsonl")}
+    noted = {(r["pool"], r["block"]) for r in files.read_jsonl(study.output / "timing.jsonl")}
     began = time.monotonic()
     for number in range(blocks):
         turn = {
@@ -160,11 +161,13 @@ def sample(study: Study) -> None:
                 pairs = min(study.block, study.pairs - number * study.block) if name in pools else study.block
                 note(study, name, number, pairs, cpu_seconds(work))
         print(f"[sample] block {number + 1} of {blocks}, {time.monotonic() - began:.0f} s", flush=True)
+    for name, (weights, settings) in pools.items():  # every block is there: only their tables are joined
+        write_pool(denoisers[weights], study.output / "pools" / name, study.pairs, settings)
 
 
 def note(study: Study, pool: str, block: int, pairs: int, seconds: float) -> None:
     record = {"pool": pool, "block": block, "pairs": pairs, "cpu_seconds": round(seconds, 3)}
-    artifacts.append_jsonl(study.output / "timing.jsonl", record)
+    files.append_jsonl(study.output / "timing.jsonl", record)
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
@@ -200,7 +203,7 @@ def timing_table(study: Study) -> pd.DataFrame:
 
     Medians over the blocks in which the pipeline took its turns too.
     """
-    records = pd.DataFrame(artifacts.read_jsonl(study.output / "timing.jsonl"))
+    records = pd.DataFrame(files.read_jsonl(study.output / "timing.jsonl"))
     shared = records[records["block"] < PIPELINE_BLOCKS]
     per_pair = (shared["cpu_seconds"] / shared["pairs"]).groupby(shared["pool"]).median()
     table = pd.DataFrame({"cpu_s_per_pair": per_pair, "pairs_per_cpu_s": 1 / per_pair})
@@ -212,7 +215,7 @@ def fresh(study: Study, stream: str, count: int) -> Pairs:
     path = study.output / f"{stream}.npz"
     if not path.is_file():
         made = list(fresh_examples(study.frames, count, 0, f"sampler study {stream}", shifted=stream == "ceiling"))
-        with artifacts.atomic_path(path) as temporary, open(temporary, "wb") as file:
+        with files.atomic_path(path) as temporary, open(temporary, "wb") as file:
             images, labels = (np.stack(arrays) for arrays in zip(*made, strict=True))
             np.savez_compressed(file, images=images, masks=binary_mask(labels))
         print(f"[fresh] {count} frames for {stream}", flush=True)
@@ -268,8 +271,8 @@ def foreground_dice_after(study: Study, name: str, pairs: Pairs, seed: int) -> f
     examples = [(image, (mask != 0).astype(np.uint8)) for image, mask in pairs]
     network = build_network("emcad", 2, size="quick", image_size=study.frames.example_shape, seed=seed)
     place = study.output / "networks" / f"{name}_{seed}"
-    settings = {"steps": study.network_steps, "batch_size": 8, "learning_rate": 6e-3, "betas": (0.9, 0.999)}
-    train_network(network, examples, **settings, seed=seed, work=place, identity=name, history=place / "history.jsonl")
+    settings = NetworkTraining(steps=study.network_steps, batch_size=8, learning_rate=6e-3, beta1=0.9, seed=seed)
+    train_network(network, NetworkData(examples), settings, TrainingFolder(place, place, name))
     test = study.frames.split("test")
     predicted = predict(network, test)
     scores = [dice_per_class(predicted[f.name], binary_mask(f.labels).astype(np.uint8), 2)[1] for f in test]

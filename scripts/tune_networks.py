@@ -10,6 +10,7 @@ and an interrupted comparison goes on where it stopped. Prints the table of docs
 
 import argparse
 import time
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -17,13 +18,14 @@ import pandas as pd
 import torch
 from torch import nn
 
-from xpci_utils import artifacts
+from xpci_utils import files
 from xpci_utils.evaluation import foreground_dice
 from xpci_utils.frames import FrameSet
-from xpci_utils.grid import Cell
 from xpci_utils.params import TrainSegmentation
+from xpci_utils.params.cells import Cell
 from xpci_utils.segmentation import BACKBONES, build_network, predict, train_network
 from xpci_utils.segmentation.arms import training_of
+from xpci_utils.training import TrainingFolder
 
 LAST = 5  # validation scores that are averaged: of the last quarter of 20 looks
 
@@ -53,8 +55,8 @@ def measured(
     setting = {"backbone": backbone, "arm": arm, "learning_rate": learning_rate, "steps": steps, "seed": seed}
     place = output / "__".join(f"{value:g}" if isinstance(value, float) else str(value) for value in setting.values())
     if not (place / "scores.json").is_file():
-        artifacts.write_json(place / "scores.json", setting | trained(frames, place, **setting))
-    found = artifacts.read_json(place / "scores.json")
+        files.write_json(place / "scores.json", setting | trained(frames, place, **setting))
+    found = files.read_json(place / "scores.json")
     print({name: value if isinstance(value, str) else round(value, 4) for name, value in found.items()}, flush=True)
     return found
 
@@ -66,9 +68,8 @@ def trained(
     began, validation = time.process_time(), frames.split("val")
     cell = Cell(backbone, len(frames.split("train")), "none", 0, arm, seed)
     settings = TrainSegmentation(learning_rate=learning_rate, steps=steps)
-    watched = {"validation": validation, "score": foreground_dice, "evaluations": settings.evaluations}
-    network = train_cell(cell, frames, None, place, settings, **watched)
-    looks = [record["validation_score"] for record in artifacts.read_jsonl(place / "history.jsonl")
+    network = train_cell(cell, frames, None, place, settings, watched=True)
+    looks = [record["validation_score"] for record in files.read_jsonl(place / "history.jsonl")
              if "validation_score" in record]  # fmt: skip
     return {
         "last": foreground_dice(validation, predict(network, validation)),
@@ -84,32 +85,18 @@ def train_cell(
     pool: tuple[Path, Path] | None,
     place: Path,
     settings: TrainSegmentation,
-    **watched,
+    watched: bool = False,
 ) -> nn.Module:
     """The network of ``cell`` after training on ``frames`` and the (pairs, labels) folders of ``pool``.
 
-    ``watched`` goes to `train_network`. History and checkpoints lie in ``place``, and an interrupted training goes on.
+    With ``watched`` the validation frames are evaluated on the way. History and checkpoints lie in ``place``, and an
+    interrupted training goes on.
     """
     size = {"size": settings.size, "image_size": frames.example_shape}
-    network = build_network(cell.backbone, frames.num_classes, seed=cell.seed, **size)
-    length = {name: getattr(settings, name) for name in ("mixing", "steps", "batch_size")}
-    training = training_of(cell, frames, pool, **length)
-    train_network(
-        network,
-        training.annotated,
-        synthetic=training.synthetic,
-        mixing=training.mixing,
-        view=training.view,
-        steps=training.steps,
-        batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate,
-        betas=(settings.beta1, 0.999),
-        seed=cell.seed,
-        work=place / "work",
-        identity=place.name,
-        history=place / "history.jsonl",
-        **watched,
-    )
+    network = build_network(cell.backbone, frames.num_classes, seed=cell.seed, **size, **settings.network_settings)
+    data, chosen = training_of(cell, frames, pool, settings.settings())
+    data = replace(data, validation=frames.split("val") if watched else None, score=foreground_dice)
+    train_network(network, data, chosen, TrainingFolder(place, place / "work", place.name))
     return network
 
 

@@ -4,11 +4,13 @@ import dataclasses
 
 import pytest
 
-from xpci_utils import grid, paths, workflow
+from xpci_utils import paths
 from xpci_utils.costs import Cost, CostTable, dry_run, work_of
 from xpci_utils.costs import jobs as jobs_module
 from xpci_utils.costs.table import CONVOLUTION_RATE, GPU_CONTEXT_GIB, MATMUL_RATE
 from xpci_utils.params import Sweep
+from xpci_utils.params.profiles import stage_parameters
+from xpci_utils.params.runs import stage_folders
 
 NETWORKS = ("denoiser", "vit_b", "vit_t", "transunet", "swin_unetr", "emcad")
 
@@ -34,11 +36,11 @@ def table():
 
 
 def folders_of(profile, which="paper"):
-    return grid.stage_folders(Sweep.from_yaml(f"params/{profile}/sweep.yaml"), which)
+    return stage_folders(Sweep.from_yaml(f"params/{profile}/sweep.yaml"), which)
 
 
 def profile_stage(profile, folder):
-    return workflow.stage_parameters(profile, folder, paths.resolve(f"runs/{profile}"), {})
+    return stage_parameters(profile, folder, paths.resolve(f"runs/{profile}"), {})
 
 
 def paper_work(folder):
@@ -76,7 +78,7 @@ def test_the_published_scale_in_units_of_work():
 def test_a_job_by_hand(table):
     """EMCAD with 500 pairs: 17,500 steps of 4 frames, 20 looks at 20 frames, 2 at the test frames, 1 at the shifted."""
     (job,) = dry_run("paper", ["segmentation/emcad__r0200__vit_b__n00500__mix__s0"], table)
-    frames = workflow.stage_parameters("paper", "frames", paths.resolve("runs/paper"), {})
+    frames = stage_parameters("paper", "frames", paths.resolve("runs/paper"), {})
     looks = 20 * frames.val_frames + 2 * frames.test_frames + frames.shifted_test_frames
     passes = 3 * 70_000 + looks  # a step of two frames costs six forward passes in this table
     seconds = passes * 6 * (1e9 / CONVOLUTION_RATE + 2e9 / MATMUL_RATE)

@@ -2,13 +2,16 @@
 
 import pytest
 
-from xpci_utils import paths, profiles
+from xpci_utils import paths
 from xpci_utils.costs import rehearsal, work_of
 from xpci_utils.costs.jobs import network_of
-from xpci_utils.params import AdaptSam, TrainSegmentation
+from xpci_utils.params import AdaptSam, TrainSegmentation, generate
+from xpci_utils.params.profiles import overlay, profiles
 
 SIMULATED = [
-    name for name in profiles.PROFILES if profiles.profile_values(name, "01_prepare_frames")["source"] == "simulator"
+    name
+    for name in profiles()
+    if overlay(name).stages and generate.profile_values(name, "01_prepare_frames")["source"] == "simulator"
 ]
 PLACES = {"run_root", "force", "threads", "labeller", "pool", "cell", "sweep"}
 
@@ -19,7 +22,7 @@ def test_only_counts_are_cut_in_a_rehearsal(profile):
     stages = rehearsal.rehearsed_stages(profile)
     assert {stage.notebook for stage in stages} == set(rehearsal.CUTS)
     for stage in stages:
-        published = profiles.profile_values(profile, stage.notebook)
+        published = generate.profile_values(profile, stage.notebook)
         changed = {name for name, value in stage.model_dump().items() if value != published[name]}
         assert changed <= PLACES | set(rehearsal.CUTS[stage.notebook]), stage.place
         assert stage.folder.is_relative_to(paths.root() / "runs/rehearsal")

@@ -1,10 +1,13 @@
 """The published network, its initialisation, the reduced one and its Wiener skip."""
 
+from dataclasses import asdict
+
 import pytest
 import torch
 
 from xpci_utils.diffusion import Wiener, build_denoiser, denoiser_config, load_denoiser, sample_pairs, save_denoiser
 from xpci_utils.diffusion.diagnostics import wiener_eps_error
+from xpci_utils.training import save_model
 
 torch.set_num_threads(1)
 SMALL = {
@@ -145,3 +148,37 @@ def test_residual_scale_is_the_spread_of_what_wiener_leaves():
         left = denoiser.schedule.target("v", pairs, noise, t) - denoiser.wiener.predict_v(x_t, t)
         expected = denoiser.wiener.residual_scale(t[:1])[0, :, 0, 0]
         torch.testing.assert_close(left.square().mean((0, 2, 3)).sqrt(), expected, rtol=0.1, atol=0)
+
+
+def fed_times(denoiser, t):
+    """What the U-Net is given for the time steps `t`."""
+    seen = []
+    handle = denoiser.unet.time_proj.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    denoiser(torch.zeros(len(t), 2, 32, 32), t)
+    handle.remove()
+    return seen[0].tolist()
+
+
+@pytest.mark.parametrize("base", [SMALL, SKIP])
+def test_the_time_is_rescaled_where_asked_for(base):
+    t = torch.tensor([0, 1, 3999])
+    assert fed_times(build_denoiser(base), t) == [0, 1, 3999]
+    assert fed_times(build_denoiser(base | {"rescale_timesteps": True}), t) == [0, 0.25, 999.75]
+    assert fed_times(build_denoiser(base | {"rescale_timesteps": True, "timesteps": 500}), t[:2]) == [0, 2]
+
+
+def test_the_scale_of_the_time_is_stored_with_the_weights(tmp_path):
+    denoiser = build_denoiser(SMALL | {"rescale_timesteps": True})
+    save_denoiser(tmp_path / "d.safetensors", denoiser)
+    assert load_denoiser(tmp_path / "d.safetensors").config == denoiser.config
+
+
+def test_weights_of_before_the_setting_load_as_they_were(tmp_path):
+    denoiser = build_denoiser(SMALL).eval()
+    torch.nn.init.normal_(denoiser.unet.conv_out.weight, std=0.1)
+    facts = {"denoiser": {k: v for k, v in asdict(denoiser.config).items() if k != "rescale_timesteps"}}
+    save_model(tmp_path / "old.safetensors", denoiser, facts)
+    again = load_denoiser(tmp_path / "old.safetensors")
+    assert again.config.rescale_timesteps is False
+    x_t, t = torch.randn(1, 2, 32, 32), torch.tensor([1234])
+    assert torch.equal(again(x_t, t), denoiser(x_t, t))

@@ -9,27 +9,26 @@ import signal
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from xpci_utils import artifacts
+from xpci_utils import files
 from xpci_utils.diffusion import (
     PairTensors,
     PoolSettings,
-    TrainingSettings,
     build_denoiser,
-    require_whole_pool,
+    finished_shards,
     train_denoiser,
     write_pool,
 )
-from xpci_utils.diffusion.pool import ShardsMissing
-from xpci_utils.training import loop
+from xpci_utils.training import DenoiserTraining, TrainingFolder, loop
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CONFIG = {
     "height": 32, "width": 32, "widths": [16, 16], "blocks": 1, "attention_strides": [], "head_dim": 8,
     "norm_groups": 8, "stem": 4, "checkpointing": False, "prediction": "v", "wiener_skip": True,
 }  # fmt: skip
-TRAINING = TrainingSettings(
+TRAINING = DenoiserTraining(
     steps=40, batch_size=2, learning_rate=2e-3, log_every=1, evaluations=2, preview_pairs=2, preview_steps=2,
     probe_draws=1,
 )  # fmt: skip
@@ -43,13 +42,15 @@ def examples(count):
 
 
 def train(folder):
-    places = {"folder": folder, "work": folder / "work", "identity": "test"}
-    train_denoiser(build_denoiser(CONFIG), examples(4), examples(2), TRAINING, **places)
+    train_denoiser(
+        build_denoiser(CONFIG), examples(4), examples(2), TRAINING, TrainingFolder(folder, folder / "work", "test")
+    )
 
 
-def sample(folder, shard=0, shards=1):
+def sample(folder, shard=0, shards=1, taken_from=()):
     denoiser = build_denoiser(CONFIG).fit(examples(4).batch(range(4))).eval()
-    write_pool(denoiser, folder, PAIRS, POOL, shard=shard, shards=shards, history=folder.with_suffix(".jsonl"))
+    options = {"shard": shard, "shards": shards, "taken_from": taken_from, "history": folder.with_suffix(".jsonl")}
+    write_pool(denoiser, folder, PAIRS, POOL, **options)
 
 
 def killed_after(progress, reached, delay, work, *arguments):
@@ -75,34 +76,46 @@ def test_training_killed_at_three_random_steps_ends_with_the_same_weights(tmp_pa
     train(whole)
     rng = np.random.default_rng(11)
     for step in sorted(rng.choice(np.arange(2, 25), 3, replace=False)):
-        seen = lambda: max((r["step"] for r in artifacts.read_jsonl(cut / "history.jsonl")), default=0)  # noqa: E731
+        seen = lambda: max((r["step"] for r in files.read_jsonl(cut / "history.jsonl")), default=0)  # noqa: E731
         assert killed_after(seen, step, rng.uniform(0, 0.03), train, cut), "training ended before it was killed"
         assert not (cut / "denoiser_ema.safetensors").exists()
     train(cut)
     weights = [(folder / "denoiser_ema.safetensors").read_bytes() for folder in (whole, cut)]
     assert weights[0] == weights[1]
-    steps = [[r["step"] for r in artifacts.read_jsonl(folder / "history.jsonl")] for folder in (whole, cut)]
+    steps = [[r["step"] for r in files.read_jsonl(folder / "history.jsonl")] for folder in (whole, cut)]
     assert steps[0] == steps[1] == list(range(1, 41))
 
 
+def without_leftovers(folder):
+    """Contents but for the temporary files of killed writers, which their stage removes when it goes on."""
+    return {name: data for name, data in contents(folder).items() if not name.endswith(".part")}
+
+
 def test_a_pool_in_shards_out_of_order_killed_again_and_again_has_the_same_bytes(tmp_path):
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    """Sampling is killed in every shard, and so is the run that gathers them."""
+    whole, pool = tmp_path / "whole", tmp_path / "pool"
     sample(whole)
     rng, kills = np.random.default_rng(5), 0
-    for shard in (2, 0, 1):
+
+    def kill_twice(folder, *arguments):
+        killed = 0
         for _ in range(2):
-            done = len(list((cut / "blocks").glob("*.csv")))
-            tables = lambda: len(list((cut / "blocks").glob("*.csv")))  # noqa: E731
-            kills += killed_after(tables, done + 1, rng.uniform(0, 0.02), sample, cut, shard, SHARDS)
-        sample(cut, shard, SHARDS)
-        if shard != 1:
-            assert not (cut / "pairs.csv").exists()
-            with pytest.raises(ShardsMissing, match=rf"shard {shard} of 3 is complete; blocks of shard .*1\b"):
-                require_whole_pool(cut, PAIRS, POOL, shard=shard, shards=SHARDS)
-    require_whole_pool(cut, PAIRS, POOL, shard=1, shards=SHARDS)
+            tables = lambda: len(list((folder / "blocks").glob("*.csv")))  # noqa: E731
+            killed += killed_after(tables, tables() + 1, rng.uniform(0, 0.02), sample, folder, *arguments)
+        return killed
+
+    for shard in (2, 0, 1):
+        folder = pool / f"shards/{shard}_of_{SHARDS}"
+        kills += kill_twice(folder, shard, SHARDS)
+        sample(folder, shard, SHARDS)
     assert kills >= 3
-    left = {name for name in contents(cut) if name.endswith(".part")}  # temporary files of killed writers
-    assert {name: data for name, data in contents(cut).items() if name not in left} == contents(whole)
-    records = artifacts.read_jsonl(whole.with_suffix(".jsonl"))
+    shards = finished_shards(pool)
+    assert len(shards) == SHARDS
+    listed = [name for folder in shards for name in pd.read_csv(folder / "pairs.csv")["index"]]
+    assert sorted(listed) == list(range(PAIRS)), "each pair in one shard"
+    kill_twice(pool / "pairs", 0, 1, shards)
+    sample(pool / "pairs", 0, 1, shards)
+    assert without_leftovers(pool / "pairs") == contents(whole)
+    records = files.read_jsonl(whole.with_suffix(".jsonl"))
     assert [record["step"] for record in records] == [*range(4, 57, 4), 58]
     assert {record["steps"] for record in records} == {PAIRS}

@@ -1,12 +1,23 @@
 """Pools: the same bytes in shards, in any order, after a kill; nothing mixed."""
 
+import dataclasses
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from PIL import Image
 
-from xpci_utils.diffusion import SAMPLERS, PoolSettings, build_denoiser, masks_for, sample_pairs, write_pool
+from xpci_utils.diffusion import (
+    SAMPLERS,
+    PoolSettings,
+    build_denoiser,
+    finished_shards,
+    masks_for,
+    sample_pairs,
+    write_pool,
+)
 from xpci_utils.diffusion import pool as pool_module
 from xpci_utils.diffusion.pool import remove_specks
 from xpci_utils.frames import PairExamples
@@ -30,17 +41,113 @@ def contents(folder):
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def test_shards_out_of_order_equal_one_run(denoiser, tmp_path):
+def write_shard(denoiser, pool, shard, shards, count=18, settings=SETTINGS):
+    """A share of a pool, in a folder of its own beside the pool's pairs."""
+    folder = pool / f"shards/{shard}_of_{shards}"
+    return write_pool(denoiser, folder, count, settings, shard=shard, shards=shards)
+
+
+def test_shards_out_of_order_equal_one_run(denoiser, tmp_path, monkeypatch):
+    """Byte for byte, every PNG and pairs.csv; and the run that gathers them samples nothing."""
     whole = write_pool(denoiser, tmp_path / "whole", 18, SETTINGS)
-    for shard in (2, 0, 1):
-        assert not (tmp_path / "shards" / "pairs.csv").exists()
-        write_pool(denoiser, tmp_path / "shards", 18, SETTINGS, shard=shard, shards=3)
-    assert contents(whole) == contents(tmp_path / "shards")
+    shards = [write_shard(denoiser, tmp_path / "pool", shard, 3) for shard in (2, 0, 1)]
+    assert finished_shards(tmp_path / "pool") == sorted(shards)
+    with monkeypatch.context() as patch:
+        patch.setattr(pool_module, "sample_pairs", lambda *a, **k: pytest.fail("sampled again"))
+        gathered = write_pool(denoiser, tmp_path / "pool/pairs", 18, SETTINGS, taken_from=shards)
+    assert contents(whole) == contents(gathered)
     table = pd.read_csv(whole / "pairs.csv")
     assert table["index"].tolist() == list(range(18))
     with Image.open(whole / "masks" / "000017.png") as mask, Image.open(whole / "images" / "000017.png") as image:
         assert set(np.unique(mask)) <= {0, 255}
         assert np.asarray(image).shape == np.asarray(mask).shape == (30, 32)
+
+
+def test_a_shard_holds_its_own_blocks_alone_and_lists_them(denoiser, tmp_path):
+    """Blocks of 4 of 18 pairs: 0, 4, 8, 12 and a short one at 16; shard 1 of 3 has the second and the fifth."""
+    shard = write_shard(denoiser, tmp_path, 1, 3)
+    expected = [4, 5, 6, 7, 16, 17]
+    assert pd.read_csv(shard / "pairs.csv")["index"].tolist() == expected
+    for kind in ("images", "masks"):
+        assert sorted(path.name for path in (shard / kind).iterdir()) == [f"{index:06d}.png" for index in expected]
+    whole = write_pool(denoiser, tmp_path / "whole", 18, SETTINGS)
+    lines = (whole / "pairs.csv").read_text().splitlines()
+    assert (shard / "pairs.csv").read_text().splitlines() == [lines[0], *(lines[index + 1] for index in expected)]
+
+
+@pytest.mark.parametrize("missing", ["a shard", "a block", "an interrupted shard"])
+def test_what_shards_do_not_have_is_sampled(denoiser, tmp_path, missing):
+    """A block counts when its table is there; pictures without one, as a killed run leaves them, do not."""
+    whole = contents(write_pool(denoiser, tmp_path / "whole", 18, SETTINGS))
+    shards = [write_shard(denoiser, tmp_path / "pool", shard, 2) for shard in range(2)]
+    if missing == "a shard":
+        shutil.rmtree(shards[1])
+    elif missing == "a block":
+        (shards[1] / "blocks/000004.csv").unlink()
+    else:
+        for path in (shards[0] / "blocks/000008.csv", shards[0] / "pairs.csv", shards[0] / "images/000010.png"):
+            path.unlink()
+        (shards[0] / "images/000009.png").write_bytes(b"half")
+    pool = write_pool(denoiser, tmp_path / "pool/pairs", 18, SETTINGS, taken_from=finished_shards(tmp_path / "pool"))
+    assert contents(pool) == whole
+
+
+def test_a_pool_that_gathers_shards_leaves_what_it_has_and_goes_on_when_killed(denoiser, tmp_path, monkeypatch):
+    whole = contents(write_pool(denoiser, tmp_path / "whole", 18, SETTINGS))
+    shards = [write_shard(denoiser, tmp_path / "pool", shard, 2) for shard in range(2)]
+    before = contents(tmp_path / "pool/shards")
+    real, copied = shutil.copyfile, []
+
+    def killed(source, target):
+        copied.append(source)
+        if len(copied) == 13:  # in the second block
+            raise KeyboardInterrupt
+        real(source, target)
+
+    monkeypatch.setattr(pool_module.shutil, "copyfile", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write_pool(denoiser, tmp_path / "pool/pairs", 18, SETTINGS, taken_from=shards)
+    assert [path.name for path in (tmp_path / "pool/pairs/blocks").iterdir()] == ["000000.csv"]
+    assert not (tmp_path / "pool/pairs/pairs.csv").exists()
+    copied.clear()
+    monkeypatch.setattr(pool_module.shutil, "copyfile", lambda *one: copied.append(one) or real(*one))
+    write_pool(denoiser, tmp_path / "pool/pairs", 18, SETTINGS, taken_from=shards)
+    assert len(copied) == 2 * 14 + 4, "the first block is there: 14 pairs of two pictures, and four tables"
+    assert contents(tmp_path / "pool/pairs") == whole
+    assert contents(tmp_path / "pool/shards") == before
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"seed": 8}, "seed: 8 -> 7"),
+        ({"steps": 4}, "steps: 4 -> 3"),
+        ({"block": 2}, "block: 2 -> 4"),
+        ({}, "weights: "),
+    ],
+)
+def test_a_shard_of_other_settings_or_weights_is_refused(denoiser, tmp_path, changed, sentence):
+    """Nothing is mixed; and it is the shard that is named, which has to go."""
+    other = denoiser if changed else build_denoiser(CONFIG).eval()
+    shard = write_shard(other, tmp_path, 1, 2, settings=dataclasses.replace(SETTINGS, **changed))
+    with pytest.raises(ValueError, match=rf"shards/1_of_2 holds pairs made otherwise \({sentence}.*Delete it"):
+        write_pool(denoiser, tmp_path / "pairs", 18, SETTINGS, taken_from=[shard])
+    assert not list((tmp_path / "pairs/images").iterdir())
+
+
+def test_shards_of_a_shorter_pool_give_the_blocks_that_are_whole(denoiser, tmp_path):
+    """The last block of 14 pairs is short: of a pool of 18 it is sampled."""
+    whole = contents(write_pool(denoiser, tmp_path / "whole", 18, SETTINGS))
+    for shard in range(2):
+        write_shard(denoiser, tmp_path / "pool", shard, 2, count=14)
+    pool = write_pool(denoiser, tmp_path / "pool/pairs", 18, SETTINGS, taken_from=finished_shards(tmp_path / "pool"))
+    assert contents(pool) == whole
+
+
+def test_a_pool_without_shards_has_none(tmp_path):
+    assert finished_shards(tmp_path) == []
+    (tmp_path / "shards/0_of_2").mkdir(parents=True)  # begun, and nothing is written yet
+    assert finished_shards(tmp_path) == []
 
 
 def test_killed_and_longer_pools_go_on(denoiser, tmp_path, monkeypatch):

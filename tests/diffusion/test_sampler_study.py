@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xpci_utils import artifacts, paths
+from xpci_utils import files, paths
 from xpci_utils.diffusion import PairTensors, build_denoiser, save_denoiser
 from xpci_utils.simulation import write_simulated_frames
 
@@ -59,23 +59,23 @@ def test_a_small_study_goes_on_where_it_was_stopped(script, tmp_path, one_thread
     options = {name: tmp_path / place for name, place in places.items()} | counts
     arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
     monkeypatch.setattr(script, "REFERENCE", "ddpm-20")
-    monkeypatch.setattr(script, "FAST", ("unipc-5", "sde-dpmsolver++-20"))
-    monkeypatch.setattr(script, "LAPTOP", "unipc-5")
+    monkeypatch.setattr(script, "FAST", ("ddim-5", "sde-dpmsolver++-20"))
+    monkeypatch.setattr(script, "LAPTOP", "ddim-5")
     monkeypatch.setattr(script, "SPREAD_SPLITS", 2)
     with monkeypatch.context() as patch:
         patch.setattr(script, "audits", lambda study: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             script.main(arguments)
-    timing = artifacts.read_jsonl(tmp_path / "out/timing.jsonl")
-    pools = ["ddpm-20", "unipc-5", "sde-dpmsolver++-20", "step_000001", "pipeline", "pipeline-bf16"]
+    timing = files.read_jsonl(tmp_path / "out/timing.jsonl")
+    pools = ["ddpm-20", "ddim-5", "sde-dpmsolver++-20", "step_000001", "pipeline", "pipeline-bf16"]
     assert [record["pool"] for record in timing] == pools
     script.main(arguments)
-    assert artifacts.read_jsonl(tmp_path / "out/timing.jsonl") == timing, "sampled twice"
+    assert files.read_jsonl(tmp_path / "out/timing.jsonl") == timing, "sampled twice"
     fidelity = pd.read_csv(tmp_path / "docs/fidelity.csv", index_col=0)
     assert list(fidelity.index) == [*pools[:4], "floor", "ceiling"]
     assert fidelity.loc["sde-dpmsolver++-20"].equals(fidelity.loc["step_000001"])  # the same weights and settings
     assert fidelity["overall"].idxmin() == "floor"
     times = pd.read_csv(tmp_path / "docs/timing.csv", index_col=0)["times_pipeline"]
-    assert times["unipc-5"] > times["ddpm-20"]
+    assert times["ddim-5"] > times["ddpm-20"]
     text = (tmp_path / "docs/tables.md").read_text()
     assert all(f"| {name} | " in text.split("## Time")[1] for name in pools[:3])

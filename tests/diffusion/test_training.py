@@ -6,18 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from xpci_utils import artifacts
+from xpci_utils import files
 from xpci_utils.diffusion import (
     PairTensors,
-    TrainingSettings,
     build_denoiser,
     describe_denoiser,
     load_denoiser,
     train_denoiser,
 )
 from xpci_utils.diffusion.pairs import pair_of
-from xpci_utils.diffusion.training import draw_batch, draw_noise
-from xpci_utils.training import StoppedForTime
+from xpci_utils.diffusion.training import draw_batch, draw_noise, learning_rate
+from xpci_utils.training import DenoiserTraining, StoppedForTime, TrainingFolder
 
 torch.set_num_threads(1)
 CONFIG = {
@@ -25,9 +24,9 @@ CONFIG = {
     "norm_groups": 8, "stem": 2, "checkpointing": False, "prediction": "v", "wiener_skip": True, "standardise": True,
     "dropout": 0.1,
 }  # fmt: skip
-SETTINGS = TrainingSettings(
+SETTINGS = DenoiserTraining(
     steps=8, batch_size=4, learning_rate=2e-3, log_every=2, evaluations=2, preview_pairs=2, preview_steps=2,
-    probe_draws=2, augmentation="dihedral", decay="cosine", warmup_steps=2, gradient_clip=1.0,
+    probe_draws=2, augment=True, lr_decay="cosine", warmup_steps=2, gradient_clip=1.0,
 )  # fmt: skip
 
 
@@ -48,8 +47,8 @@ TRAIN, VALIDATION = squares(6, 0), squares(3, 1)
 
 
 def run(folder, settings=SETTINGS):
-    arguments = {"folder": folder, "work": folder / "work", "identity": "test"}
-    return train_denoiser(build_denoiser(CONFIG), TRAIN, VALIDATION, settings, **arguments)
+    place = TrainingFolder(folder, folder / "work", "test")
+    return train_denoiser(build_denoiser(CONFIG), TRAIN, VALIDATION, settings, place)
 
 
 def test_resumed_training_equals_uninterrupted_bit_for_bit(tmp_path, monkeypatch):
@@ -61,16 +60,16 @@ def test_resumed_training_equals_uninterrupted_bit_for_bit(tmp_path, monkeypatch
     pieces = run(tmp_path / "pieces")
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, pieces.state_dict()[name]), name
-    files = [(tmp_path / kind / "denoiser_ema.safetensors").read_bytes() for kind in ("whole", "pieces")]
-    assert files[0] == files[1]
-    records = [artifacts.read_jsonl(tmp_path / kind / "history.jsonl") for kind in ("whole", "pieces")]
+    written = [(tmp_path / kind / "denoiser_ema.safetensors").read_bytes() for kind in ("whole", "pieces")]
+    assert written[0] == written[1]
+    records = [files.read_jsonl(tmp_path / kind / "history.jsonl") for kind in ("whole", "pieces")]
     for a, b in zip(*records, strict=True):
         assert {**a, "seconds": 0} == {**b, "seconds": 0}
 
 
 def test_loss_falls_and_the_products_are_there(tmp_path):
     chosen = run(tmp_path, replace(SETTINGS, steps=60, evaluations=3, log_every=10))
-    records = artifacts.read_jsonl(tmp_path / "history.jsonl")
+    records = files.read_jsonl(tmp_path / "history.jsonl")
     judged = [record for record in records if "val_loss" in record]
     assert [record["step"] for record in judged] == [20, 40, 60]
     assert judged[-1]["val_loss"] < judged[0]["val_loss"]
@@ -89,7 +88,7 @@ def test_loss_falls_and_the_products_are_there(tmp_path):
 
 def test_the_evaluation_with_the_lowest_validation_loss_is_kept(tmp_path):
     run(tmp_path, replace(SETTINGS, steps=12, evaluations=4, learning_rate=1.0, gradient_clip=0.0))  # diverges
-    judged = [r for r in artifacts.read_jsonl(tmp_path / "history.jsonl") if "val_loss" in r]
+    judged = [r for r in files.read_jsonl(tmp_path / "history.jsonl") if "val_loss" in r]
     best = min((r for r in judged), key=lambda r: r["val_loss"])
     from xpci_utils.training import load_tensors
 
@@ -121,7 +120,7 @@ def test_batches_and_noise_depend_on_seed_and_step_alone():
 
 def test_learning_rate_and_evaluations():
     settings = replace(SETTINGS, steps=100, warmup_steps=9, learning_rate=1.0, evaluations=3)
-    assert settings.lr(0) == pytest.approx(0.1, abs=0.01)
-    assert settings.lr(50) == pytest.approx(0.5)
-    assert replace(settings, decay="constant").lr(99) == 1.0
-    assert settings.evaluate_at() == [33, 67, 100]
+    assert learning_rate(settings, 0) == pytest.approx(0.1, abs=0.01)
+    assert learning_rate(settings, 50) == pytest.approx(0.5)
+    assert learning_rate(replace(settings, lr_decay="constant"), 99) == 1.0
+    assert settings.evaluate_at() == [34, 67, 100]

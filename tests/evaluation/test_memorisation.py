@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from xpci_utils import artifacts
+from xpci_utils import files
 from xpci_utils.evaluation.memorisation import (
     MARGIN_PX,
     SIDE_PX,
@@ -48,7 +48,7 @@ def test_planted_copies_are_found_and_new_frames_are_not(frames, tmp_path):
     assert (scores[:in_copies] <= found.threshold).mean() >= 0.85
     assert (scores[in_copies:] <= found.threshold).mean() <= 0.115
     write_audit(found, tmp_path)
-    assert artifacts.read_json(tmp_path / "memorisation.json")["pool_particles"] == len(scores)
+    assert files.read_json(tmp_path / "memorisation.json")["pool_particles"] == len(scores)
     assert read_png(tmp_path / "memorisation.png").shape == (2 * (SIDE_PX + 2), 8 * (SIDE_PX + 2))
 
 

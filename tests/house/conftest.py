@@ -1,27 +1,24 @@
-"""A small repository of its own, with one notebook, for the mechanics of runner and artifacts."""
+"""A small repository of its own, with one notebook, for the mechanics of runner and stages."""
 
 import json
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 from pydantic import Field
 
-from xpci_utils import artifacts, params, recipe
+from xpci_utils import params, stages
 
 NOTEBOOK = "99_count"
 CELLS = {
-    "setup": "import os, signal, time\nfrom xpci_utils import artifacts\nfrom xpci_utils.params import stage_model",
+    "setup": "import os, signal, time\nfrom xpci_utils import stages\nfrom xpci_utils.params import stage_model",
     "parameters": 'run_root = "runs/test"',
-    "begin": "parameters = stage_model('99_count').from_notebook(globals())\nstage = artifacts.begin(parameters)",
+    "begin": "parameters = stage_model('99_count').from_notebook(globals())\nstage = stages.begin(parameters)",
     "work": "if parameters.behave == 'fail':\n    raise RuntimeError('the beam is off')\n"
     "if parameters.behave == 'die':\n    os.kill(os.getpid(), signal.SIGKILL)\n"
-    "if parameters.behave == 'large':\n    from xpci_utils.artifacts import atomic_path\n"
+    "if parameters.behave == 'large':\n    from xpci_utils.files import atomic_path\n"
     "    with atomic_path(stage.folder / 'count.txt') as part:\n        part.write_bytes(bytes(300_000))\n"
     "if parameters.behave == 'late':\n    from xpci_utils.training import StoppedForTime\n"
-    "    raise StoppedForTime('stopped for time at step 3 of 9')\n"
-    "if parameters.behave == 'early':\n    class ShardsMissing(RuntimeError):\n        pass\n"
-    "    raise ShardsMissing('shard 0 of 2 is complete; blocks of shard 1 are missing')",
+    "    raise StoppedForTime('stopped for time at step 3 of 9')",
     "write": "if stage.to_do and parameters.behave not in ('forget', 'large'):\n"
     "    (stage.folder / 'count.txt').write_text(str(parameters.count))",
     "finish": "stage.finish({'count': parameters.count})",
@@ -32,7 +29,6 @@ class Count(params.StageParameters):
     """A stage that writes a number."""
 
     notebook = NOTEBOOK
-    rooms: ClassVar[tuple[str, ...]] = ("house",)
     products = ("count.txt",)
 
     count: int = Field(3, ge=1, description="what is written")
@@ -61,19 +57,14 @@ def write_notebook(path: Path, cells: dict[str, str]) -> None:
 
 @pytest.fixture
 def small_house(tmp_path, monkeypatch):
-    """Root of a repository that holds only the counting notebook and one module."""
+    """Root of a repository that holds only the counting notebook."""
     write_notebook(tmp_path / "notebooks" / f"{NOTEBOOK}.ipynb", CELLS)
-    (tmp_path / "xpci_utils/house").mkdir(parents=True)
-    (tmp_path / "xpci_utils/house/walls.py").write_text('"""Walls."""\n\nHEIGHT = 3  # storeys\n')
-    (tmp_path / "xpci_utils/randomness.py").write_text("")
     monkeypatch.setenv("XPCI_ROOT", str(tmp_path))
     monkeypatch.setitem(params.STAGES, NOTEBOOK, Count)
-    recipe.recipe_hash.cache_clear()
     yield tmp_path
-    recipe.recipe_hash.cache_clear()
-    for lock in artifacts._HELD.values():
-        lock.close()
-    artifacts._HELD.clear()
+    for held in stages.lock._HELD.values():
+        held.close()
+    stages.lock._HELD.clear()
 
 
 @pytest.fixture

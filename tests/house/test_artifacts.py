@@ -9,11 +9,13 @@ import time
 
 import pytest
 
-from xpci_utils import artifacts, recipe
+from xpci_utils import files, stages
+from xpci_utils.params import Change
+from xpci_utils.stages.first_edition import VERSION_OF_RECIPE
 
 
 def finish(parameters, text="3"):
-    stage = artifacts.begin(parameters)
+    stage = stages.begin(parameters)
     (stage.folder / "count.txt").write_text(text)
     stage.finish({"count": 3})
     return stage
@@ -21,45 +23,115 @@ def finish(parameters, text="3"):
 
 def test_a_finished_stage_is_not_done_again(small_house, count_stage, capsys):
     finish(count_stage())
-    stage = artifacts.begin(count_stage())
+    stage = stages.begin(count_stage())
     assert not stage.to_do
     assert "nothing is computed again" in capsys.readouterr().out
     before = (stage.folder / "run.json").read_bytes()
     stage.finish({"count": 99})
     assert (stage.folder / "run.json").read_bytes() == before
-    assert artifacts.read_json(stage.folder / "metrics.json") == {"count": 3}
+    assert files.read_json(stage.folder / "metrics.json") == {"count": 3}
 
 
 def test_run_json_tells_what_was_done(small_house, count_stage):
-    record = artifacts.read_run(finish(count_stage(count=7)).folder)
+    record = stages.read_run(finish(count_stage(count=7)).folder)
     assert record["parameters"]["count"] == 7
     assert record["products"] == {"count.txt": {"bytes": 1}}
-    assert {"identity", "recipe", "versions", "device", "threads", "wall_seconds", "peak_memory_mib"} <= set(record)
+    assert record["version"] == 1
+    assert {"identity", "hashed", "versions", "device", "threads", "wall_seconds", "peak_memory_mib"} <= set(record)
 
 
 def test_other_parameters_stop_with_a_sentence_and_force_repeats(small_house, count_stage):
     finish(count_stage())
-    with pytest.raises(artifacts.StageError, match=r"changed: count: 3 -> 4.*Nothing was overwritten"):
-        artifacts.begin(count_stage(count=4))
-    assert artifacts.begin(count_stage(count=4, force=True)).to_do
+    with pytest.raises(stages.StageError, match=r"changed: count: 3 -> 4.*Nothing was overwritten"):
+        stages.begin(count_stage(count=4))
+    assert stages.begin(count_stage(count=4, force=True)).to_do
 
 
-def test_code_counts_and_prose_does_not(small_house, count_stage):
+def test_a_raised_version_makes_a_result_stale(small_house, count_stage, monkeypatch):
+    """Changed code gives nothing away by itself: who changes a result raises the version of its stage and says why."""
     finish(count_stage())
-    walls = small_house / "xpci_utils/house/walls.py"
-    walls.write_text('"""Walls, better described."""\n\n# and explained\nHEIGHT = 3\n')
-    recipe.recipe_hash.cache_clear()
-    assert not artifacts.begin(count_stage()).to_do
-    walls.write_text('"""Walls."""\n\nHEIGHT = 4\n')
-    recipe.recipe_hash.cache_clear()
-    with pytest.raises(artifacts.StageError, match="the code behind it"):
-        artifacts.begin(count_stage())
+    monkeypatch.setattr(count_stage, "changes", {2: Change("it counts from zero")})
+    with pytest.raises(
+        stages.OtherResultError,
+        match=r"holds another result \(changed: its version, 1 -> 2\)\. Nothing was overwritten",
+    ):
+        stages.begin(count_stage())
+    again = finish(count_stage(force=True))
+    assert stages.read_run(again.folder)["version"] == 2
+    assert not stages.begin(count_stage()).to_do
+
+
+def test_a_change_concerns_the_parameters_that_it_names(small_house, count_stage, monkeypatch):
+    """Results of all others stay; of several changes the last that concerns them counts."""
+    few, many = count_stage(), count_stage(count=9, output_folder="runs/quick/many")
+    finish(few)
+    finish(many)
+    large = Change("large numbers were cut", lambda parameters: parameters.count > 5)
+    monkeypatch.setattr(count_stage, "changes", {2: large})
+    assert (few.version, many.version) == (1, 2)
+    assert not stages.begin(few).to_do
+    with pytest.raises(stages.OtherResultError, match="its version, 1 -> 2"):
+        stages.begin(many)
+    monkeypatch.setattr(count_stage, "changes", {2: large, 3: Change("all"), 4: large})
+    assert (few.version, many.version) == (3, 4)
+
+
+def edit_record(folder, **changes):
+    """Change a run.json as if an older or a newer stage had written it; None removes an entry."""
+    record = {**files.read_json(folder / "run.json"), **changes}
+    files.write_json(folder / "run.json", {name: value for name, value in record.items() if value is not None})
+    return record
+
+
+@pytest.mark.parametrize("recipe", [*VERSION_OF_RECIPE, "0123456789abcdef", None])
+def test_a_record_of_the_first_edition_has_a_recipe_in_place_of_a_version(small_house, count_stage, recipe):
+    """Those that are listed are version 1; code that is older than the first edition is version 0, and stale."""
+    folder = finish(count_stage()).folder
+    record = edit_record(folder, version=None, recipe=recipe)
+    assert stages.version_of(files.read_json(folder / "run.json")) == int(recipe in VERSION_OF_RECIPE)
+    if recipe in VERSION_OF_RECIPE:
+        stage = stages.begin(count_stage())
+        assert not stage.to_do
+        assert stage.identity == record["identity"], "what was made from it stays"
+    else:
+        with pytest.raises(stages.OtherResultError, match="its version, 0 -> 1"):
+            stages.begin(count_stage())
+
+
+def test_a_parameter_that_is_younger_than_a_record_stands_for_its_default(small_house, count_stage):
+    folder = finish(count_stage()).folder
+    hashed = files.read_json(folder / "run.json")["hashed"]
+    edit_record(folder, hashed={name: value for name, value in hashed.items() if name != "behave"})
+    assert not stages.begin(count_stage()).to_do
+    with pytest.raises(stages.OtherResultError, match=r"changed: behave: 'well' -> 'better'\)"):
+        stages.begin(count_stage(behave="better"))
+
+
+def test_a_parameter_that_is_gone_counts_as_changed_unless_it_is_retired(small_house, count_stage, monkeypatch):
+    folder = finish(count_stage()).folder
+    edit_record(folder, hashed=files.read_json(folder / "run.json")["hashed"] | {"colour": "red"})
+    with pytest.raises(stages.OtherResultError, match=r"changed: colour: 'red' -> nothing\)"):
+        stages.begin(count_stage())
+    monkeypatch.setattr(count_stage, "retired", frozenset({"colour"}))
+    assert not stages.begin(count_stage()).to_do
+
+
+def test_a_repeated_stage_keeps_the_identity_of_an_equal_result(small_house, count_stage):
+    """However that was computed then, such as by a digest of another form: what was made from it is not stale."""
+    source = count_stage(output_folder="runs/quick/source")
+    edit_record(finish(source).folder, identity="of the first edition")
+    finish(count_stage(reads="source"))
+    again = finish(count_stage(output_folder="runs/quick/source", force=True))
+    assert again.identity == stages.read_run(again.folder)["identity"] == "of the first edition"
+    assert not stages.begin(count_stage(reads="source")).to_do
+    other = finish(count_stage(output_folder="runs/quick/source", count=5, force=True))
+    assert other.identity != "of the first edition"
 
 
 def test_a_stage_hashes_its_parameters_once(small_house, count_stage, monkeypatch):
     """For a folder of one's own that means reading every file of it."""
-    hashed, calls = count_stage.hashed, []
-    monkeypatch.setattr(count_stage, "hashed", lambda self: calls.append(1) or hashed(self))
+    decisive, calls = stages.decisive, []
+    monkeypatch.setattr(stages.stage, "decisive", lambda parameters: calls.append(1) or decisive(parameters))
     finish(count_stage())
     assert len(calls) == 1
 
@@ -67,23 +139,23 @@ def test_a_stage_hashes_its_parameters_once(small_house, count_stage, monkeypatc
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     out = tmp_path / "new"
     for place in (out, tmp_path / "above/and/new"):
-        with pytest.raises(FileNotFoundError), artifacts.atomic_folder(place) as part:
+        with pytest.raises(FileNotFoundError), files.atomic_folder(place) as part:
             (part / "a.txt").write_bytes((tmp_path / "lost").read_bytes())
     assert list(tmp_path.iterdir()) == []
     (tmp_path / ".new.part").mkdir()  # what a killed process left
     (tmp_path / ".new.part/old.txt").write_text("old")
-    with artifacts.atomic_folder(out) as part:
+    with files.atomic_folder(out) as part:
         (part / "a.txt").write_text("a")
     assert [str(p.relative_to(tmp_path)) for p in sorted(tmp_path.rglob("*"))] == ["new", "new/a.txt"]
-    with pytest.raises(FileExistsError, match="new exists already"), artifacts.atomic_folder(out):
+    with pytest.raises(FileExistsError, match="new exists already"), files.atomic_folder(out):
         pass
 
 
 def test_a_stage_that_lacks_a_product_is_not_finished(small_house, count_stage):
-    stage = artifacts.begin(count_stage())
-    with pytest.raises(artifacts.StageError, match=r"lacks count\.txt"):
+    stage = stages.begin(count_stage())
+    with pytest.raises(stages.StageError, match=r"lacks count\.txt"):
         stage.finish()
-    assert artifacts.read_run(stage.folder) is None
+    assert stages.read_run(stage.folder) is None
 
 
 @pytest.mark.parametrize("damage", ["delete product", "cut run.json", "empty run.json"])
@@ -94,17 +166,17 @@ def test_a_damaged_folder_counts_as_unfinished(small_house, count_stage, damage)
     else:
         text = (folder / "run.json").read_text()
         (folder / "run.json").write_text(text[: len(text) // 2] if damage == "cut run.json" else "")
-    assert artifacts.read_run(folder) is None
-    assert artifacts.begin(count_stage()).to_do
+    assert stages.read_run(folder) is None
+    assert stages.begin(count_stage()).to_do
 
 
 def test_unfinished_work_of_the_same_identity_is_kept_and_of_another_removed(small_house, count_stage):
-    stage = artifacts.begin(count_stage())
+    stage = stages.begin(count_stage())
     for place in (stage.folder / "block_0.csv", stage.work / "checkpoint"):
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text("half")
-    assert (artifacts.begin(count_stage()).folder / "block_0.csv").exists(), "the same stage goes on"
-    stage = artifacts.begin(count_stage(count=9))
+    assert (stages.begin(count_stage()).folder / "block_0.csv").exists(), "the same stage goes on"
+    stage = stages.begin(count_stage(count=9))
     assert not (stage.folder / "block_0.csv").exists()
     assert not stage.work.exists()
 
@@ -112,23 +184,23 @@ def test_unfinished_work_of_the_same_identity_is_kept_and_of_another_removed(sma
 def test_the_time_of_an_interrupted_run_counts_up_to_what_it_wrote_last(small_house, count_stage):
     """Killed runs leave no note: 40 s of work, then a pause of no work, then the rest."""
     now = time.time()
-    stage = artifacts.begin(count_stage())
-    artifacts.write_json(stage.folder / artifacts.TIME_FILE, {"seconds": 7.0, "began": now - 100})
+    stage = stages.begin(count_stage())
+    files.write_json(stage.folder / stages.stage.TIME_FILE, {"seconds": 7.0, "began": now - 100})
     (stage.work / "checkpoint").parent.mkdir(parents=True)
     (stage.work / "checkpoint").write_text("half")
     os.utime(stage.work / "checkpoint", (now - 60, now - 60))
-    again = artifacts.begin(count_stage())
+    again = stages.begin(count_stage())
     assert again.earlier_seconds == pytest.approx(47, abs=0.1)
     (again.folder / "count.txt").write_text("3")
     again.finish()
-    assert artifacts.read_run(again.folder)["wall_seconds"] == pytest.approx(47, abs=5)
-    assert artifacts.begin(count_stage(force=True)).earlier_seconds == 0
+    assert stages.read_run(again.folder)["wall_seconds"] == pytest.approx(47, abs=5)
+    assert stages.begin(count_stage(force=True)).earlier_seconds == 0
 
 
 def test_force_starts_from_an_empty_folder(small_house, count_stage):
     stage = finish(count_stage())
     (stage.folder / "left_over.png").write_text("old")
-    again = artifacts.begin(count_stage(force=True))
+    again = stages.begin(count_stage(force=True))
     assert again.to_do
     assert sorted(path.name for path in again.folder.iterdir()) == [".identity", ".lock", ".time.json"]
 
@@ -137,19 +209,19 @@ def test_files_that_no_stage_wrote_are_never_removed(small_house, count_stage):
     folder = small_house / "my_data"
     folder.mkdir()
     (folder / "precious.txt").write_text("measured in 2019")
-    with pytest.raises(artifacts.StageError, match=r"holds files that no stage wrote \(precious\.txt"):
-        artifacts.begin(count_stage(output_folder="my_data", force=True))
+    with pytest.raises(stages.StageError, match=r"holds files that no stage wrote \(precious\.txt"):
+        stages.begin(count_stage(output_folder="my_data", force=True))
     assert (folder / "precious.txt").read_text() == "measured in 2019"
 
 
 def test_a_kernel_may_begin_its_own_stage_again(small_house, count_stage):
-    artifacts.begin(count_stage())
-    assert artifacts.begin(count_stage()).to_do
+    stages.begin(count_stage())
+    assert stages.begin(count_stage()).to_do
 
 
 def test_an_unfinished_input_is_named(small_house, count_stage):
-    with pytest.raises(artifacts.StageError, match=r"runs/quick/frames is not finished, and 99_count reads it"):
-        artifacts.begin(count_stage(reads="frames"))
+    with pytest.raises(stages.StageError, match=r"runs/quick/frames is not finished, and 99_count reads it"):
+        stages.begin(count_stage(reads="frames"))
 
 
 def test_an_input_made_again_differently_makes_the_result_stale(small_house, count_stage):
@@ -157,8 +229,8 @@ def test_an_input_made_again_differently_makes_the_result_stale(small_house, cou
     finish(source)
     finish(count_stage(reads="source"))
     finish(count_stage(output_folder="runs/quick/source", count=5, force=True))
-    with pytest.raises(artifacts.StageError, match="changed: its inputs"):
-        artifacts.begin(count_stage(reads="source"))
+    with pytest.raises(stages.StageError, match="changed: its inputs"):
+        stages.begin(count_stage(reads="source"))
 
 
 def test_two_processes_do_not_share_a_folder(small_house, count_stage):
@@ -171,65 +243,44 @@ def test_two_processes_do_not_share_a_folder(small_house, count_stage):
     other = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     try:
         other.stdout.readline()
-        with pytest.raises(artifacts.StageError, match="another process is working"):
-            artifacts.begin(count_stage())
+        with pytest.raises(stages.StageError, match="another process is working"):
+            stages.begin(count_stage())
     finally:
         other.kill()
         other.wait()
     time.sleep(0.1)
-    assert artifacts.begin(count_stage()).to_do, "the lock of a dead process must not stay"
+    assert stages.begin(count_stage()).to_do, "the lock of a dead process must not stay"
 
 
-def as_another_process():
-    """What begins next has its own locks; the locks held so far stay held."""
-    others, artifacts._HELD = list(artifacts._HELD.values()), {}
-    return others
+def test_a_stage_frees_its_folder_when_it_ends(small_house, count_stage):
+    stage = finish(count_stage())
+    assert not stages.is_locked(stage.folder)
+    with open(stage.folder / ".lock") as other:
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def test_parts_of_a_stage_share_its_folder_with_each_other_alone(small_house, count_stage, monkeypatch):
-    monkeypatch.setattr(count_stage, "part", "shard 0 of 2")
-    first = artifacts.begin(count_stage())
-    (first.folder / "block_0.csv").write_text("done")
-    held = as_another_process()
-    second = artifacts.begin(count_stage())
-    assert (second.folder / "block_0.csv").exists(), "a sibling's work is not cleared"
-    held += as_another_process()
-    with pytest.raises(artifacts.StageError, match="another process is working"):
-        artifacts.begin(count_stage(count=9))  # would clear what the siblings write
-    assert (first.folder / "block_0.csv").exists()
-    monkeypatch.setattr(count_stage, "part", "")
-    with pytest.raises(artifacts.StageError, match="another process is working"):
-        artifacts.begin(count_stage())
-    for lock in held:
-        lock.close()
-    assert artifacts.begin(count_stage()).to_do
-
-
-def test_a_part_clears_the_work_of_another_identity_and_lets_siblings_in(small_house, count_stage, monkeypatch):
-    stage = artifacts.begin(count_stage())
-    (stage.folder / "block_0.csv").write_text("of 3")
-    stage.lock.close()
-    monkeypatch.setattr(count_stage, "part", "shard 0 of 2")
-    stage = artifacts.begin(count_stage(count=9))
-    assert not (stage.folder / "block_0.csv").exists()
-    with open(stage.folder / ".lock", "a+") as sibling:
+def test_who_looks_at_a_folder_is_refused_as_who_works_there_is(small_house, count_stage):
+    """Locks are exclusive: not even two readers of the same stage work side by side."""
+    stage = stages.begin(count_stage())
+    assert stages.is_locked(stage.folder)
+    with pytest.raises(stages.StageError, match="another process is working in runs/quick/count; wait for it or stop"):
+        stages.refuse_if_locked(stage.folder)
+    with open(stage.folder / ".lock") as sibling, pytest.raises(BlockingIOError):
         fcntl.flock(sibling, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        with pytest.raises(BlockingIOError):
-            fcntl.flock(sibling, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_an_interrupted_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "a.json"
-    artifacts.write_json(path, {"a": 1})
+    files.write_json(path, {"a": 1})
     with pytest.raises(ValueError, match="JSON"):
-        artifacts.write_json(path, {"a": float("nan")})
+        files.write_json(path, {"a": float("nan")})
     assert json.loads(path.read_text()) == {"a": 1}
     assert [item.name for item in tmp_path.iterdir()] == ["a.json"]
 
 
 def test_a_line_cut_by_a_crash_is_dropped(tmp_path):
     path = tmp_path / "history.jsonl"
-    artifacts.append_jsonl(path, {"step": 1})
+    files.append_jsonl(path, {"step": 1})
     with open(path, "a") as file:
         file.write('{"step": 2, "lo')
-    assert artifacts.read_jsonl(path) == [{"step": 1}]
+    assert files.read_jsonl(path) == [{"step": 1}]

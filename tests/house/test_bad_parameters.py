@@ -14,8 +14,12 @@ import annotated_types
 import pytest
 import yaml
 
-from xpci_utils import paths, profiles, run, workflow
+from xpci_utils import paths
+from xpci_utils.params import generate
+from xpci_utils.params.profiles import overlay, profiles
+from xpci_utils.running import cli, notebook, reproduce
 
+PARAMETER_FILES = [(profile, name) for profile in profiles() for name in overlay(profile).files]
 CURES = re.compile(r"should |YAML wants|is needed|did you mean|choose|look like|like emcad__|a name of letters")
 TYPES = {
     "nothing": (None, ()),
@@ -56,19 +60,20 @@ def beyond(name, field):
 @pytest.fixture
 def refused(tmp_path, monkeypatch, capsys):
     """Write the text as the file of a profile, run it, and return what was printed; fails unless the exit code is 2."""
-    monkeypatch.setattr(run, "run_notebook", lambda *_: pytest.fail("a kernel would have started"))
+    monkeypatch.setattr(notebook, "run_notebook", lambda *_: pytest.fail("a kernel would have started"))
+    monkeypatch.setattr(reproduce, "run_snakemake", lambda *_: pytest.fail("Snakemake would have started"))
 
     def refuse(profile, name, text):
         file = tmp_path / f"{name}.yaml"
         file.write_text(text)
         if name == "sweep":  # read by 'make reproduce' beside the parameters of the notebooks
             for other in ("01_prepare_frames", "04_generate_synthetic", "06_tables_and_figures"):
-                (tmp_path / f"{other}.yaml").write_text(profiles.yaml_text(profile, other))
-            code = workflow.main(["announce", "--profile", os.path.relpath(tmp_path, paths.root() / "params")])
+                (tmp_path / f"{other}.yaml").write_text(generate.yaml_text(profile, other))
+            code = cli.main(["reproduce", "--profile", os.path.relpath(tmp_path, paths.root() / "params")])
         else:
-            code = run.main([name, "-f", str(file)])
+            code = notebook.main([name, "-f", str(file)])
         printed = capsys.readouterr().err
-        assert code == run.BAD_PARAMETERS, printed
+        assert code == notebook.BAD_PARAMETERS, printed
         assert str(file) in printed or os.path.relpath(file, paths.root() / "params") in printed
         return printed
 
@@ -82,24 +87,24 @@ def lines(printed):
 
 def spoil(refused, profile, name, spoilt):
     """A complete file but for the spoilt fields: each of them is named on a line with a cure, and no other."""
-    values = profiles.profile_values(profile, name) | spoilt
+    values = generate.profile_values(profile, name) | spoilt
     told = lines(refused(profile, name, yaml.safe_dump(values, sort_keys=False)))
     assert set(told) == set(spoilt)
     assert [line for line in told.values() if not CURES.search(line)] == []
 
 
 @pytest.mark.parametrize("wrong", TYPES)
-@pytest.mark.parametrize(("profile", "name"), profiles.FILES)
+@pytest.mark.parametrize(("profile", "name"), PARAMETER_FILES)
 def test_a_wrong_type_is_refused_in_every_field(refused, profile, name, wrong):
     value, fits = TYPES[wrong]
-    fields = profiles.MODELS[name].model_fields
+    fields = generate.MODELS[name].model_fields
     if spoilt := {key: value for key, field in fields.items() if kind(field) not in fits}:
         spoil(refused, profile, name, spoilt)
 
 
-@pytest.mark.parametrize(("profile", "name"), profiles.FILES)
+@pytest.mark.parametrize(("profile", "name"), PARAMETER_FILES)
 def test_a_value_out_of_range_is_refused_in_every_field(refused, profile, name):
-    fields = profiles.MODELS[name].model_fields
+    fields = generate.MODELS[name].model_fields
     values = {key: beyond(key, field) for key, field in fields.items()}
     assert all(values[key] for key, field in fields.items() if kind(field) is not bool)
     nothing = object()
@@ -107,19 +112,19 @@ def test_a_value_out_of_range_is_refused_in_every_field(refused, profile, name):
         spoil(refused, profile, name, {key: bad for key, bad in zip(values, row, strict=True) if bad is not nothing})
 
 
-@pytest.mark.parametrize(("profile", "name"), profiles.FILES)
+@pytest.mark.parametrize(("profile", "name"), PARAMETER_FILES)
 def test_every_misspelt_name_is_refused_with_the_right_one(refused, profile, name):
-    values = profiles.profile_values(profile, name)
+    values = generate.profile_values(profile, name)
     told = lines(refused(profile, name, yaml.safe_dump({f"{key}{key[-1]}": value for key, value in values.items()})))
     assert set(told) == {f"{key}{key[-1]}" for key in values}
     assert all(f"did you mean {key!r}?" in told[f"{key}{key[-1]}"] for key in values)
 
 
 @pytest.mark.parametrize("rest", [0, 1])
-@pytest.mark.parametrize(("profile", "name"), profiles.FILES)
+@pytest.mark.parametrize(("profile", "name"), PARAMETER_FILES)
 def test_every_missing_name_is_told(refused, profile, name, rest):
     """Each name is missing in one of the two halves of the file."""
-    values = profiles.profile_values(profile, name)
+    values = generate.profile_values(profile, name)
     left_out = [key for number, key in enumerate(values) if number % 2 == rest]
     # These belong together.
     must_stay = {"source", "source_folder", "counts", "series", "labellers", "annotated", "contrasts", "contrast_seeds"}
@@ -129,10 +134,10 @@ def test_every_missing_name_is_told(refused, profile, name, rest):
 
 
 @pytest.mark.parametrize("text", ["1e-4", "1e3", "'3'", "3,5"])
-@pytest.mark.parametrize(("profile", "name"), profiles.FILES)
+@pytest.mark.parametrize(("profile", "name"), PARAMETER_FILES)
 def test_a_number_that_yaml_takes_for_a_text_is_refused_in_every_field(refused, profile, name, text):
     """YAML 1.1 wants 1.0e-4: papermill, reading such a file, hands on the text."""
-    content, fields = profiles.yaml_text(profile, name), profiles.MODELS[name].model_fields
+    content, fields = generate.yaml_text(profile, name), generate.MODELS[name].model_fields
     numbers = [key for key, field in fields.items() if kind(field) in (int, float)]
     for key in numbers:
         content, count = re.subn(rf"^{key}: [^ \n]+", f"{key}: {text}", content, flags=re.MULTILINE)
@@ -166,7 +171,7 @@ FILES = {
 @pytest.mark.parametrize("fault", FILES)
 def test_a_strange_file_is_refused_and_nothing_in_it_runs(refused, tmp_path, fault):
     text, words = FILES[fault]
-    base = re.sub(r"^seed: .*\n", "", profiles.yaml_text("quick", "02_train_ddpm"), flags=re.MULTILINE)
+    base = re.sub(r"^seed: .*\n", "", generate.yaml_text("quick", "02_train_ddpm"), flags=re.MULTILINE)
     printed = refused("quick", "02_train_ddpm", base + text.format(tmp_path / "ran"))
     assert re.search(words, printed), printed
     assert len(printed) < 5000
@@ -174,7 +179,7 @@ def test_a_strange_file_is_refused_and_nothing_in_it_runs(refused, tmp_path, fau
 
 
 def test_a_folder_in_place_of_a_file_is_refused(tmp_path, capsys):
-    assert run.main(["02_train_ddpm", "-f", str(tmp_path)]) == run.BAD_PARAMETERS
+    assert notebook.main(["02_train_ddpm", "-f", str(tmp_path)]) == notebook.BAD_PARAMETERS
     assert "cannot be read: Is a directory" in capsys.readouterr().err
 
 
@@ -182,8 +187,8 @@ def test_a_folder_in_place_of_a_file_is_refused(tmp_path, capsys):
     "value", ["2026-13-45", "9" * 5000, "[" * 5000, "!!python/object/apply:os.getcwd []", "{", "a\nb"]
 )
 def test_a_strange_value_on_the_command_line_is_refused(monkeypatch, capsys, value):
-    monkeypatch.setattr(run, "run_notebook", lambda *_: pytest.fail("a kernel would have started"))
+    monkeypatch.setattr(notebook, "run_notebook", lambda *_: pytest.fail("a kernel would have started"))
     file = paths.root() / "params/quick/02_train_ddpm.yaml"
     for name in ("steps", "prediction"):
-        assert run.main(["02_train_ddpm", "-f", str(file), "-p", name, value]) == run.BAD_PARAMETERS
+        assert notebook.main(["02_train_ddpm", "-f", str(file), "-p", name, value]) == notebook.BAD_PARAMETERS
         assert f"  {name}" in capsys.readouterr().err

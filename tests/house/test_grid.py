@@ -4,24 +4,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xpci_utils import grid, paths
-from xpci_utils.params import Sweep
+from xpci_utils import paths
+from xpci_utils.params import Sweep, TrainSegmentation
+from xpci_utils.params.cells import ARMS, BACKBONES, REAL_ONLY_ARMS, SYNTHETIC_ARMS, Cell, parse_row
+from xpci_utils.params.profiles import overlay, profiles
+from xpci_utils.params.runs import GRIDS, cells_of, stage_folders
 
 labellers = st.sampled_from(["vit_b", "vit_t", "vit_b-noprompt", "vit_t-noprompt"])
-arms = st.sampled_from([arm for arm in grid.ARMS if arm not in grid.REAL_ONLY_ARMS + grid.SYNTHETIC_ARMS])
+arms = st.sampled_from([arm for arm in ARMS if arm not in REAL_ONLY_ARMS + SYNTHETIC_ARMS])
 
 
-@given(
-    st.sampled_from(grid.BACKBONES), st.integers(1, 9999), labellers, st.integers(0, 99999), arms, st.integers(0, 99)
-)
+@given(st.sampled_from(BACKBONES), st.integers(1, 9999), labellers, st.integers(0, 99999), arms, st.integers(0, 99))
 def test_a_name_parses_back(backbone, annotated, labeller, synthetic, arm, seed):
-    cell = grid.Cell(backbone, annotated, labeller if synthetic else "none", synthetic, arm, seed)
-    assert grid.Cell.parse(cell.name) == cell
+    cell = Cell(backbone, annotated, labeller if synthetic else "none", synthetic, arm, seed)
+    assert Cell.parse(cell.name) == cell
 
 
 def test_the_form_of_a_name():
-    assert grid.Cell("emcad", 100, "vit_b", 500).name == "emcad__r0100__vit_b__n00500__mix__s0"
-    assert grid.Cell("emcad", 100, "none", 0).name == "emcad__r0100__none__n00000__mix__s0"
+    assert Cell("emcad", 100, "vit_b", 500).name == "emcad__r0100__vit_b__n00500__mix__s0"
+    assert Cell("emcad", 100, "none", 0).name == "emcad__r0100__none__n00000__mix__s0"
 
 
 @pytest.mark.parametrize(
@@ -31,36 +32,49 @@ def test_the_form_of_a_name():
 )  # fmt: skip
 def test_a_wrong_name_is_refused(name):
     with pytest.raises(ValueError, match=r"cell|backbone|arm"):
-        grid.Cell.parse(name)
+        Cell.parse(name)
 
 
 def test_the_papers_grid_has_23_runs():
     """Four series, five counts, and one real-only run per backbone (Tables 1-4 and Figure 6)."""
     sweep = Sweep(annotated=200, counts=[0, 500, 1000, 2000, 5000, 10000])
-    cells = grid.cells(sweep)
+    cells = cells_of(sweep)
     assert len(cells) == len({cell.name for cell in cells}) == 23
     assert sum(cell.synthetic == 0 for cell in cells) == 3
 
 
 def test_the_full_grid_has_33_runs():
     """Three backbones, two labellers, five counts, and one real-only run per backbone."""
-    cells = grid.cells(Sweep(annotated=200, counts=[0, 500, 1000, 2000, 5000, 10000]), "full")
+    cells = cells_of(Sweep(annotated=200, counts=[0, 500, 1000, 2000, 5000, 10000]), "full")
     assert len(cells) == len(set(cells)) == 33
 
 
 def test_a_contrast_adds_its_seeds_to_the_paper_grid_and_nothing_else():
     row = "emcad__r0040__vit_b__n00100__mix"
     plain, declared = Sweep(), Sweep(contrasts=[row], contrast_seeds=[0, 1, 2])
-    added = [cell.name for cell in grid.cells(declared) if cell not in grid.cells(plain)]
+    added = [cell.name for cell in cells_of(declared) if cell not in cells_of(plain)]
     assert added == [f"{r}__s{s}" for s in (1, 2) for r in ("emcad__r0040__none__n00000__mix", row)]
 
 
-CONTROLS = grid.control_rows(100, 500, fewer=[50], more=[200])
+def resized(row):
+    """A control row of the smoke profile in other counts."""
+    for small, large in {"r0006": "r0100", "n00004": "n00500", "r0003": "r0050", "r0008": "r0200"}.items():
+        row = row.replace(small, large)
+    return row
+
+
+CONTROLS = [resized(row) for row in overlay("smoke").values["sweep"]["controls"]]
+
+
+def pool_of(row):
+    """(pairs, labels) that a network of seed 0 of a row reads, by their places."""
+    parameters = TrainSegmentation(cell=f"{row}__s0")
+    return parameters.pool and tuple(folder.relative_to(parameters.root).as_posix() for folder in parameters.pool)
 
 
 def test_rows_of_the_error_ladder_read_the_pools_they_are_named_after():
     """True labels lie with the fresh frames; the same frames named by a labeller; and with the generator's masks."""
-    sources = {row: grid.parse_row(row).sources for row in CONTROLS}
+    sources = {row: pool_of(row) for row in CONTROLS}
     assert sources["emcad__r0100__true__n00500__fresh"] == ("pools/fresh/pairs", "pools/fresh/pairs/labels")
     assert sources["emcad__r0100__vit_b__n00500__fresh"] == ("pools/fresh/pairs", "pools/fresh/labels/vit_b__s0")
     assert sources["emcad__r0100__vit_b__n00500__clamped"] == ("pools/clamped/pairs", "pools/clamped/labels/vit_b__s0")
@@ -69,11 +83,51 @@ def test_rows_of_the_error_ladder_read_the_pools_they_are_named_after():
     assert sources["emcad__r0100__none__n00000__copypaste"] is None
 
 
+@pytest.mark.parametrize("profile", [name for name in profiles() if overlay(name).stages])
+def test_every_row_of_a_profile_is_a_cell_without_its_seed(profile):
+    """They are written by hand."""
+    values = overlay(profile).values.get("sweep", {})
+    for kind in ("contrasts", "controls", "extended"):
+        rows = values.get(kind, [])
+        assert [parse_row(row).row for row in rows] == rows
+        assert len(set(rows)) == len(rows)
+
+
+@pytest.mark.parametrize("profile", ["smoke", "laptop", "paper"])
+def test_the_controls_of_a_profile_change_one_thing_at_a_time(profile):
+    """Every arm but the paper's protocol, fewer annotated frames, more of them, and true labels: beside 'mix'."""
+    controls = [parse_row(row) for row in overlay(profile).values["sweep"]["controls"]]
+    arms = {cell.arm for cell in controls}
+    expected = set(ARMS) - {"epochs", "longer"} - ({"more"} if profile == "paper" else set())
+    assert arms == expected, "the paper has no annotated frames beyond its training split"
+    assert len({cell.backbone for cell in controls}) == 1
+    reference, counts = controls[0], {cell.synthetic for cell in controls if cell.synthetic}
+    assert (reference.arm, reference.synthetic) == ("mix", 0)
+    assert len(counts) == 1
+    assert {cell.labeller for cell in controls} == {"none", "vit_b", "true"}
+    others = [cell for cell in controls if cell.annotated != reference.annotated]
+    assert others
+    assert all(cell.labeller == "none" for cell in others)
+
+
+@pytest.mark.parametrize("profile", ["smoke", "laptop", "paper"])
+def test_each_extended_row_with_pairs_has_one_of_as_many_steps_without(profile):
+    """In 'epochs' pairs bring steps of their own; the paper's profile trains its whole grid that way."""
+    values = overlay(profile).values["sweep"]
+    rows = [parse_row(row) for row in values["extended"]]
+    longer = {(cell.backbone, cell.annotated, cell.synthetic) for cell in rows if cell.arm == "longer"}
+    epochs = {(cell.backbone, cell.annotated, cell.synthetic) for cell in rows if cell.arm == "epochs"}
+    if profile == "paper":
+        epochs = {(name, values["annotated"], count) for name in BACKBONES for count in values["counts"] if count}
+    assert longer == epochs
+    assert len(rows) == len(longer) + sum(cell.arm == "epochs" for cell in rows)
+
+
 def test_every_control_row_is_a_cell_without_its_seed():
-    assert [grid.parse_row(row).row for row in CONTROLS] == CONTROLS
+    assert [parse_row(row).row for row in CONTROLS] == CONTROLS
     assert len(set(CONTROLS)) == len(CONTROLS)
     with pytest.raises(ValueError, match="leave out its seed"):
-        grid.parse_row(CONTROLS[0] + "__s0")
+        parse_row(CONTROLS[0] + "__s0")
 
 
 @pytest.mark.parametrize(
@@ -87,7 +141,7 @@ def test_every_control_row_is_a_cell_without_its_seed():
 )
 def test_a_row_that_contradicts_its_arm_is_refused(row, sentence):
     with pytest.raises(ValueError, match=sentence):
-        grid.parse_row(row)
+        parse_row(row)
 
 
 def test_fewer_annotated_frames_than_the_denoiser_saw_go_with_no_synthetic_pairs():
@@ -97,7 +151,7 @@ def test_fewer_annotated_frames_than_the_denoiser_saw_go_with_no_synthetic_pairs
 
 
 def test_stages_come_in_an_order_that_can_be_executed():
-    folders = grid.stage_folders(Sweep())
+    folders = stage_folders(Sweep())
     assert folders[0] == "frames"
     assert folders[-1] == "report"
     assert folders.index("pools/ddpm/pairs") < folders.index("pools/ddpm/labels/vit_b__s0")
@@ -107,15 +161,15 @@ def test_stages_come_in_an_order_that_can_be_executed():
 
 def test_the_page_of_the_study_names_every_arm_and_grid():
     page = (paths.root() / "docs/study.md").read_text(encoding="utf-8")
-    assert [name for name in (*grid.ARMS, *grid.GRIDS) if f"`{name}`" not in page] == []
+    assert [name for name in (*ARMS, *GRIDS) if f"`{name}`" not in page] == []
 
 
 def test_prompted_labellers_are_asked_about_drawn_masks_of_held_out_frames_too():
     """Every prompted labeller with each of its seeds, none without prompt; no cell trains on that pool."""
     asked = {"labellers": ["vit_b-noprompt", "vit_b", "vit_b-frozen"], "series": ["emcad__vit_b"], "counts": [0, 4]}
     sweep = Sweep(**asked, labeller_seeds=[0, 1])
-    places = grid.stage_folders(sweep)
+    places = stage_folders(sweep)
     named = [place for place in places if place.startswith("pools/heldout/labels")]
     assert named == [f"pools/heldout/labels/{name}__s{seed}" for name in ("vit_b", "vit_b-frozen") for seed in (0, 1)]
     assert places.index("ddpm") < places.index("pools/heldout/pairs") < places.index(named[0])
-    assert not any("heldout" in place for place in grid.stage_folders(Sweep(**asked, noisy_prompts=False)))
+    assert not any("heldout" in place for place in stage_folders(Sweep(**asked, noisy_prompts=False)))

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from xpci_utils import lab, paths
+from xpci_utils import paths
 from xpci_utils.params import APPENDICES, STAGES
-from xpci_utils.profiles import profile_values
+from xpci_utils.params.generate import profile_values
+from xpci_utils.running import lab
 
 
 def code(path):

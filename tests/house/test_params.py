@@ -5,41 +5,50 @@ import shutil
 import pytest
 import yaml
 
-from xpci_utils import paths, profiles
+from xpci_utils import paths
 from xpci_utils.params import (
+    APPENDICES,
     STAGES,
     AdaptSam,
+    Change,
     GenerateSynthetic,
     ParameterError,
     PrepareFrames,
     Sweep,
+    TrainDdpm,
     TrainSegmentation,
+    generate,
     stage_model,
 )
+from xpci_utils.params.places import labels_place
+from xpci_utils.params.profiles import overlay, profiles, stage_parameters
+from xpci_utils.stages import decisive
+
+FILES = [(profile, name) for profile in profiles() for name in overlay(profile).files]
 
 
 def test_files_and_parameter_cells_are_made_from_the_models():
     stale = [
         paths.display(path)
-        for path, text in profiles.expected_files().items()
+        for path, text in generate.expected_files().items()
         if not path.is_file() or path.read_text(encoding="utf-8") != text
     ]
     assert not stale, f"run 'make params': {stale}"
 
 
-@pytest.mark.parametrize(("profile", "name"), profiles.FILES)
+@pytest.mark.parametrize(("profile", "name"), FILES)
 def test_every_file_survives_papermills_reader(profile, name):
     """papermill reads YAML 1.1, where 1e-4 is a string; the files must arrive with their types intact."""
     from papermill.iorw import read_yaml_file
 
     path = paths.root() / "params" / profile / f"{name}.yaml"
-    assert profiles.MODELS[name].checked(read_yaml_file(str(path))).model_dump() == profiles.profile_values(
+    assert generate.MODELS[name].checked(read_yaml_file(str(path))).model_dump() == generate.profile_values(
         profile, name
     )
 
 
 def test_defaults_are_the_quick_profile():
-    assert profiles.PROFILES["quick"] == {}
+    assert overlay("quick").values == {}
     assert all(model.model_fields["run_root"].default == "runs/quick" for model in STAGES.values())
 
 
@@ -69,7 +78,7 @@ def test_every_fault_is_listed_at_once():
 
 def test_a_file_must_name_every_parameter(tmp_path):
     path = tmp_path / "03_adapt_sam.yaml"
-    values = profiles.profile_values("quick", "03_adapt_sam")
+    values = generate.profile_values("quick", "03_adapt_sam")
     values.pop("steps")
     path.write_text(yaml.safe_dump(values))
     with pytest.raises(ParameterError, match="lacks steps"):
@@ -130,16 +139,19 @@ def test_sweep_faults():
 
 def test_where_a_run_lies_is_not_part_of_its_identity():
     here, there = AdaptSam(), AdaptSam(run_root="elsewhere", force=True, output_folder="x")
-    assert here.hashed() == there.hashed()
-    assert here.hashed() != AdaptSam(threads=2).hashed()
+    assert decisive(here) == decisive(there)
+    assert decisive(here) != decisive(AdaptSam(threads=2))
 
 
 def test_shards_of_a_pool_are_checked_and_are_no_part_of_its_identity():
     whole, third = GenerateSynthetic(), GenerateSynthetic(shard=2, shards=3)
-    assert third.hashed() == whole.hashed()
-    assert (whole.part, third.part) == ("", "shard 2 of 3")
+    assert decisive(third) == decisive(whole)
+    assert not {"shard", "shards"} & set(decisive(whole))
+    assert third.place == "pools/ddpm/shards/2_of_3", "a share has a folder, and so a lock, of its own"
     assert third.history != whole.history
     assert third.folder not in third.history.parents, "a pool holds its pairs alone"
+    assert (whole.is_measured, third.is_measured) == (True, False)
+    assert third.products == ("images", "masks", "pairs.csv")
     with pytest.raises(ParameterError, match="shard is 3, but with shards 3 the last one is 2"):
         GenerateSynthetic.checked({"shard": 3, "shards": 3})
     with pytest.raises(ParameterError, match="labelling and other pools are one run"):
@@ -149,24 +161,41 @@ def test_shards_of_a_pool_are_checked_and_are_no_part_of_its_identity():
 def test_how_particles_are_named_is_no_part_of_a_pools_identity():
     """Another way to name particles repeats the naming, not the sampling; what sampling did, its inputs tell."""
     names = {"symmetries": True, "vote": "particle", "min_confidence": 0.9}
-    assert GenerateSynthetic(**names).hashed() == GenerateSynthetic().hashed()
-    assert GenerateSynthetic(sampling_steps=9).hashed() != GenerateSynthetic().hashed()
-    labels = GenerateSynthetic(labeller="vit_b").hashed()
-    assert GenerateSynthetic(labeller="vit_b", sampling_steps=9, seed=3).hashed() == labels
+    assert decisive(GenerateSynthetic(**names)) == decisive(GenerateSynthetic())
+    assert decisive(GenerateSynthetic(sampling_steps=9)) != decisive(GenerateSynthetic())
+    labels = decisive(GenerateSynthetic(labeller="vit_b"))
+    assert decisive(GenerateSynthetic(labeller="vit_b", sampling_steps=9, seed=3)) == labels
     for name, value in {**names, "labeller": "vit_t", "labeller_seed": 1, "pool": "fresh"}.items():
-        assert GenerateSynthetic(**{"labeller": "vit_b", name: value}).hashed() != labels, name
+        assert decisive(GenerateSynthetic(**{"labeller": "vit_b", name: value})) != labels, name
 
 
 def test_held_out_masks_are_named_whole():
-    """Their names are scored against the truth, which ignores nothing."""
-    assert GenerateSynthetic(pool="heldout", labeller="vit_b", min_confidence=0.9).min_confidence == 0
-    assert GenerateSynthetic(pool="fresh", labeller="vit_b", min_confidence=0.9).min_confidence == 0.9
+    """Their names are scored against the truth, which ignores nothing. Who asks for something else is told; a grid
+    whose profile ignores doubtful particles elsewhere asks for all of them here."""
+    doubtful = {"labeller": "vit_b", "min_confidence": 0.9}
+    with pytest.raises(ParameterError, match="min_confidence must be 0 for the pool 'heldout'"):
+        GenerateSynthetic.checked({"pool": "heldout", **doubtful})
+    assert GenerateSynthetic(pool="heldout", min_confidence=0.9).min_confidence == 0.9, "nothing is named yet"
+    assert GenerateSynthetic(pool="fresh", **doubtful).min_confidence == 0.9
+    place = labels_place("heldout", "vit_b")
+    assert GenerateSynthetic.checked({"min_confidence": 0.9, **place.parameters}).min_confidence == 0
+    assert stage_parameters("quick", place.folder, "runs/x").min_confidence == 0
 
 
-def test_what_reads_a_folder_of_ones_own_is_no_part_of_simulated_frames():
-    """A change in an importer must not repeat a study of simulated frames, nor one of the simulator one's own."""
-    assert "importing" not in PrepareFrames().rooms
-    assert "simulation" not in PrepareFrames(source="folder", source_folder="data/my_frames").rooms
+def test_a_change_may_concern_simulated_frames_alone(monkeypatch):
+    """A change of the simulator must not repeat a study of one's own frames, nor one of a reader of folders another."""
+    own = PrepareFrames(source="folder", source_folder="data/my_frames")
+    simulator = Change("another source", lambda parameters: parameters.source == "simulator")
+    monkeypatch.setattr(PrepareFrames, "changes", {2: simulator})
+    assert (PrepareFrames().version, own.version) == (2, 1)
+
+
+@pytest.mark.parametrize("model", [*STAGES.values(), *APPENDICES.values()])
+def test_versions_are_counted_up_from_two_and_each_says_why(model):
+    """Version 1 is the first edition; a gap would be a change that nobody explained."""
+    assert list(model.changes) == list(range(2, len(model.changes) + 2))
+    assert all(change.reason.strip() for change in model.changes.values())
+    assert not model.retired & model.model_fields.keys(), "a parameter that exists decides"
 
 
 def test_a_labeller_belongs_to_the_weights_it_starts_from(tmp_path):
@@ -175,11 +204,64 @@ def test_a_labeller_belongs_to_the_weights_it_starts_from(tmp_path):
     note = tmp_path / "vit_b/sam.sha256"
     for content in ("abc  sam.safetensors\n", "def  sam.safetensors\n"):
         note.write_text(content)
-        hashed = AdaptSam(weights="pretrained", weights_folder=str(tmp_path)).hashed()
+        hashed = decisive(AdaptSam(weights="pretrained", weights_folder=str(tmp_path)))
         assert hashed["weights_sha256"] == content.split()[0]
     shutil.copytree(tmp_path, tmp_path / "elsewhere")
-    assert AdaptSam(weights="pretrained", weights_folder=str(tmp_path / "elsewhere")).hashed() == hashed
-    assert (
-        AdaptSam(weights="pretrained", labeller="vit_t", weights_folder=str(tmp_path)).hashed()["weights_sha256"] == ""
-    )
-    assert "weights_sha256" not in AdaptSam(weights="random", weights_folder=str(tmp_path)).hashed()
+    assert decisive(AdaptSam(weights="pretrained", weights_folder=str(tmp_path / "elsewhere"))) == hashed
+    absent = AdaptSam(weights="pretrained", labeller="vit_t", weights_folder=str(tmp_path))
+    assert decisive(absent)["weights_sha256"] == ""
+    assert "weights_sha256" not in decisive(AdaptSam(weights="random", weights_folder=str(tmp_path)))
+
+
+@pytest.fixture
+def overlays(tmp_path, monkeypatch):
+    """A function that writes the overlay of a profile of a repository of its own."""
+    monkeypatch.setenv("XPCI_ROOT", str(tmp_path))
+    (tmp_path / "params").mkdir()
+
+    def write(profile, text):
+        (tmp_path / f"params/{profile}.yaml").write_text(f"about: for a test\n{text}")
+
+    return write
+
+
+def test_an_overlay_holds_what_differs_and_no_more(overlays):
+    overlays("mine", "02_train_ddpm:\n  steps: 7\n")
+    assert generate.profile_values("mine", "02_train_ddpm") == TrainDdpm(steps=7, run_root="runs/mine").model_dump()
+    assert generate.profile_values("mine", "03_adapt_sam") == AdaptSam(run_root="runs/mine").model_dump()
+    assert generate.profile_values("mine", "06_tables_and_figures")["sweep"] == "params/mine/sweep.yaml"
+    assert overlay("mine").files == [*STAGES, "sweep"]
+
+
+def test_a_profile_takes_over_the_notebooks_of_another_and_names_its_own_grid(overlays):
+    overlays("base", "02_train_ddpm:\n  steps: 7\n  seed: 3\nsweep:\n  annotated: 9\n")
+    overlays("more", "extends: base\n02_train_ddpm:\n  seed: 4\n03_adapt_sam:\n  steps: 5\n")
+    found = generate.profile_values("more", "02_train_ddpm")
+    assert (found["steps"], found["seed"], found["run_root"]) == (7, 4, "runs/more")
+    assert generate.profile_values("more", "03_adapt_sam")["steps"] == 5
+    assert generate.profile_values("more", "sweep") == Sweep().model_dump()
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("02_train_dpm:\n  steps: 7\n", r"params/mine\.yaml: there is no notebook '02_train_dpm'; did you mean '02_tr"),
+        (
+            "02_train_ddpm:\n  stepz: 7\n",
+            "02_train_ddpm cannot be used:.*stepz is not a parameter; did you mean 'steps'",
+        ),
+        ("02_train_ddpm:\n  steps: 0\n", "steps: Input should be greater than or equal to 1"),
+        ("02_train_ddpm:\n  seed: 1\n02_train_ddpm:\n  seed: 2\n", "'02_train_ddpm' is given twice"),
+        ("extends: laptp\n", "there is no profile 'laptp'; did you mean 'laptop'"),
+    ],
+)
+def test_a_wrong_overlay_is_refused_with_its_cure(overlays, text, sentence):
+    overlays("laptop", "")
+    overlays("mine", text)
+    with pytest.raises(ParameterError, match=f"(?s){sentence}"):
+        generate.profile_values("mine", "02_train_ddpm")
+
+
+def test_an_unknown_profile_is_suggested():
+    with pytest.raises(ParameterError, match="there is no profile 'qiuck'; did you mean 'quick'"):
+        overlay("qiuck")

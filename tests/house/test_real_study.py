@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from xpci_utils import artifacts, grid, paths, real_study
+from xpci_utils import files, paths
+from xpci_utils.params.runs import cells_of
+from xpci_utils.report import crossvalidation
+from xpci_utils.running import study as cross_study
 
 ROW, ALONE = "emcad__r0000__vit_t__n00200__mix", "emcad__r0000__none__n00000__mix"
 CLASSES = "classes:\n  - {index: 1, name: drop, colour: '#cc3311'}\n"
@@ -42,13 +46,13 @@ def study(tmp_path):
             picture = np.full((8, 8), i, np.uint8) % 2 if kind == "masks" else np.full((8, 8), 20 * i, np.uint8)
             Image.fromarray(picture + (kind == "masks")).save(tmp_path / f"mine/{kind}/f{i:02d}.png")
     (tmp_path / "mine/classes.yaml").write_text(CLASSES + "  - {index: 2, name: shell, colour: '#4477aa'}\n")
-    return real_study.Study(tmp_path / "study", {"source_folder": str(tmp_path / "mine")})
+    return crossvalidation.Study(tmp_path / "study", {"source_folder": str(tmp_path / "mine")})
 
 
 def test_every_fold_schedules_its_own_stages_and_nothing_else(study):
     """Each fold trains denoiser and labeller anew: nothing of another fold is an input."""
-    command = real_study.command(study, 2, 2, "--dry-run", "--quiet", "progress")
-    environment = {**os.environ, "PATH": f"{real_study.SCRIPTS}:{os.environ['PATH']}"}
+    command = cross_study.command(study, 2, 2, "--dry-run", "--quiet", "progress")
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     done = subprocess.run(command, cwd=paths.root(), env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     root = os.path.relpath(study.fold_root(2), paths.root())
@@ -59,7 +63,7 @@ def test_every_fold_schedules_its_own_stages_and_nothing_else(study):
 
 def test_gains_are_paired_means_and_pooled_counts():
     found = scores(gain=0.1)
-    table = real_study.gains(found, ROW).data.set_index("metric")
+    table = crossvalidation.gains(found, ROW).data.set_index("metric")
     by_image = found.pivot_table(index="frame", columns="row", values="dice")
     assert table.loc["dice", "difference"] == pytest.approx((by_image[ROW] - by_image[ALONE]).mean(), abs=1e-12)
     assert table.loc["dice", "with_pairs"] == pytest.approx(by_image[ROW].mean(), abs=1e-12)
@@ -72,7 +76,7 @@ def test_gains_are_paired_means_and_pooled_counts():
 
 def test_a_gain_that_differs_by_fold_is_less_sure_over_folds():
     """Images of a fold share denoiser and labeller: as independent witnesses they would claim too much."""
-    line = real_study.gains(scores(gain=0.05, of_fold=0.08, images=8), ROW).data.set_index("metric").loc["dice"]
+    line = crossvalidation.gains(scores(gain=0.05, of_fold=0.08, images=8), ROW).data.set_index("metric").loc["dice"]
     assert line["images_low"] > 0
     assert line["folds_low"] < 0 < line["folds_high"]
 
@@ -83,27 +87,30 @@ def test_a_failed_fold_is_named_and_the_others_are_told(study, monkeypatch, caps
             return 1
         of_fold = scores(gain=0.1).query("fold == @fold")
         for place in study.places:
-            record = dict.fromkeys(("recipe", "identity"), "x") | {"products": {}, "threads": 1, "wall_seconds": 30.0}
-            artifacts.write_json(study.fold_root(fold) / place / "run.json", record | {"finished": "now"})
+            record = {"identity": "x", "version": 2, "products": {}, "threads": 1, "wall_seconds": 30.0}
+            files.write_json(study.fold_root(fold) / place / "run.json", record | {"finished": "now"})
         metrics = {"test": {"dice_foreground": 0.5}, "trivial": {"dice_foreground": 0.4}}
-        artifacts.write_json(study.fold_root(fold) / "sam/vit_t__s0/metrics.json", metrics)
-        for cell in grid.cells(study.sweep):
+        files.write_json(study.fold_root(fold) / "sam/vit_t__s0/metrics.json", metrics)
+        for cell in cells_of(study.sweep):
             folder = study.fold_root(fold) / f"segmentation/{cell.name}"
-            artifacts.write_json(folder / "metrics.json", metrics)
+            files.write_json(folder / "metrics.json", metrics)
             rows = of_fold.query("row == @cell.row and seed == @cell.seed").assign(dice_union=0.1)
             rows.drop(columns=["fold", "row", "seed"]).to_csv(folder / "per_frame.csv", index=False)
         split = pd.DataFrame({"split": ["train"] * 6 + ["val"] * 2 + ["test"] * 4})
         split.to_csv(study.fold_root(fold) / "frames/frames.csv", index=False)
         return 0
 
-    monkeypatch.setattr(real_study, "run_fold", finish_or_fail)
-    assert real_study.run(study, 1) == 1
+    monkeypatch.setattr(cross_study, "run_fold", finish_or_fail)
+    assert cross_study.run(study, 1) == 1
     printed = capsys.readouterr()
     assert "fold_0, of 3: 0 of 27 stages done, time left unknown until something has finished" in printed.out
     assert "fold_2, of 3: 9 of 27 stages done, about 9 minutes of one job's work left" in printed.out
     assert "2 of 3 folds are finished" in printed.out
     assert "fold_1 failed" in printed.err
-    assert json.loads((study.root / "provenance.json").read_text())["finished"] == [0, 2]
+    provenance = json.loads((study.root / "provenance.json").read_text())
+    assert provenance["finished"] == [0, 2]
+    kept = {"version": 2, "identity": "x", "threads": 1, "wall_seconds": 30.0, "finished": "now"}
+    assert provenance["runs"] == {f"fold_{fold}/{place}": kept for fold in (0, 2) for place in study.places}
     assert sorted(pd.read_csv(study.root / "folds.csv")["fold"]) == [0, 2]
     kept = pd.read_csv(study.root / "per_image.csv")
     assert sorted(kept["fold"].unique()) == [0, 2]
@@ -112,10 +119,10 @@ def test_a_failed_fold_is_named_and_the_others_are_told(study, monkeypatch, caps
 
 
 def test_a_folder_that_cannot_be_folded_stops_before_anything_is_trained(study, monkeypatch, capsys):
-    monkeypatch.setattr(real_study, "run_fold", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr(cross_study, "run_fold", lambda *_: pytest.fail("trained"))
     names = "\n".join(f"f{i:02d},one" for i in range(12))
     (Path(study.own["source_folder"]) / "sequences.csv").write_text(f"name,sequence\n{names}\n")
-    assert real_study.main(["--frames", study.own["source_folder"], "--cores", "1"]) == 2
+    assert cross_study.main(["--frames", study.own["source_folder"], "--cores", "1"]) == 2
     assert "there are 1 sequences; 3 folds need one each" in capsys.readouterr().err
-    assert real_study.main(["--frames", str(study.root / "nowhere")]) == 2
+    assert cross_study.main(["--frames", str(study.root / "nowhere")]) == 2
     assert "there is no classes file" in capsys.readouterr().err

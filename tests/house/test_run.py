@@ -9,7 +9,8 @@ from datetime import datetime
 import pytest
 import yaml
 
-from xpci_utils import paths, run
+from xpci_utils import paths
+from xpci_utils.running import cli, notebook, status
 
 SIX = paths.root() / "params/quick"
 
@@ -23,16 +24,15 @@ def parameter_file(root, stage, **values):
 @pytest.mark.parametrize(
     ("behave", "code", "words"),
     [
-        ("fail", run.FAILED, "RuntimeError: the beam is off"),
-        ("die", run.KERNEL_DIED, "the kernel died"),
-        ("late", run.TO_BE_CONTINUED, "stopped for time at step 3 of 9"),
-        ("early", run.TO_BE_CONTINUED, "blocks of shard 1 are missing"),
-        ("forget", run.FAILED, "lacks count.txt"),
+        ("fail", notebook.FAILED, "RuntimeError: the beam is off"),
+        ("die", notebook.KERNEL_DIED, "the kernel died"),
+        ("late", notebook.TO_BE_CONTINUED, "stopped for time at step 3 of 9"),
+        ("forget", notebook.FAILED, "lacks count.txt"),
     ],
 )
 def test_what_goes_wrong_has_its_own_exit_code(kernel_house, count_stage, capsys, behave, code, words):
     file = parameter_file(kernel_house, count_stage, behave=behave)
-    assert run.main(["99_count", "-f", file]) == code
+    assert notebook.main(["99_count", "-f", file]) == code
     assert words in capsys.readouterr().err
     assert (kernel_house / "runs/quick/logs/count.ipynb").is_file(), "the log of a failure is kept"
     nothing_left = not (kernel_house / "runs/quick/count").exists()
@@ -41,20 +41,20 @@ def test_what_goes_wrong_has_its_own_exit_code(kernel_house, count_stage, capsys
 
 def test_a_notebook_runs_once_and_is_filed(kernel_house, count_stage, capsys):
     file = parameter_file(kernel_house, count_stage)
-    assert run.main(["99_count", "-f", file, "-p", "count", "5"]) == run.DONE
+    assert notebook.main(["99_count", "-f", file, "-p", "count", "5"]) == notebook.DONE
     folder = kernel_house / "runs/quick/count"
     assert (folder / "count.txt").read_text() == "5"
     assert (folder / "executed.ipynb").is_file()
     assert not (kernel_house / "runs/quick/logs/count.ipynb").exists()
-    assert run.main(["99_count", "-f", file, "-p", "count", "5"]) == run.DONE
+    assert notebook.main(["99_count", "-f", file, "-p", "count", "5"]) == notebook.DONE
     assert "nothing to do" in capsys.readouterr().out
-    assert run.main(["99_count", "-f", file]) == run.FAILED
+    assert notebook.main(["99_count", "-f", file]) == notebook.FAILED
     assert "Nothing was overwritten" in capsys.readouterr().err
 
 
 def test_another_folder(kernel_house, count_stage):
     file = parameter_file(kernel_house, count_stage)
-    assert run.main(["99_count", "-f", file, "--folder", "elsewhere"]) == run.DONE
+    assert notebook.main(["99_count", "-f", file, "--folder", "elsewhere"]) == notebook.DONE
     assert (kernel_house / "elsewhere/count.txt").is_file()
 
 
@@ -68,21 +68,22 @@ def test_another_folder(kernel_house, count_stage):
     ],
 )
 def test_bad_parameters_end_before_a_kernel_starts(capsys, arguments, words):
-    assert run.main(arguments) == run.BAD_PARAMETERS
+    assert notebook.main(arguments) == notebook.BAD_PARAMETERS
     assert words in capsys.readouterr().err
 
 
 def test_progress_is_a_line():
-    line = run.progress_line({"step": 100, "steps": 400, "seconds": 50.0, "loss": 0.12345})
+    line = status.progress_line({"step": 100, "steps": 400, "seconds": 50.0, "loss": 0.12345})
     assert line == "100 of 400, loss 0.1235, 2 min 30 s left"
-    line = run.progress_line({"step": 50, "steps": 200, "seconds": 20.0, "unit": "pairs"})
+    line = status.progress_line({"step": 50, "steps": 200, "seconds": 20.0, "unit": "pairs"})
     assert line == "50 of 200 pairs, 2.5 per s, 1 min 00 s left"
 
 
 def test_the_frame_of_the_house_does_not_load_torch():
     """A grid starts a hundred runners; each would lose seconds."""
     heavy = ["torch", "monai", "diffusers", "timm", "matplotlib", "papermill"]
-    rooms = ["run", "workflow", "profiles", "frames", "training", "diffusion", "sam", "segmentation", "simulation"]
+    rooms = ["run", "frames", "training", "diffusion", "sam", "segmentation", "simulation", "weights", "stages"]
+    rooms += ["params.generate", "running.snakefile", *(command.module for command in cli.COMMANDS.values())]
     code = (
         "import json, sys, importlib; "
         f"[importlib.import_module('xpci_utils.' + room) for room in {rooms}]; "
@@ -99,8 +100,8 @@ def test_a_slurm_job_stops_before_slurm_ends_it(tmp_path, monkeypatch, end, know
     squeue.write_text(f'#!/bin/sh\n[ "$3" = 17 ] && echo "{end}"\n')
     squeue.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
-    assert run._deadline(None) is None
+    assert notebook._deadline(None) is None
     monkeypatch.setenv("SLURM_JOB_ID", "17")
     expected = datetime.fromisoformat(end).timestamp() - 120 if known else None
-    assert run._deadline(None) == expected
-    assert run._deadline(1.0) == pytest.approx(time.time() + 60, abs=5)  # what is asked for comes first
+    assert notebook._deadline(None) == expected
+    assert notebook._deadline(1.0) == pytest.approx(time.time() + 60, abs=5)  # what is asked for comes first

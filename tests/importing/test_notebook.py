@@ -5,7 +5,7 @@ import json
 import matplotlib as mpl
 import pytest
 
-from xpci_utils import artifacts, paths
+from xpci_utils import paths, stages
 from xpci_utils.frames import FrameSet
 from xpci_utils.importing.__main__ import main
 from xpci_utils.params import PrepareFrames
@@ -26,7 +26,7 @@ def test_what_was_done_to_the_frames_reaches_frames_json(bench, notebook_code, c
     assert main([*bench.arguments, "--pixel-um", "0.65"]) == 0
     run = {"run_root": str(tmp_path / "run"), "source": "folder", "source_folder": str(bench.out)}
     parameters = PrepareFrames(**run, tile=64)
-    stage = artifacts.begin(parameters)
+    stage = stages.begin(parameters)
     assert len(notebook_code) == len(CELLS)
     capsys.readouterr()
     exec("\n".join(notebook_code), {"parameters": parameters, "stage": stage})

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from xpci_utils import notebooks
+from xpci_utils.running import strip
 
 CELL = {"cell_type": "code", "id": "count", "metadata": {"tags": ["keep_output"]}, "execution_count": 7, "outputs": [],
         "source": "print(f'{6 * 7} particles')"}  # fmt: skip
@@ -42,20 +42,20 @@ def nbval(path):
 @pytest.mark.parametrize(("text", "code"), [("42 particles\n", 0), ("43 particles\n", 1)])
 def test_a_changed_number_fails(tmp_path, text, code):
     path = tmp_path / "small.ipynb"
-    path.write_text(notebooks.text_of(notebooks.normalise(small_notebook({**PRINTED, "text": [text]}))))
+    path.write_text(strip.text_of(strip.normalise(small_notebook({**PRINTED, "text": [text]}))))
     done = nbval(path)
     assert done.returncode == code, done.stdout
 
 
 def test_only_tagged_text_is_kept():
-    kept = notebooks.normalise(small_notebook(PRINTED))
+    kept = strip.normalise(small_notebook(PRINTED))
     assert [cell["outputs"] for cell in kept["cells"]] == [[], [PRINTED]]
     assert [cell["execution_count"] for cell in kept["cells"]] == [None, 1]
     assert kept["cells"][0]["metadata"] == {}
-    assert notebooks.normalise(json.loads(json.dumps(kept))) == kept
+    assert strip.normalise(json.loads(json.dumps(kept))) == kept
 
 
 def test_outputs_come_from_the_executed_copy():
     executed = small_notebook({**PRINTED, "text": ["41 particles\n"]})
-    taken = notebooks.normalise(small_notebook(PRINTED), executed)
+    taken = strip.normalise(small_notebook(PRINTED), executed)
     assert taken["cells"][1]["outputs"][0]["text"] == ["41 particles\n"]

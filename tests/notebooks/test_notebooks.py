@@ -54,5 +54,5 @@ def test_a_stage_checks_its_parameters_first_and_finishes_last(name):
     tags = [cell["metadata"].get("tags", []) for cell in cells(paths.root() / "notebooks" / f"{name}.ipynb", "code")]
     assert "parameters" in tags[1]
     assert f"{(STAGES | APPENDICES)[name].__name__}.from_notebook(globals())" in code[2]
-    assert "artifacts.begin(parameters)" in code[2]
+    assert "stages.begin(parameters)" in code[2]
     assert "stage.finish(" in code[-1]

@@ -7,22 +7,23 @@ the trivial answer to its own question. What quick cannot be held to is printed.
 import pandas as pd
 import pytest
 
-from xpci_utils import artifacts, grid, paths
+from xpci_utils import files, paths, stages
 from xpci_utils.params import Sweep
+from xpci_utils.params.runs import cells_of
 
 ROOT = paths.root() / "runs/quick"
 SWEEP = Sweep.from_yaml("params/quick/sweep.yaml")
-CELLS = [cell.name for cell in grid.cells(SWEEP)]
+CELLS = [cell.name for cell in cells_of(SWEEP)]
 
 
 def metrics(folder):
-    if artifacts.read_run(ROOT / folder) is None:
+    if stages.read_run(ROOT / folder) is None:
         pytest.fail(f"runs/quick/{folder} is not finished; run 'make reproduce' first")
-    return artifacts.read_json(ROOT / folder / "metrics.json")
+    return files.read_json(ROOT / folder / "metrics.json")
 
 
 def losses(folder):
-    records = artifacts.read_jsonl(ROOT / folder / "history.jsonl")
+    records = files.read_jsonl(ROOT / folder / "history.jsonl")
     return [record["loss"] for record in records if "loss" in record]
 
 

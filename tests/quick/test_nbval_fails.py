@@ -5,7 +5,8 @@ import shlex
 import subprocess
 from xml.etree import ElementTree
 
-from xpci_utils import artifacts, notebooks, paths
+from xpci_utils import files, paths
+from xpci_utils.running import strip
 
 
 def falsify(text):
@@ -38,10 +39,10 @@ def test_every_kept_number_is_compared(tmp_path):
     """All cells with a kept output fail, and no other: each was compared, and what failed is the changed number."""
     expected = set()
     for path in sorted((paths.root() / "notebooks").glob("*.ipynb")):
-        notebook = artifacts.read_json(path)
+        notebook = files.read_json(path)
         if any(cell.get("outputs") for cell in notebook["cells"]):
             notebook, changed = falsified_copy(notebook)
-            (tmp_path / path.name).write_text(notebooks.text_of(notebook), encoding="utf-8")
+            (tmp_path / path.name).write_text(strip.text_of(notebook), encoding="utf-8")
             expected |= {(path.stem, f"Cell {number}") for number in changed}
     assert len(expected) >= 5
     command = nbval_command(tmp_path, tmp_path / "report.xml")

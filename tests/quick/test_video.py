@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xpci_utils import artifacts, paths
+from xpci_utils import paths, stages
 from xpci_utils.frames import FrameSet
 from xpci_utils.params import ApplyToVideo
 from xpci_utils.simulation import adjusted_preset, relative_to_uint8, simulate_frames
@@ -20,7 +20,7 @@ def uncertainty():
     from xpci_utils.video import frame_uncertainty
 
     (folder,) = ApplyToVideo().inputs
-    if artifacts.read_run(folder) is None:
+    if stages.read_run(folder) is None:
         pytest.fail(f"{paths.display(folder)} is not finished; run 'make reproduce' first")
     network, known = load_network(folder / "model.safetensors")
     window = known["window"]["low"], known["window"]["high"]

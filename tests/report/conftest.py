@@ -5,11 +5,15 @@ import csv
 import numpy as np
 import pytest
 
-from xpci_utils import artifacts, grid
+from xpci_utils import files, stages
 from xpci_utils.evaluation import evaluate_frames, summarise
 from xpci_utils.frames import Frame, binary_mask, write_frames
 from xpci_utils.frames.frameset import write_png
 from xpci_utils.params import AdaptSam, GenerateSynthetic, PrepareFrames, Sweep, TrainDdpm, TrainSegmentation
+from xpci_utils.params.cells import BACKBONES, Cell
+from xpci_utils.params.places import parse_place
+from xpci_utils.params.profiles import overlay
+from xpci_utils.params.runs import GRIDS, cells_of, stage_folders
 
 SIDE = 64
 NAMES = ["background", "solid_particle", "molten_droplet", "hollow_shell", "fragment"]
@@ -50,15 +54,14 @@ class FakeRun:
         self.stage(TrainDdpm, self.ddpm, DDPM_METRICS)
         for labeller in self.sweep.labellers:
             self.stage(AdaptSam, self.labeller, self.labeller_metrics, labeller=labeller)
-        grids = grid.GRIDS if self.sweep.controls else ["paper"]
-        for place in grid.stage_folders(self.sweep, *grids):
+        grids = GRIDS if self.sweep.controls else ["paper"]
+        for place in stage_folders(self.sweep, *grids):
             if place.startswith("pools/"):
-                _, pool, *_, name = place.split("/")
-                labeller = "" if name == "pairs" else name.removesuffix("__s0")
-                write = self.labels if labeller else self.pairs
-                metrics = NOISY_METRICS if labeller and pool == "heldout" else None
-                self.stage(GenerateSynthetic, write, metrics, pool=pool, labeller=labeller, pairs=6)
-        for cell in grid.cells(self.sweep, *grids):
+                asked = parse_place(place).parameters
+                write = self.labels if "labeller" in asked else self.pairs
+                metrics = NOISY_METRICS if "labeller" in asked and asked["pool"] == "heldout" else None
+                self.stage(GenerateSynthetic, write, metrics, pairs=6, **asked)
+        for cell in cells_of(self.sweep, *grids):
             self.stage(TrainSegmentation, self.cell, self.cell_metrics, cell=cell.name)
         return self.root
 
@@ -66,7 +69,7 @@ class FakeRun:
         parameters = model(run_root=str(self.root), **values)
         if parameters.place in self.skip:
             return
-        stage = artifacts.begin(parameters)
+        stage = stages.begin(parameters)
         write(stage)
         for name in stage.parameters.products:
             if not (stage.folder / name).exists():  # a product that the report does not read
@@ -83,7 +86,7 @@ class FakeRun:
 
     def ddpm(self, stage):
         (stage.folder / "denoiser_ema.safetensors").write_bytes(b"x")
-        artifacts.append_jsonl(stage.folder / "history.jsonl", {"step": 1})
+        files.append_jsonl(stage.folder / "history.jsonl", {"step": 1})
         (stage.folder / "samples").mkdir()
         write_png(stage.folder / "samples/step_000001.png", np.zeros((4, 4), np.uint8))
 
@@ -106,7 +109,7 @@ class FakeRun:
 
     def labeller(self, stage):
         (stage.folder / "adapters.safetensors").write_bytes(b"x")
-        artifacts.append_jsonl(stage.folder / "history.jsonl", {"step": 1})
+        files.append_jsonl(stage.folder / "history.jsonl", {"step": 1})
         self.table(stage.folder / "namings.csv")
         self.predict(stage, stage.parameters.labeller)
 
@@ -125,11 +128,11 @@ class FakeRun:
 
     def cell(self, stage):
         (stage.folder / "model.safetensors").write_bytes(b"x")
-        artifacts.append_jsonl(stage.folder / "history.jsonl", {"step": 1})
+        files.append_jsonl(stage.folder / "history.jsonl", {"step": 1})
         self.predict(stage, stage.parameters.cell)
 
     def cell_metrics(self, stage):
-        cell = grid.Cell.parse(stage.parameters.cell)
+        cell = Cell.parse(stage.parameters.cell)
         about = {"cell": cell.name, "backbone": cell.backbone, "size": "quick", "parameters": 340_000}
         return about | {
             "weights": "random",
@@ -168,9 +171,7 @@ def write_run(tmp_path_factory):
     """Write a fake run into a fresh folder and return its root."""
 
     def write(**options):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(artifacts, "recipe_hash", lambda *parts: "recipe of a test")
-            return FakeRun(tmp_path_factory.mktemp("run"), **options).write()
+        return FakeRun(tmp_path_factory.mktemp("run"), **options).write()
 
     return write
 
@@ -188,15 +189,23 @@ def results(run_root):
     return read_results(run_root, DEFAULT_SWEEP)
 
 
+def smoke_rows(kind):
+    """Rows of the smoke profile in the counts of these tests."""
+    rows = overlay("smoke").values["sweep"][kind]
+    for smoke, ours in {"r0006": "r0004", "r0003": "r0002", "r0008": "r0006"}.items():
+        rows = [row.replace(smoke, ours) for row in rows]
+    return rows
+
+
 STUDY_SWEEP = Sweep(
     annotated=4,
     counts=[0, 2, 4],
     seeds=[0, 1],
-    contrasts=[f"{backbone}__r0004__vit_b__n00004__mix" for backbone in grid.BACKBONES],
+    contrasts=[f"{backbone}__r0004__vit_b__n00004__mix" for backbone in BACKBONES],
     contrast_seeds=[0, 1, 2],
-    controls=grid.control_rows(4, 4, fewer=[2], more=[6]),
+    controls=smoke_rows("controls"),
     control_seeds=[0, 1],
-    extended=grid.protocol_rows("emcad__vit_b", 4, [4]),
+    extended=smoke_rows("extended"),
 )
 
 

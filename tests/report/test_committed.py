@@ -8,10 +8,12 @@ import pytest
 from PIL import Image
 
 from xpci_utils import paths
+from xpci_utils.params import Change, PrepareFrames, TrainDdpm, TrainSegmentation
 from xpci_utils.report import build_tables, save_figure, use_style, write_report
-from xpci_utils.report.committed import FILES, load_results, main, outdated, save_results
+from xpci_utils.report.committed import FILES, load_results, outdated, save_results
 from xpci_utils.report.contrasts import chosen_on_validation
 from xpci_utils.report.figures import score_curves
+from xpci_utils.running import cli
 
 COMMITTED = paths.root() / "figures/laptop"
 needs_results = pytest.mark.skipif(not COMMITTED.is_dir(), reason="no results are committed yet")
@@ -82,8 +84,8 @@ def test_a_missing_file_is_named(kept, tmp_path):
 
 
 def test_a_profile_without_finished_runs_has_nothing_to_keep(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("xpci_utils.workflow.run_root", lambda profile: str(tmp_path))
-    assert main(["collect", "--profile", "smoke"]) == 2
+    monkeypatch.setattr("xpci_utils.report.committed.run_root", lambda profile: str(tmp_path))
+    assert cli.main(["collect", "--profile", "smoke"]) == 2
     assert "holds no finished cell" in capsys.readouterr().err
 
 
@@ -97,7 +99,41 @@ def test_committed_tables_and_figures_come_from_the_committed_results(tmp_path):
 
 @needs_results
 def test_committed_results_belong_to_the_committed_code():
-    assert outdated("laptop", load_results(COMMITTED / "results")) == {}
+    found = outdated("laptop", load_results(COMMITTED / "results"))
+    assert list(found.columns) == ["place", "version", "now", "reason"]
+    assert found.empty, found.to_string()
+
+
+@needs_results
+def test_committed_results_of_an_earlier_version_are_listed_with_the_reason(monkeypatch):
+    """No stage is run for it, and those that a change does not concern stay out of it."""
+    results = load_results(COMMITTED / "results")
+    changes = {
+        TrainDdpm: {2: Change("a longer warm-up")},
+        PrepareFrames: {2: Change("folders are read otherwise", lambda parameters: parameters.source == "folder")},
+        TrainSegmentation: {
+            2: Change("another loss of EMCAD", lambda parameters: parameters.cell.startswith("emcad")),
+            3: Change("another decay"),
+        },
+    }
+    for model, by_version in changes.items():
+        monkeypatch.setattr(model, "changes", by_version)
+    found = outdated("laptop", results).set_index("place")
+    assert set(found.index) == {"ddpm", *(place for place in results.runs if place.startswith("segmentation/"))}
+    assert tuple(found.loc["ddpm"]) == (1, 2, "a longer warm-up")
+    for place, row in found.drop(index="ddpm").iterrows():
+        reasons = ["another loss of EMCAD"] * place.startswith("segmentation/emcad") + ["another decay"]
+        assert tuple(row) == (1, 3, "; ".join(reasons))
+
+
+@needs_results
+def test_committed_results_of_other_parameters_are_listed_with_the_difference():
+    results = load_results(COMMITTED / "results")
+    run = results.runs["ddpm"]
+    changed = {**results.runs, "ddpm": {**run, "hashed": run["hashed"] | {"steps": 7}}}
+    (row,) = outdated("laptop", replace(results, runs=changed)).to_dict("records")
+    now = run["hashed"]["steps"]
+    assert row == {"place": "ddpm", "version": 1, "now": 1, "reason": f"steps: 7 -> {now}"}
 
 
 @needs_results

@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from xpci_utils.profiles import profile_values
+from xpci_utils.params.generate import profile_values
 from xpci_utils.report import published_differences
 
 

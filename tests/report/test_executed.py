@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from xpci_utils.artifacts import write_json
+from xpci_utils.files import write_json
 from xpci_utils.report.executed import executed_runs, with_mathml, write_notebooks
 
 GIF = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7\n"

@@ -80,11 +80,13 @@ def test_cells_of_a_table_are_escaped(results):
 
 def test_shipped_weights_are_said_in_captions_and_on_the_page(results):
     """A reader of any table must see that this run did not train what stands behind it."""
-    origin = {"ddpm": "1a2b", "sam/vit_b__s0": "3c4d"}
-    measured = {place: {**found, "shipped": origin.get(place) and {"recipe": origin[place]}} for place, found in
-                results.measured.items()}  # fmt: skip
+    origin = {"ddpm": "1a2b3c4d", "sam/vit_b__s0": "5e6f7081"}
+    measured = {
+        place: {**found, "shipped": origin.get(place) and {"version": 1, "sha256": origin[place] + 56 * "0"}}
+        for place, found in results.measured.items()
+    }
     taken = dataclasses.replace(results, measured=measured)
-    sentence = "Shipped weights, trained elsewhere: the denoiser (recipe 1a2b) and SAM-b (recipe 3c4d)."
+    sentence = "Shipped weights, trained elsewhere: the denoiser (sha256 1a2b3c4d) and SAM-b (sha256 5e6f7081)."
     assert sentence in caution(taken)
     assert all(sentence in table.caption for table in build_tables(taken))
     assert "hipped" not in caution(results) + "".join(table.caption for table in build_tables(results))

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from xpci_utils import grid
 from xpci_utils.evaluation import paired_difference
 from xpci_utils.params import Sweep
+from xpci_utils.params.cells import BACKBONES, Cell
 from xpci_utils.report import compare_claims
 from xpci_utils.report.claims import CONTRADICTED, ONE_SEED, SUPPORTED, UNDECIDED, UNFINISHED
 from xpci_utils.report.contrasts import chosen_on_validation, cost_core_seconds, gain, reference_row
@@ -147,8 +147,7 @@ def test_worth_of_synthetic_pairs_in_annotated_frames(study):
 
 def test_the_count_is_chosen_on_validation_frames_by_the_first_seeds(study):
     best = {
-        backbone: f"{backbone}__r0004__vit_b__n{n:05d}__mix"
-        for backbone, n in zip(grid.BACKBONES, (2, 4, 2), strict=True)
+        backbone: f"{backbone}__r0004__vit_b__n{n:05d}__mix" for backbone, n in zip(BACKBONES, (2, 4, 2), strict=True)
     }
     score = study.cells["row"].isin(best.values()).astype(float)
     misleading = (study.cells["seed"] == 2) & (study.cells["synthetic"] == 4)  # not one of the seeds that choose
@@ -185,8 +184,7 @@ def made_up(results, dice_gains, f1_gains=None, spread=0.01):
             tables.append(pd.DataFrame(table | misses).assign(place=place, seed=seed, test_set="test"))
     names = [f"{row}__s{seed}" for row in dice_gains for seed in SEEDS if not row.startswith("sam/")]
     cells = [
-        {"cell": n, "row": n.rpartition("__")[0], "finished": True, "steps": 300, **vars(grid.Cell.parse(n))}
-        for n in names
+        {"cell": n, "row": n.rpartition("__")[0], "finished": True, "steps": 300, **vars(Cell.parse(n))} for n in names
     ]
     scores = [{"dice": 0.6 + dice_gains[cell["row"]]} for cell in cells]
     cells = pd.DataFrame([cell | score for cell, score in zip(cells, scores, strict=True)])
@@ -196,7 +194,7 @@ def made_up(results, dice_gains, f1_gains=None, spread=0.01):
 
 def rows(**gains):
     """Gains at 2 and 4 synthetic images, by backbone (SAM-b) and for TransUNet with SAM-t."""
-    found = {f"{backbone}__r0004__none__n00000__mix": 0.0 for backbone in grid.BACKBONES}
+    found = {f"{backbone}__r0004__none__n00000__mix": 0.0 for backbone in BACKBONES}
     for name, (few, many) in gains.items():
         backbone, labeller = ("transunet", "vit_t") if name == "small" else (name, "vit_b")
         found |= {f"{backbone}__r0004__{labeller}__n{n:05d}__mix": g for n, g in ((2, few), (4, many))}

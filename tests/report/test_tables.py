@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xpci_utils.artifacts import read_json
+from xpci_utils.files import read_json
 from xpci_utils.params import Sweep
 from xpci_utils.report import build_tables, read_published, read_results
 from xpci_utils.report.tables import SERIES_OF_TABLE, latex

@@ -4,16 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from xpci_utils import artifacts
+from xpci_utils import files
 from xpci_utils.sam import adapt_sam, build_sam, load_labeller, predict_frames
 from xpci_utils.sam.adaptation import draw_batch
-from xpci_utils.training import StoppedForTime
+from xpci_utils.training import LabellerTraining, StoppedForTime, TrainingFolder
 
-SHORT = {"steps": 6, "batch_size": 2, "learning_rate": 1e-3, "identity": "one"}
+SHORT = {"steps": 6, "batch_size": 2, "learning_rate": 1e-3}
 
 
 def adapt(frames, folder, **options):
-    return adapt_sam(frames, folder, work=folder / "work", **{**SHORT, **options})
+    settings = LabellerTraining(**{**SHORT, **options})
+    return adapt_sam(frames, settings, TrainingFolder(folder, folder / "work", "one"))
 
 
 @pytest.mark.parametrize("options", [{"labeller": "vit_b", "unprompted": 0.5}, {"labeller": "vit_t-noprompt"}])
@@ -27,8 +28,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(disc_frames, tmp_path, monkey
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, halves.state_dict()[name]), name
     losses = [
-        [record["loss"] for record in artifacts.read_jsonl(tmp_path / run / "history.jsonl")]
-        for run in ("whole", "halves")
+        [record["loss"] for record in files.read_jsonl(tmp_path / run / "history.jsonl")] for run in ("whole", "halves")
     ]
     assert losses[0] == losses[1]
 
@@ -45,7 +45,7 @@ def test_what_is_written_is_what_was_trained(disc_frames, tmp_path):
 
 def test_the_history_watches_the_foreground(disc_frames, tmp_path):
     adapt(disc_frames, tmp_path, labeller="vit_t", evaluations=2)
-    records = artifacts.read_jsonl(tmp_path / "history.jsonl")
+    records = files.read_jsonl(tmp_path / "history.jsonl")
     assert {"loss", "cross_entropy", "dice_loss", "foreground_ratio", "right_class"} <= records[0].keys()
     assert [record["step"] for record in records if "val_loss" in record] == [3, 6]
 

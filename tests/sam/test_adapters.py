@@ -3,7 +3,8 @@ import copy
 import pytest
 import torch
 
-from xpci_utils.sam import Adapter, add_adapters, build_sam, count_parameters, segmentation_loss, set_trainable
+from xpci_utils.sam import Adapter, add_adapters, build_sam, count_parameters, set_trainable
+from xpci_utils.training import cross_entropy_and_dice
 
 VARIANTS = ["vit_b", "vit_t"]
 
@@ -72,7 +73,7 @@ def test_one_step_moves_what_is_trainable_and_nothing_else(variant, trainable):
     images, masks = some_frames()
     for prompt in (masks, None):  # the "no mask" embedding moves only without a prompt
         model.zero_grad()
-        sum(segmentation_loss(model(images, prompt), masks.long() * 3)).backward()
+        sum(cross_entropy_and_dice(model(images, prompt), masks.long() * 3)).backward()
         optimizer.step()
     moved = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
     assert moved <= chosen

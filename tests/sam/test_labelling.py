@@ -95,10 +95,10 @@ def test_labels_of_another_labeller_are_not_mixed_in(pool, monkeypatch):
     identity = module._identity(pool / "labeller" / "adapters.safetensors", Naming())
     progress = pool / "progress.jsonl"
     assert module._done(progress, identity) == {}
-    module.artifacts.append_jsonl(progress, {"name": "000000.png"})
+    module.files.append_jsonl(progress, {"name": "000000.png"})
     assert module._done(progress, identity) == {"000000.png": {"name": "000000.png"}}
     assert module._done(progress, identity + " symmetries") == {}
-    assert len(module.artifacts.read_jsonl(progress)) == 1
+    assert len(module.files.read_jsonl(progress)) == 1
 
 
 def test_every_particle_has_a_row_that_fits_its_pixels(pool):

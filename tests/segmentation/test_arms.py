@@ -1,16 +1,17 @@
 """Each arm of the controls changes what its name says and leaves the rest as it is."""
 
 from math import ceil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from xpci_utils.frames import FrameSet, binary_mask
 from xpci_utils.frames.frameset import write_png
-from xpci_utils.grid import Cell
+from xpci_utils.params.cells import Cell
 from xpci_utils.segmentation import training_of
 from xpci_utils.segmentation.copy_paste import ParticlePaste, find_place, pick_particle
-from xpci_utils.training import augment
+from xpci_utils.training import NetworkTraining, augment
 
 SETTINGS = {"mixing": "half", "steps": 30, "batch_size": 4}
 
@@ -26,7 +27,9 @@ def pool(tmp_path_factory, examples):
 
 
 def training(frames, pool, row, **changes):
-    return training_of(Cell.parse(f"{row}__s0"), frames, pool, **SETTINGS | changes)
+    """(data, settings) of a row, as one namespace."""
+    data, settings = training_of(Cell.parse(f"{row}__s0"), frames, pool, NetworkTraining(**SETTINGS | changes))
+    return SimpleNamespace(**vars(data), **vars(settings))
 
 
 def test_mix_is_the_papers_way(frames, pool):

@@ -4,24 +4,36 @@ import numpy as np
 import pytest
 import torch
 
-from xpci_utils import artifacts
+from xpci_utils import files
 from xpci_utils.evaluation import foreground_dice
 from xpci_utils.frames.frameset import write_png
-from xpci_utils.segmentation import BACKBONES, build_network, predict, synthetic_examples, train_network, training_steps
+from xpci_utils.segmentation import (
+    BACKBONES,
+    NetworkData,
+    build_network,
+    predict,
+    synthetic_examples,
+    train_network,
+    training_steps,
+)
 from xpci_utils.segmentation.training import Batches, BestWeights, loss_of
+from xpci_utils.training import NetworkTraining, TrainingFolder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def options(folder, **changes):
-    return {
-        "steps": 6,
-        "batch_size": 2,
-        "learning_rate": 1e-3,
-        "work": folder / "work",
-        "identity": "test",
-        "history": folder / "history.jsonl",
-    } | changes
+def settings(**changes):
+    return NetworkTraining(**{"steps": 6, "batch_size": 2, "learning_rate": 1e-3} | changes)
+
+
+def place(folder):
+    return TrainingFolder(folder, folder / "work", "test")
+
+
+def batches_of(annotated, synthetic, mixing, batch_size, seed, steps=6):
+    return Batches(
+        NetworkData(annotated, synthetic), settings(mixing=mixing, batch_size=batch_size, seed=seed, steps=steps)
+    )
 
 
 def test_published_training_length():
@@ -45,7 +57,7 @@ def test_subsets_of_the_pool_are_nested_and_follow_the_seed(examples, tmp_path):
 
 
 def test_half_of_every_batch_is_synthetic(examples):
-    batches = Batches(examples[:4], examples[4:], "half", 4, seed=0)
+    batches = batches_of(examples[:4], examples[4:], "half", 4, seed=0)
     seen = {step: batches(step)[1] for step in range(2)}
     annotated = {e[1].tobytes() for e in examples[:4]}
     for labels in seen.values():
@@ -58,55 +70,55 @@ def is_symmetry_of(labels, known):
 
 
 def test_annotated_frames_come_in_the_same_order_with_and_without_synthetic_ones(examples):
-    alone = Batches(examples[:4], (), "half", 2, seed=3)
-    mixed = Batches(examples[:4], examples[4:], "half", 4, seed=3)
+    alone = batches_of(examples[:4], (), "half", 2, seed=3)
+    mixed = batches_of(examples[:4], examples[4:], "half", 4, seed=3)
     for step in range(5):
         for mine, other in zip(alone(step)[1].numpy(), mixed(step)[1][:2].numpy(), strict=True):
             assert is_symmetry_of(mine, {other.tobytes()})
 
 
 def test_concat_visits_every_example_once_per_epoch(examples):
-    batches = Batches(examples[:4], examples[4:], "concat", 4, seed=0)
+    batches = batches_of(examples[:4], examples[4:], "concat", 4, seed=0)
     epoch = [label for step in range(3) for label in batches(step)[1].numpy()]
     for _, labels in examples:
         assert sum(is_symmetry_of(label, {labels.tobytes()}) for label in epoch) == 1
 
 
 def test_without_synthetic_pairs_both_mixings_are_one_stream(examples):
-    for half, concat in zip(*(Batches(examples, (), m, 4, seed=1)(2) for m in ("half", "concat")), strict=True):
+    for half, concat in zip(*(batches_of(examples, (), m, 4, seed=1)(2) for m in ("half", "concat")), strict=True):
         assert torch.equal(half, concat)
 
 
 def test_batches_are_padded_with_ignored_pixels(examples):
-    images, labels = Batches([(i[:60], t[:60]) for i, t in examples], (), "half", 3, seed=0)(0)
+    images, labels = batches_of([(i[:60], t[:60]) for i, t in examples], (), "half", 3, seed=0)(0)
     assert images.shape == (3, 1, 64, 64)
     assert ((labels == 255).sum((1, 2)) == 4 * 64).all()
     assert -1 <= images.min() < images.max() <= 1
 
 
 def test_pretraining_sees_synthetic_pairs_first_and_annotated_frames_afterwards(examples):
-    batches = Batches(examples[:4], examples[4:], "pretrain", 4, seed=0, steps=6)
+    batches = batches_of(examples[:4], examples[4:], "pretrain", 4, seed=0, steps=6)
     annotated = {e[1].tobytes() for e in examples[:4]}
     of_annotated = [[is_symmetry_of(label, annotated) for label in batches(step)[1].numpy()] for step in range(6)]
     assert of_annotated == [[False] * 4] * 3 + [[True] * 4] * 3
 
 
 def test_synthetic_pairs_alone_fill_the_batch(examples):
-    labels = Batches((), examples[4:], "half", 4, seed=0)(0)[1].numpy()
+    labels = batches_of((), examples[4:], "half", 4, seed=0)(0)[1].numpy()
     assert all(is_symmetry_of(label, {e[1].tobytes() for e in examples[4:]}) for label in labels)
 
 
 def test_an_unknown_mixing_is_refused(examples):
     with pytest.raises(ValueError, match="half, concat, pretrain"):
-        Batches(examples, (), "third", 4, seed=0)
+        batches_of(examples, (), "third", 4, seed=0)
 
 
 @pytest.mark.parametrize("name", BACKBONES)
 def test_resumed_training_equals_uninterrupted_training_bit_for_bit(name, frames, examples, tmp_path, monkeypatch):
     def trained(folder):
         network = build_network(name, 10, size="quick", image_size=64)
-        watch = {"validation": frames.split("val"), "score": foreground_dice, "evaluations": 3}
-        best = train_network(network, examples[:4], synthetic=examples[4:], **options(folder, **watch))
+        data = NetworkData(examples[:4], examples[4:], validation=frames.split("val"), score=foreground_dice)
+        best = train_network(network, data, settings(evaluations=3), place(folder))
         return network.state_dict(), best
 
     straight, best = trained(tmp_path / "straight")
@@ -128,16 +140,10 @@ def test_resumed_training_equals_uninterrupted_training_bit_for_bit(name, frames
 def test_evaluations_are_equally_spaced_and_the_best_is_kept(frames, examples, tmp_path):
     network = build_network("transunet", 10, size="quick", image_size=64)
     scores = iter([0.2, 0.5, float("nan"), 0.4])
-    best = train_network(
-        network,
-        examples,
-        validation=frames.split("val"),
-        score=lambda *_: next(scores),
-        evaluations=4,
-        **options(tmp_path, steps=8),
-    )
+    data = NetworkData(examples, validation=frames.split("val"), score=lambda *_: next(scores))
+    best = train_network(network, data, settings(steps=8, evaluations=4), place(tmp_path))
     assert (best.step, best.score) == (4, 0.5)
-    records = artifacts.read_jsonl(tmp_path / "history.jsonl")
+    records = files.read_jsonl(tmp_path / "history.jsonl")
     assert [r["step"] for r in records if "validation_score" in r] == [2, 4, 6, 8]
     last = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     best.load_into(network)
@@ -168,6 +174,6 @@ def test_the_common_loss_is_the_same_function_of_every_prediction(examples):
 def test_each_network_overfits_four_frames(name, steps, frames, tmp_path):
     train = frames.split("train")
     network = build_network(name, 10, size="quick", image_size=64)
-    settings = {"steps": steps, "batch_size": 4, "learning_rate": 6e-3, "betas": (0.9, 0.999)}
-    train_network(network, train.examples("train"), **options(tmp_path, **settings))
+    told = settings(steps=steps, batch_size=4, learning_rate=6e-3, beta1=0.9)
+    train_network(network, NetworkData(train.examples("train")), told, place(tmp_path))
     assert foreground_dice(train, predict(network, train)) > 0.95

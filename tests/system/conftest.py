@@ -22,6 +22,7 @@ class Grid:
     def __init__(self, root: Path):
         self.root, self.log = root, root.with_suffix(".log")
         self.retries = 0  # of a job that failed
+        self.config: list[str] = []  # beside profile and run_root
 
     def start(self, *places: str) -> subprocess.Popen:
         """Snakemake in a session of its own, for the whole grid or some of its folders; its output goes to a log."""
@@ -60,7 +61,17 @@ class Grid:
 
     def command(self, profile: str, *options: str) -> list:
         options = ("--retries", str(self.retries), *options)
-        return [BIN / "snakemake", "--cores", "2", *options, "--config", profile, f"run_root={self.root}", "--"]
+        return [
+            BIN / "snakemake",
+            "--cores",
+            "2",
+            *options,
+            "--config",
+            profile,
+            f"run_root={self.root}",
+            *self.config,
+            "--",
+        ]
 
     @staticmethod
     def family(process: subprocess.Popen) -> set[int]:

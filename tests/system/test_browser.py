@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xpci_utils import artifacts, paths
+from xpci_utils import files, paths
 from xpci_utils.params import APPENDICES, STAGES
 from xpci_utils.report import executed
 from xpci_utils.report.web import html_table, save_page
@@ -64,7 +64,7 @@ def lab(smoke_grid, products):
     """Address of a JupyterLab that ``make lab PROFILE=smoke`` started on ``products``, with settings of its own."""
     home = products.parent
     for name, values in SETTINGS.items():
-        artifacts.write_json(home / f"settings/@jupyterlab/{name}.jupyterlab-settings", values)
+        files.write_json(home / f"settings/@jupyterlab/{name}.jupyterlab-settings", values)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -9,13 +9,15 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from xpci_utils import artifacts, grid, paths
+from xpci_utils import paths, stages
 from xpci_utils.frames import FrameSet
 from xpci_utils.frames.frameset import write_png
 from xpci_utils.params import Sweep
+from xpci_utils.params.places import labeller_place, labels_place, pairs_place, shard_place
+from xpci_utils.params.runs import cells_of, pool_labellers
 
 SWEEP = Sweep.from_yaml("params/smoke/sweep.yaml")
-CELLS = [f"segmentation/{cell.name}" for cell in grid.cells(SWEEP)]
+CELLS = [f"segmentation/{cell.name}" for cell in cells_of(SWEEP)]
 
 
 def started(printed):
@@ -33,7 +35,7 @@ def test_a_poisoned_cell_stops_itself_alone_and_is_the_only_one_repeated(smoke_g
     poison.parent.mkdir()
     poison.write_text("mine")
     printed = fresh_grid.fail()
-    assert artifacts.read_run(fresh_grid.root / healthy)
+    assert stages.read_run(fresh_grid.root / healthy)
     assert started(printed) == {healthy, poisoned}
     assert f"{poisoned} holds files that no stage wrote (notes.txt" in printed
     assert poison.read_text() == "mine"
@@ -48,7 +50,7 @@ def test_a_new_seed_schedules_its_own_cells_and_the_report(smoke_grid, tmp_path)
     (tmp_path / "two_seeds/sweep.yaml").write_text(yaml.safe_dump(values))
     printed = smoke_grid.dry_run(tmp_path / "two_seeds")
     scheduled = {line.split(f"{smoke_grid.root}/")[1].strip() for line in printed.splitlines() if "output: " in line}
-    new = {cell.name for cell in grid.cells(Sweep(**values))} - {cell.name for cell in grid.cells(SWEEP)}
+    new = {cell.name for cell in cells_of(Sweep(**values))} - {cell.name for cell in cells_of(SWEEP)}
     assert all(name.endswith("__s1") for name in new)
     assert scheduled == {f"segmentation/{name}/run.json" for name in new} | {"report/run.json"}
 
@@ -91,13 +93,10 @@ def test_denoiser_labellers_and_pool_never_saw_validation_or_test_frames(smoke_g
     for that), so the smoke profile judges one, the last: with more, noise may choose another of the same weights.
     What notebook 04 *measures* of its pool against those frames (fidelity, mask agreement) is no part of the pool."""
     other = blinded("val", "test")
-    labellers = [grid.labeller_folder(name) for name in SWEEP.labellers]
-    other.finish(*labellers, *(grid.labels_folder("ddpm", name) for name in grid.pool_labellers(SWEEP)))
+    labellers = [labeller_place(name).folder for name in SWEEP.labellers]
+    other.finish(*labellers, *(labels_place("ddpm", name).folder for name in pool_labellers(SWEEP)))
     for place in ("ddpm", *labellers):
-        assert (
-            artifacts.read_run(other.root / place)["identity"]
-            == artifacts.read_run(smoke_grid.root / place)["identity"]
-        )
+        assert stages.read_run(other.root / place)["identity"] == stages.read_run(smoke_grid.root / place)["identity"]
     weights = ["ddpm/*.safetensors", *(f"{place}/*.safetensors" for place in labellers)]
     pool = [
         "pools/ddpm/pairs/images/*",
@@ -118,3 +117,19 @@ def test_no_network_ever_saw_a_test_frame(smoke_grid, blinded):
     assert same(smoke_grid.root, other.root, ["segmentation/*/model.safetensors"])
     assert len(list(other.root.glob("segmentation/*/model.safetensors"))) == len(CELLS)
     assert not same(smoke_grid.root, other.root, ["segmentation/*/per_frame.csv"])
+
+
+def test_a_pool_that_two_runs_share_has_the_bytes_of_one(smoke_grid, fresh_grid):
+    """Frames and denoiser are taken over; the pool is sampled in two shares, which the stage of the pool gathers."""
+    for place in ("frames", "ddpm"):
+        shutil.copytree(smoke_grid.root / place, fresh_grid.root / place)
+    fresh_grid.config = ["shards=2"]
+    pool, shards = pairs_place("ddpm").folder, [shard_place("ddpm", shard, 2).folder for shard in range(2)]
+    assert started(fresh_grid.finish(pool)) == {pool, *shards}
+    assert same(smoke_grid.root, fresh_grid.root, [f"{pool}/images/*", f"{pool}/masks/*", f"{pool}/*.csv"])
+    one, other = (stages.read_run(grid.root / pool) for grid in (smoke_grid, fresh_grid))
+    assert one["identity"] == other["identity"]
+    for shard in shards:
+        assert not (fresh_grid.root / shard / "fidelity.csv").exists(), "a share is not measured"
+    fresh_grid.config = []
+    assert "Nothing to be done" in fresh_grid.finish(pool)

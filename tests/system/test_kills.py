@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xpci_utils import artifacts, paths
-from xpci_utils.grid import stage_folders
+from xpci_utils import paths, stages
 from xpci_utils.params import STAGES, Sweep
+from xpci_utils.params.runs import stage_folders
 
 PAPERMILL = Path(sys.executable).with_name("papermill")
 
@@ -46,7 +46,7 @@ class Killer:
     def __init__(self, undisturbed, grid, kills: int, seed: int):
         self.grid, self.rng = grid, np.random.default_rng(seed)
         self.places = stage_folders(Sweep.from_yaml("params/smoke/sweep.yaml"))
-        self.seconds = {place: artifacts.read_run(undisturbed.root / place)["wall_seconds"] for place in self.places}
+        self.seconds = {place: stages.read_run(undisturbed.root / place)["wall_seconds"] for place in self.places}
         more = self.rng.choice(self.places, kills - len(self.places)).tolist()
         self.awaited = Counter([*self.places, *more])
         self.killed = Counter()
@@ -74,7 +74,7 @@ class Killer:
         now = time.monotonic()
         for place, kernel in self.moments.keys() - working:
             del self.moments[place, kernel]
-            if artifacts.read_run(self.grid.root / place) and place != "report":
+            if stages.read_run(self.grid.root / place) and place != "report":
                 self.awaited["report"] += self.awaited.pop(place, 0)
         for key in working - self.moments.keys():
             self.moments[key] = now + self.rng.uniform(0, 0.4) * self.seconds[key[0]]
@@ -86,7 +86,7 @@ class Killer:
 
     def working(self, process: subprocess.Popen) -> set[tuple[str, int]]:
         """(folder, kernel) of every stage at work below a Snakemake."""
-        locks = {str(self.grid.root.resolve() / place / artifacts.LOCK_FILE): place for place in self.places}
+        locks = {str(self.grid.root.resolve() / place / stages.lock.LOCK_FILE): place for place in self.places}
         found = set()
         for pid in self.grid.family(process):
             with contextlib.suppress(OSError):  # it may end while it is looked at
@@ -137,7 +137,7 @@ def test_plain_papermill_gives_the_same_weights_as_the_grid(smoke_grid, tmp_path
     assert done.returncode == 0, done.stderr[-3000:]
     weights = [place / "ddpm/denoiser_ema.safetensors" for place in (root, smoke_grid.root)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
-    assert artifacts.read_run(root / "ddpm")["identity"] == artifacts.read_run(smoke_grid.root / "ddpm")["identity"]
+    assert stages.read_run(root / "ddpm")["identity"] == stages.read_run(smoke_grid.root / "ddpm")["identity"]
 
 
 @pytest.mark.parametrize("notebook", STAGES)

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from xpci_utils import artifacts, grid, paths
+from xpci_utils import paths, stages
 from xpci_utils.params import Sweep
+from xpci_utils.params.runs import stage_folders
 
 BIN = Path(sys.executable).parent
 SYSTEM_CONFIG = Path("/etc/slurm/slurm.conf")
@@ -117,6 +118,6 @@ def test_the_smoke_grid_runs_on_slurm(cluster, tmp_path):
     done = snakemake(cluster, tmp_path / "run")
     print(f"\nthe smoke grid took {time.monotonic() - began:.0f} s on Slurm")
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
-    for folder in grid.stage_folders(Sweep.from_yaml("params/smoke/sweep.yaml")):
-        assert artifacts.read_run(tmp_path / "run" / folder), folder
+    for folder in stage_folders(Sweep.from_yaml("params/smoke/sweep.yaml")):
+        assert stages.read_run(tmp_path / "run" / folder), folder
     assert "SLURM" in done.stdout + done.stderr

@@ -7,10 +7,28 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from xpci_utils import artifacts
+from xpci_utils import files
 from xpci_utils.randomness import torch_generator
-from xpci_utils.training import StoppedForTime, dihedral, load_tensors, poly_lr, run_steps, save_model
-from xpci_utils.training.loop import CHECKPOINT, set_lr
+from xpci_utils.training import (
+    StoppedForTime,
+    TrainingFolder,
+    TrainingSettings,
+    cosine_lr,
+    dihedral,
+    load_tensors,
+    loop,
+    poly_lr,
+    run_steps,
+    save_model,
+    set_lr,
+    warm_up,
+)
+from xpci_utils.training.loop import CHECKPOINT
+
+
+@pytest.fixture(autouse=True)
+def a_checkpoint_at_every_record(monkeypatch):
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0)
 
 
 class Average:
@@ -54,10 +72,13 @@ def train(folder, steps=30, stop_at=None, identity="a", log_every=5):
         return {"loss": loss.item()}
 
     run_steps(
-        steps=steps, update=update, state={"model": model, "optimizer": optimizer, "average": average},
-        work=folder / "work", identity=identity, history=folder / "history.jsonl", log_every=log_every,
-        evaluate=lambda step: {"seen": step}, evaluate_at={10, 30}, checkpoint_seconds=0,
-    )  # fmt: skip
+        TrainingSettings(steps=steps, batch_size=6, learning_rate=1e-2, evaluations=2),
+        update,
+        {"model": model, "optimizer": optimizer, "average": average},
+        TrainingFolder(folder, folder / "work", identity),
+        evaluate=lambda step: {"seen": step},
+        log_every=log_every,
+    )
     return [*model.state_dict().values(), *average.shadow], seen
 
 
@@ -69,7 +90,7 @@ def test_a_killed_run_equals_an_undisturbed_one(tmp_path, stop_at):
     resumed, seen = train(tmp_path / "cut")
     assert seen[0] == stop_at // 5 * 5, "it goes on from the last checkpoint"
     assert all(torch.equal(a, b) for a, b in zip(whole, resumed, strict=True))
-    records = [artifacts.read_jsonl(tmp_path / name / "history.jsonl") for name in ("whole", "cut")]
+    records = [files.read_jsonl(tmp_path / name / "history.jsonl") for name in ("whole", "cut")]
     plain = [[{k: v for k, v in record.items() if k != "seconds"} for record in part] for part in records]
     assert plain[0] == plain[1]
 
@@ -90,9 +111,9 @@ def test_a_checkpoint_of_other_parameters_is_not_used(tmp_path, capsys):
 
 def test_the_history_holds_means_and_evaluations(tmp_path):
     train(tmp_path)
-    records = artifacts.read_jsonl(tmp_path / "history.jsonl")
+    records = files.read_jsonl(tmp_path / "history.jsonl")
     assert [record["step"] for record in records] == [5, 10, 15, 20, 25, 30]
-    assert [record.get("seen") for record in records] == [None, 10, None, None, None, 30]
+    assert [record.get("seen") for record in records] == [None, None, 15, None, None, 30]
     assert records[-1]["loss"] < records[0]["loss"]
 
 
@@ -136,3 +157,22 @@ def test_polynomial_decay():
     assert poly_lr(1e-4, 0, 100) == 1e-4
     assert poly_lr(1e-4, 50, 100) == pytest.approx(1e-4 * 0.5**0.9)
     assert poly_lr(1e-4, 100, 100) == 0
+
+
+def test_warm_up_and_cosine():
+    assert [warm_up(step, 3) for step in range(5)] == [0.25, 0.5, 0.75, 1.0, 1.0]
+    assert warm_up(0, 0) == 1.0
+    assert cosine_lr(2.0, 0, 100) == 2.0
+    assert cosine_lr(2.0, 50, 100) == pytest.approx(1.0)
+    assert cosine_lr(2.0, 100, 100) == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize(("steps", "evaluations"), [(30, 4), (7, 3), (5, 10), (1, 1)])
+def test_evaluations_are_evenly_spaced_and_end_with_the_training(steps, evaluations):
+    """Never before the first step, never twice, the last one after the last step, gaps that differ by one step."""
+    at = TrainingSettings(steps=steps, batch_size=1, learning_rate=1.0, evaluations=evaluations).evaluate_at()
+    assert at[-1] == steps
+    assert len(set(at)) == len(at) == min(steps, evaluations)
+    gaps = [after - before for before, after in zip([0, *at], at, strict=False)]
+    assert min(gaps) >= 1
+    assert max(gaps) - min(gaps) <= 1

@@ -5,18 +5,17 @@ import shutil
 import pytest
 from toy_film import NAMES
 
-from xpci_utils import artifacts
+from xpci_utils import stages
 from xpci_utils.params import ApplyToVideo, ParameterError
 from xpci_utils.simulation import load_classes
+from xpci_utils.stages import decisive
 from xpci_utils.video import require_simulated_classes
 
 
 def test_a_network_that_was_not_trained_is_named(tmp_path):
     parameters = ApplyToVideo(run_root=str(tmp_path), cell="emcad__r0001__none__n00000__mix__s0")
-    with pytest.raises(
-        artifacts.StageError, match=r"segmentation/emcad__r0001.*is not finished, and 07_apply_to_video"
-    ):
-        artifacts.begin(parameters)
+    with pytest.raises(stages.StageError, match=r"segmentation/emcad__r0001.*is not finished, and 07_apply_to_video"):
+        stages.begin(parameters)
     assert not (tmp_path / "video").exists()
 
 
@@ -40,14 +39,14 @@ def test_the_content_of_a_film_counts_and_not_its_place(film_file, tmp_path):
     moved = tmp_path / "elsewhere" / film_file.name
     moved.parent.mkdir()
     shutil.copy(film_file, moved)
-    one, other = (ApplyToVideo(film_path=str(path)).hashed() for path in (film_file, moved))
+    one, other = (decisive(ApplyToVideo(film_path=str(path))) for path in (film_file, moved))
     assert one == other
     assert str(tmp_path) not in repr(one)
     moved.write_bytes(moved.read_bytes()[:-1] + b"x")
-    assert ApplyToVideo(film_path=str(moved)).hashed() != one
-    folder = ApplyToVideo(film_path=str(moved.parent)).hashed()
+    assert decisive(ApplyToVideo(film_path=str(moved))) != one
+    folder = decisive(ApplyToVideo(film_path=str(moved.parent)))
     shutil.copy(film_file, moved.parent / "one_more.tif")
-    assert ApplyToVideo(film_path=str(moved.parent)).hashed() != folder
+    assert decisive(ApplyToVideo(film_path=str(moved.parent))) != folder
 
 
 def test_a_simulated_film_is_for_networks_that_know_its_classes():

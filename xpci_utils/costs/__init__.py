@@ -1,18 +1,5 @@
 """What the published scale costs: its rehearsal on this computer, a committed table, and predictions from it."""
 
-from xpci_utils.lazy import attach
+import lazy_loader
 
-__getattr__, __dir__ = attach(
-    __name__,
-    {
-        "Cost": "table",
-        "CostTable": "table",
-        "GPU": "table",
-        "View": "table",
-        "dry_run": "jobs",
-        "measure_profile": "rehearsal",
-        "measure_stage": "measure",
-        "rehearse": "rehearsal",
-        "work_of": "jobs",
-    },
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

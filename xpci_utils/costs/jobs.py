@@ -7,8 +7,9 @@ import sys
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from math import ceil
+from pathlib import Path
 
-from xpci_utils import grid, paths, workflow
+from xpci_utils import paths
 from xpci_utils.costs.table import GIB, GPU, CostTable
 from xpci_utils.frames.pad import padding
 from xpci_utils.params import (
@@ -21,9 +22,11 @@ from xpci_utils.params import (
     TrainDdpm,
     TrainSegmentation,
 )
-from xpci_utils.training.symmetries import symmetries_of
+from xpci_utils.params.cells import Cell, parse_labeller
+from xpci_utils.params.profiles import run_root, stage_parameters
+from xpci_utils.params.runs import GRIDS, stage_folders
+from xpci_utils.training import LabellerTraining, symmetries_of
 
-LOOKS_OF_SAM = 4  # at the validation frames while a labeller is trained
 # What a training keeps on disk until it ends, in units of the weights it trains: they, AdamW's two moments, and the
 # average of the denoiser or the best weights of a segmentation network.
 CHECKPOINT = {TrainDdpm: 4, AdaptSam: 3, TrainSegmentation: 4}
@@ -43,10 +46,17 @@ class Job:
 
 
 def dry_run(profile: str, folders: Iterable[str], table: CostTable | None) -> list[Job]:
-    """A job for each of ``folders`` (places below run_root, as `grid.stage_folders` lists them), in their order."""
-    root = paths.resolve(workflow.run_root(profile))
-    frames = workflow.stage_parameters(profile, "frames", root, {})
-    return [predict(workflow.stage_parameters(profile, folder, root, {}), folder, frames, table) for folder in folders]
+    """A job for each of ``folders`` (places below run_root, as `stage_folders` lists them), in their order."""
+    root = paths.resolve(run_root(profile))
+    frames = frames_of(profile, root)
+    return [predict(stage_parameters(profile, folder, root, {}), folder, frames, table) for folder in folders]
+
+
+def frames_of(profile: str, root: Path) -> PrepareFrames:
+    """The parameters of a profile's frames."""
+    parameters = stage_parameters(profile, "frames", root, {})
+    assert isinstance(parameters, PrepareFrames)
+    return parameters
 
 
 def predict(parameters: StageParameters, folder: str, frames: PrepareFrames, table: CostTable | None) -> Job:
@@ -56,8 +66,9 @@ def predict(parameters: StageParameters, folder: str, frames: PrepareFrames, tab
     whose number and size only notebook 01 finds out.
     """
     work = work_of(parameters, frames)
-    sampling = isinstance(parameters, GenerateSynthetic) and not parameters.labeller  # all else looks at single frames
-    batch = {"step": getattr(parameters, "batch_size", 1), "forward": parameters.block_size if sampling else 1}
+    batch = {"step": getattr(parameters, "batch_size", 1), "forward": 1}
+    if isinstance(parameters, GenerateSynthetic) and not parameters.labeller:  # all else looks at single frames
+        batch["forward"] = parameters.block_size
     steps = sum(count // batch["step"] for (_, unit), count in work.items() if unit == "step")
     if table is None or frames.source == "folder" or not work.keys() <= table.costs.keys():
         return Job(folder, steps)
@@ -83,9 +94,9 @@ def network_of(parameters: StageParameters) -> str:
         case TrainDdpm():
             return "denoiser"
         case AdaptSam():
-            return grid.parse_labeller(parameters.labeller)[0]
+            return parse_labeller(parameters.labeller)[0]
         case TrainSegmentation():
-            return grid.Cell.parse(parameters.cell).backbone
+            return Cell.parse(parameters.cell).backbone
     return ""
 
 
@@ -98,11 +109,11 @@ def work_of(parameters: StageParameters, frames: PrepareFrames) -> dict[tuple[st
             return {(name, "frame"): train + val + test + shifted}
         case TrainDdpm() as p:
             looks = p.evaluations * (val * p.probe_draws + p.preview_pairs * p.preview_steps)
-            last = min(64, test) * p.probe_draws + 4 * p.preview_pairs * p.preview_steps
+            last = min(p.judged_frames, test) * p.probe_draws + p.judged_pairs * p.preview_steps
             return _steps(p, p.steps) | {(name, "forward"): looks + last}
         case AdaptSam() as p:
             steps = p.epochs * ceil(train / p.batch_size) or p.steps
-            looks = val * (LOOKS_OF_SAM + 1 + _symmetries(frames)) + test
+            looks = val * (LabellerTraining().evaluations + 1 + _symmetries(frames)) + test
             return _steps(p, steps) | {(name, "forward"): looks}
         case TrainSegmentation() as p:
             looks = p.evaluations * val + 2 * test + shifted
@@ -116,7 +127,7 @@ def work_of(parameters: StageParameters, frames: PrepareFrames) -> dict[tuple[st
             return {("denoiser", "forward"): drawn, ("simulator", "frame"): 3 * min(p.fresh_frames, p.pairs)}
         case GenerateSynthetic() as p:
             views = _symmetries(frames) if p.symmetries else 1
-            return {(grid.parse_labeller(p.labeller)[0], "forward"): _pairs(p, frames) * views}
+            return {(parse_labeller(p.labeller)[0], "forward"): _pairs(p, frames) * views}
     return {}
 
 
@@ -140,7 +151,7 @@ def _cell_steps(parameters: TrainSegmentation, train: int) -> int:
     """Optimiser steps of a cell whose profile has ``train`` annotated training frames."""
     from xpci_utils.segmentation.arms import equal_epochs
 
-    p, cell = parameters, grid.Cell.parse(parameters.cell)
+    p, cell = parameters, Cell.parse(parameters.cell)
     by_epochs = p.epochs or cell.arm in ("epochs", "longer")
     return (
         equal_epochs(cell.annotated or train, cell.synthetic, p.steps, p.epochs, p.batch_size) if by_epochs else p.steps
@@ -193,12 +204,16 @@ def total(jobs: list[Job]) -> Job:
     return Job(
         name,
         steps,
-        gpu_hours=sum(job.gpu_hours for job in known),
-        cpu_hours=sum(job.cpu_hours for job in known),
-        gpu_gib=max(job.gpu_gib for job in known),
-        disk_gib=sum(job.disk_gib for job in known),
-        work_gib=max(job.work_gib for job in known),
+        gpu_hours=sum(_said(job.gpu_hours for job in known)),
+        cpu_hours=sum(_said(job.cpu_hours for job in known)),
+        gpu_gib=max(_said(job.gpu_gib for job in known)),
+        disk_gib=sum(_said(job.disk_gib for job in known)),
+        work_gib=max(_said(job.work_gib for job in known)),
     )
+
+
+def _said(values: Iterable[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
 
 
 def _cell(value: float | None) -> str:
@@ -208,13 +223,13 @@ def _cell(value: float | None) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """List every job of a profile's grid with its predicted cost; nothing is run."""
-    parser = argparse.ArgumentParser(prog="python -m xpci_utils.costs.jobs", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="xpci dry-run", description=main.__doc__)
     parser.add_argument("--profile", default="paper")
-    parser.add_argument("--grid", default="paper", choices=grid.GRIDS, help="which runs of its sweep")
+    parser.add_argument("--grid", default="paper", choices=GRIDS, help="which runs of its sweep")
     options = parser.parse_args(arguments)
     try:
         sweep = Sweep.from_yaml(f"params/{options.profile}/sweep.yaml")
-        jobs = dry_run(options.profile, grid.stage_folders(sweep, options.grid), CostTable.read(options.profile))
+        jobs = dry_run(options.profile, stage_folders(sweep, options.grid), CostTable.read(options.profile))
     except ParameterError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

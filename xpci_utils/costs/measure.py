@@ -14,15 +14,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch.utils import flop_counter
 
-from xpci_utils import grid, paths
+from xpci_utils import paths
 from xpci_utils.costs.jobs import network_of
 from xpci_utils.costs.table import GIB, Cost, MeasurementError, View
 from xpci_utils.params import AdaptSam, PrepareFrames, StageParameters, TrainDdpm, TrainSegmentation, stage_model
+from xpci_utils.params.cells import parse_labeller
+from xpci_utils.training import precision
 
 LONG_SECONDS = 20.0  # a call that takes longer is not repeated; of two, the second is taken: the first warms up
 FRAMES = 2  # of noise, to draw batches from
@@ -87,7 +90,8 @@ def measure_here(parameters: StageParameters, view: View, threads: int) -> Itera
     torch.set_num_threads(threads)
     rng, shape = np.random.default_rng(0), (FRAMES, view.height, view.width)
     images, labels = rng.integers(0, 256, shape, np.uint8), rng.integers(0, view.classes, shape, np.uint8)
-    build = {TrainDdpm: _denoiser, AdaptSam: _sam, TrainSegmentation: _segmenter}[type(parameters)]
+    build = BUILDERS[type(parameters)]
+    assert isinstance(parameters, TrainDdpm | AdaptSam | TrainSegmentation)
     name, subject = network_of(parameters), build(parameters, view, list(zip(images, labels, strict=True)))
     libraries = _peak_gib() - subject.state_bytes() / GIB
     yield _cost(name, "forward", 1, subject, lambda _: subject.forward(), subject.passes, libraries)
@@ -130,25 +134,26 @@ def _timed(call: Callable[[int], object]) -> tuple[float, float, dict]:
 
 def _denoiser(parameters: TrainDdpm, view: View, examples: list) -> Subject:
     """Section 2.1; a forward pass is one step of the strided ancestral sampler, of which two are taken."""
-    from diffusers.training_utils import EMAModel
-
-    from xpci_utils.diffusion import PairTensors, TrainingSettings, build_denoiser, denoiser_config
+    from xpci_utils.diffusion import PairTensors, build_denoiser, denoiser_config
+    from xpci_utils.diffusion.averaging import averaged_weights
     from xpci_utils.diffusion.sampling import sample_block
     from xpci_utils.diffusion.training import make_update
 
-    names = {"prediction": parameters.prediction, "timesteps": parameters.diffusion_steps}
-    denoiser = build_denoiser(denoiser_config(parameters.size, view.height, view.width, **names))
+    config = denoiser_config(parameters.size, view.height, view.width, **parameters.network_settings)
+    denoiser = build_denoiser(config)
     denoiser.unet.to(memory_format=torch.channels_last)
     pairs = PairTensors(examples)
     if denoiser.measures_data:
         denoiser.fit(pairs.first(FRAMES))
     optimizer = torch.optim.AdamW(denoiser.parameters())
-    ema, averaged = EMAModel(denoiser.parameters(), decay=parameters.ema_decay), copy.deepcopy(denoiser)
-    settings = TrainingSettings(batch_size=parameters.batch_size, bf16=parameters.bf16)
+    ema, averaged = (
+        averaged_weights(denoiser.parameters(), parameters.ema_decay, parameters.ema_warmup),
+        copy.deepcopy(denoiser),
+    )
     return Subject(
         denoiser,
         optimizer,
-        make_update(denoiser, optimizer, ema, pairs, settings),
+        make_update(denoiser, optimizer, ema, pairs, parameters.settings()),
         lambda: sample_block(denoiser, [0], sampler="ddpm", steps=2, seed=0, bf16=parameters.bf16),
         passes=2,
         copies=(*ema.shadow_params, *averaged.parameters()),  # the average, and the network it is judged in
@@ -160,8 +165,10 @@ def _sam(parameters: AdaptSam, view: View, examples: list) -> Subject:
     from xpci_utils.sam import add_adapters, build_sam, predict_scores, set_trainable
     from xpci_utils.sam.adaptation import draw_batch, loss_of
 
-    variant, prompted, _ = grid.parse_labeller(parameters.labeller)
-    model = set_trainable(add_adapters(build_sam(variant, parameters.size, view.classes)), parameters.trainable)
+    variant, prompted, _ = parse_labeller(parameters.labeller)
+    model = build_sam(variant, parameters.size, view.classes)
+    add_adapters(model, blocks=parameters.adapter_blocks)
+    set_trainable(model, parameters.trainable)
     model.config |= {"mask_prompt": prompted}
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])
 
@@ -176,20 +183,29 @@ def _sam(parameters: AdaptSam, view: View, examples: list) -> Subject:
 def _segmenter(parameters: TrainSegmentation, view: View, examples: list) -> Subject:
     """Section 2.3, from random weights: pretrained ones cost the same."""
     from xpci_utils.segmentation import build_network, class_scores
-    from xpci_utils.segmentation.training import Batches, loss_of
+    from xpci_utils.segmentation.training import Batches, NetworkData, loss_of
 
     size = (view.height, view.width)
-    network = build_network(network_of(parameters), view.classes, size=parameters.size, image_size=size)
+    network = build_network(
+        network_of(parameters), view.classes, size=parameters.size, image_size=size, **parameters.network_settings
+    )
     network.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters())
-    batches = Batches(examples, (), parameters.mixing, parameters.batch_size, 0)
+    batches = Batches(NetworkData(examples), parameters.settings())
 
     def update(step: int) -> None:
-        with torch.autocast("cpu", torch.bfloat16, enabled=parameters.bf16):
+        with precision(torch.device("cpu"), parameters.bf16):
             loss = loss_of(network.train(), *batches(step), parameters.loss)
         _descend(optimizer, loss)
 
     return Subject(network, optimizer, update, lambda: class_scores(network, examples[0][0][None]))
+
+
+BUILDERS: dict[type[StageParameters], Callable[[Any, View, list], Subject]] = {
+    TrainDdpm: _denoiser,
+    AdaptSam: _sam,
+    TrainSegmentation: _segmenter,
+}
 
 
 def _descend(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from xpci_utils import artifacts, grid, paths
+from xpci_utils import files, paths
 from xpci_utils.costs import jobs
 from xpci_utils.costs.table import (
     CONVOLUTION_RATE,
@@ -17,6 +17,8 @@ from xpci_utils.costs.table import (
     CostTable,
 )
 from xpci_utils.params import Sweep
+from xpci_utils.params.places import parse_place
+from xpci_utils.params.runs import stage_folders
 
 PAGE_PROFILE = "paper"  # the profile that the page is about
 KINDS = {
@@ -32,9 +34,10 @@ KINDS = {
 
 def write_page() -> Path:
     """Write the page from the committed table; returns its path."""
-    path = paths.root() / "docs" / "costs.md"
-    with artifacts.atomic_path(path) as part:
-        part.write_text(page_text(CostTable.read(PAGE_PROFILE)), encoding="utf-8")
+    path, table = paths.root() / "docs" / "costs.md", CostTable.read(PAGE_PROFILE)
+    assert table is not None  # it is committed
+    with files.atomic_path(path) as part:
+        part.write_text(page_text(table), encoding="utf-8")
     return path
 
 
@@ -110,7 +113,7 @@ def units_table(table: CostTable) -> tuple[list[str], list[list[str]]]:
 def kinds_table(table: CostTable) -> tuple[list[str], list[list[str]]]:
     """Header and rows: the jobs of the paper's grid by kind, with what they are predicted to take."""
     sweep = Sweep.from_yaml(f"params/{PAGE_PROFILE}/sweep.yaml")
-    folders = grid.stage_folders(sweep, "paper")
+    folders = stage_folders(sweep, "paper")
     every = jobs.dry_run(PAGE_PROFILE, folders, table)
     kinds: dict[str, list[jobs.Job]] = {}
     for job in every:
@@ -126,9 +129,10 @@ def kinds_table(table: CostTable) -> tuple[list[str], list[list[str]]]:
 
 def kind_of(folder: str) -> str:
     """Which line of the page a stage belongs to."""
-    first, *rest = folder.split("/")
-    kind = rest[1] if first == "pools" else first
-    return KINDS[kind].format(network=rest[-1].split("__")[0].split("-")[0] if rest else "")
+    place = parse_place(folder)
+    kind = folder.split("/")[2] if place.kind == "pools" else place.kind
+    network = str(place.parameters.get("labeller", place.parameters.get("cell", "")))
+    return KINDS[kind].format(network=network.split("__")[0].split("-")[0])
 
 
 def stages_table(table: CostTable) -> tuple[list[str], list[list[str]]]:
@@ -143,7 +147,3 @@ def stages_table(table: CostTable) -> tuple[list[str], list[list[str]]]:
 def _markdown(header: list[str], rows: Iterable[list[str]]) -> str:
     lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-if __name__ == "__main__":
-    print(f"written: {paths.display(write_page())}")

@@ -1,6 +1,6 @@
 """The rehearsal of a profile: all notebooks with its real parameters and counts cut to one, and what they cost.
 
-``python -m xpci_utils.costs.rehearsal --profile paper`` runs every stage through the runner, measures the units of work
+``xpci rehearse --profile paper`` runs every stage through the runner, measures the units of work
 that the profile is made of, each in a process of its own, and writes the cost table and ``docs/costs.md``.
 """
 
@@ -17,8 +17,8 @@ from pathlib import Path
 
 import yaml
 
-from xpci_utils import artifacts, grid, paths, workflow
-from xpci_utils.costs.jobs import network_of
+from xpci_utils import files, paths
+from xpci_utils.costs.jobs import frames_of, network_of
 from xpci_utils.costs.page import PAGE_PROFILE, write_page
 from xpci_utils.costs.table import GIB, Cost, CostTable, MeasurementError, View
 from xpci_utils.params import (
@@ -29,6 +29,10 @@ from xpci_utils.params import (
     Sweep,
     TrainSegmentation,
 )
+from xpci_utils.params.cells import parse_series
+from xpci_utils.params.profiles import stage_parameters
+from xpci_utils.params.runs import stage_folders
+from xpci_utils.stages import read_run
 
 ROOT = "runs/rehearsal"
 SWEEP_FILE = f"{ROOT}/params/sweep.yaml"
@@ -52,8 +56,8 @@ class RehearsalError(RuntimeError):
 def rehearsed_sweep(profile: str) -> Sweep:
     """One series per backbone of the profile, with two annotated frames and one synthetic pair."""
     sweep = Sweep.from_yaml(f"params/{profile}/sweep.yaml")
-    series = list({grid.parse_series(name)[0]: name for name in reversed(sweep.series)}.values())
-    labellers = list(dict.fromkeys(grid.parse_series(name)[1] for name in series))
+    series = list({parse_series(name)[0]: name for name in reversed(sweep.series)}.values())
+    labellers = list(dict.fromkeys(parse_series(name)[1] for name in series))
     cut = {"annotated": CUTS["01_prepare_frames"]["train_frames"], "counts": [0, 1], "noisy_prompts": False}
     return Sweep.checked({**cut, "series": series, "labellers": labellers}, f"the rehearsal of profile {profile}")
 
@@ -66,8 +70,8 @@ def rehearsed_stages(
     ``largest_batch`` above 0 limits the batches of the segmentation networks; ``force`` repeats finished stages.
     """
     stages = []
-    for folder in grid.stage_folders(rehearsed_sweep(profile)):
-        parameters = workflow.stage_parameters(profile, folder, paths.resolve(ROOT), {})
+    for folder in stage_folders(rehearsed_sweep(profile)):
+        parameters = stage_parameters(profile, folder, paths.resolve(ROOT), {})
         if isinstance(parameters, PrepareFrames) and parameters.source == "folder":
             raise RehearsalError(f"profile {profile} reads frames of your own; only simulated ones are rehearsed")
         changes = {**CUTS[parameters.notebook], "force": force, "threads": threads}
@@ -95,7 +99,7 @@ def measured_stages(profile: str) -> list[StageParameters]:
 
     Batches hold about one published frame: the costs of more grow in proportion, their memory might not fit.
     """
-    frames = workflow.stage_parameters(profile, "frames", paths.resolve(ROOT), {})
+    frames = frames_of(profile, paths.resolve(ROOT))
     found: dict[str, StageParameters] = {}
     for stage in rehearsed_stages(profile, largest_batch=max(1, PIXELS_PER_BATCH // (frames.height * frames.width))):
         found.setdefault(network_of(stage), stage)
@@ -106,9 +110,10 @@ def measure_profile(profile: str, threads: int) -> list[Cost]:
     """Costs of every unit of work of a profile, printed as they come."""
     from xpci_utils.costs.measure import measure_stage
 
-    stages, costs = measured_stages(profile), []
+    stages, view = measured_stages(profile), view_of(frames_of(profile, paths.resolve(ROOT)))
+    costs: list[Cost] = []
     for stage in stages:
-        for cost in measure_stage(stage, view_of(stages[0]), threads):
+        for cost in measure_stage(stage, view, threads):
             costs.append(cost)
             print(
                 f"{cost.network:10} {cost.unit:7} {cost.wall_seconds:7.2f} s, {cost.cpu_seconds:7.2f} CPU s, "
@@ -128,7 +133,7 @@ def view_of(frames: PrepareFrames) -> View:
 
 def facts(stages: list[StageParameters]) -> dict:
     """Where and how the costs are measured, and what the rehearsed ``stages`` took."""
-    runs = {stage.place: artifacts.read_run(stage.folder) for stage in stages}
+    runs = {stage.place: read_run(stage.folder) or {} for stage in stages}
     return {
         "measured": datetime.now(UTC).isoformat(timespec="minutes"),
         "machine": _machine(),
@@ -162,7 +167,7 @@ def _machine() -> dict:
 
 def _disk_bytes(stages: list[StageParameters]) -> dict[str, float]:
     """Bytes of a frame, a pair and a label map, and of what each trained network and the report leave."""
-    found = {}
+    found: dict[str, float] = {}
     for stage in stages:
         size = sum(path.stat().st_size for path in stage.folder.rglob("*") if path.is_file())
         if isinstance(stage, PrepareFrames):
@@ -176,13 +181,13 @@ def _disk_bytes(stages: list[StageParameters]) -> dict[str, float]:
 
 
 def _write_yaml(path: Path, values: dict) -> None:
-    with artifacts.atomic_path(path) as part:
+    with files.atomic_path(path) as part:
         part.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Rehearse a profile on this computer and write its cost table."""
-    parser = argparse.ArgumentParser(prog="python -m xpci_utils.costs.rehearsal", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="xpci rehearse", description=main.__doc__)
     parser.add_argument("--profile", default="paper")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads of everything")
     parser.add_argument("--keep", action="store_true", help="do not repeat stages that were rehearsed before")

@@ -10,7 +10,7 @@ import csv
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from xpci_utils import artifacts, paths
+from xpci_utils import files, paths
 
 GIB = 2**30
 GPU = "NVIDIA A100 40 GB"
@@ -96,19 +96,19 @@ class CostTable:
         path = table_path(profile)
         if not path.is_file():
             return None
-        kinds = {field.name: {"str": str, "int": int, "float": float}[field.type] for field in fields(Cost)}
+        kinds = {field.name: {"str": str, "int": int, "float": float}[str(field.type)] for field in fields(Cost)}
         with open(path, encoding="utf-8", newline="") as file:
             rows = [{name: kinds[name](text) for name, text in row.items()} for row in csv.DictReader(file)]
-        return cls.of([Cost(**row) for row in rows], artifacts.read_json(path.with_suffix(".json")))
+        return cls.of([Cost(**row) for row in rows], files.read_json(path.with_suffix(".json")))
 
     def write(self, profile: str) -> Path:
         """Write both files, each atomically; returns the path of the CSV."""
         path = table_path(profile)
-        with artifacts.atomic_path(path) as part, open(part, "w", encoding="utf-8", newline="") as file:
+        with files.atomic_path(path) as part, open(part, "w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, [field.name for field in fields(Cost)], lineterminator="\n")
             writer.writeheader()
             writer.writerows({name: _rounded(value) for name, value in asdict(c).items()} for c in self.costs.values())
-        artifacts.write_json(path.with_suffix(".json"), self.facts)
+        files.write_json(path.with_suffix(".json"), self.facts)
         return path
 
 

@@ -44,8 +44,11 @@ def masks_for(
     Mask i depends on its image, (seed, i) and the number of images that share its aligned block, nothing else.
     """
     blocks = [range(start, min(start + block, len(images))) for start in range(0, len(images), block)]
-    options = {"steps": steps, "rounds": rounds, "seed": seed, "bf16": bf16}
-    return np.concatenate([masks_of_block(denoiser, [images[i] for i in m], m, **options) for m in blocks])
+    masks = [
+        masks_of_block(denoiser, [images[i] for i in m], m, steps=steps, rounds=rounds, seed=seed, bf16=bf16)
+        for m in blocks
+    ]
+    return np.concatenate(masks)
 
 
 def masks_of_block(

@@ -21,7 +21,7 @@ from xpci_utils.diffusion.schedule import NoiseSchedule
 from xpci_utils.diffusion.wiener import Wiener
 from xpci_utils.frames.pad import padding
 from xpci_utils.randomness import seed_of
-from xpci_utils.training import load_tensors, save_model
+from xpci_utils.training import default_device, load_tensors, save_model
 
 CHANNELS = 2  # image and binary mask (Eq. 3)
 
@@ -46,6 +46,7 @@ class DenoiserConfig:
     data_sd: float = 0.5
     timesteps: int = 4000
     schedule_shift: float = 1.0  # < 1: noisier (see NoiseSchedule)
+    rescale_timesteps: bool = False  # feed t * 1000 / T, as improved-diffusion does, instead of t
 
     @classmethod
     def of(cls, config: DenoiserConfig | Mapping) -> DenoiserConfig:
@@ -115,8 +116,10 @@ def zero_outputs(unet: UNet2DModel) -> None:
 
 
 class Denoiser(nn.Module):
-    """x_t [N, 2, H, W] and t [N] (integers 0 .. T - 1, passed to the network as they are) -> [N, 4, H, W].
+    """x_t [N, 2, H, W] and t [N] (integers 0 .. T - 1) -> [N, 4, H, W].
 
+    The U-Net is fed t as it is, or, with `config.rescale_timesteps`, 1000 t / T: a quarter of t at T = 4000, the scale
+    of improved-diffusion (`rescale_timesteps`, on unless told otherwise). The two are different networks.
     The first two output channels predict the target (`config.prediction`), the last two are v of Eq. 15.
     Inside, pairs are `offset + scale * x` for image and mask x in [-1, 1]; `encode` and `decode` translate.
     """
@@ -178,6 +181,8 @@ class Denoiser(nn.Module):
     def network(self, x: Tensor, t: Tensor) -> Tensor:
         """The U-Net behind its space-to-depth stem, float32 out."""
         stem = self.config.stem
+        if self.config.rescale_timesteps:
+            t = t.float() * (1000.0 / self.config.timesteps)
         return F.pixel_shuffle(self.unet(F.pixel_unshuffle(x, stem), t).sample, stem).float()
 
     def predict_x_0(self, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
@@ -194,18 +199,13 @@ def build_denoiser(config: DenoiserConfig | Mapping | None = None, seed: int = 0
     """
     config = DenoiserConfig.of(config or {})
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_of("denoiser", seed))
+        torch.default_generator.manual_seed(seed_of("denoiser", seed))  # and no GPU's
         return Denoiser(config)
 
 
 def save_denoiser(path: str | Path, denoiser: Denoiser, facts: Mapping | None = None) -> None:
     """Write weights as safetensors, with the config in the metadata, so that a sampler cannot be told another one."""
     save_model(path, denoiser, {"denoiser": asdict(denoiser.config), **(facts or {})})
-
-
-def default_device() -> torch.device:
-    """The GPU if there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def load_denoiser(path: str | Path) -> Denoiser:

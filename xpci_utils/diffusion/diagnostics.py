@@ -100,4 +100,4 @@ def pair_grid(images: np.ndarray, masks: np.ndarray, columns: int = 8) -> np.nda
     """uint8 contact sheet: rows of images, each with its masks (uint8 [N, H, W] both) below, a grey line between."""
     columns = min(columns, len(images))
     starts = range(0, len(images) - columns + 1, columns)
-    return contact_sheet([source[start : start + columns] for start in starts for source in (images, masks)])
+    return contact_sheet([list(source[start : start + columns]) for start in starts for source in (images, masks)])

@@ -1,6 +1,9 @@
 """The hybrid objective L_simple + lambda L_vlb of improved DDPM (Nichol and Dhariwal 2021, Eq. 4-6 and 14-16).
 
-diffusers samples networks with learned variance but has no loss to train them; this module is that loss.
+diffusers samples networks with learned variance but has no loss to train them; this module is that loss. At t > 0 it
+is improved-diffusion's. At t = 0 one difference is kept: the mass of a grey level's bin is taken from the normal CDF
+itself, where improved-diffusion takes a tanh formula near it and clamps. The loss at t = 0 is then 0.2 % apart where
+eps is predicted well, and 4.4 % where it is wrong by three standard deviations (docs/equality.md).
 """
 
 from __future__ import annotations

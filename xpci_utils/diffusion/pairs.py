@@ -10,9 +10,7 @@ from torch import Tensor
 
 from xpci_utils.frames import binary_mask
 from xpci_utils.frames.pad import pad_image
-from xpci_utils.training.symmetries import dihedral
-
-AUGMENTATIONS = {"none": 1, "flips": 4, "dihedral": 8}
+from xpci_utils.training.symmetries import dihedral, symmetries_of
 
 
 def pair_of(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -33,6 +31,11 @@ class PairTensors:
 
     def __len__(self) -> int:
         return len(self.examples)
+
+    @property
+    def symmetries(self) -> int:
+        """How many of the eight symmetries keep the shape of a frame: 8 for square ones, else 4."""
+        return symmetries_of(*self.examples[0][0].shape)
 
     def batch(self, indices: Iterable[int], symmetries: Iterable[int] | None = None) -> Tensor:
         """The pairs at `indices`, each turned by its symmetry 0..7 (`dihedral`) if given."""

@@ -1,16 +1,16 @@
 """Writing thousands of pairs to disk, block by block: resumable, shardable, and the same bytes in any order.
 
 A block is a fixed run of pair numbers that are sampled together. Its PNG files come first and its table in `blocks/`
-last, by rename, so a table vouches for its block; a run killed at any moment loses one block. When all tables are
-there, whoever finds them joins them to pairs.csv. Shards are further runs of the same call, at the same time or not, on
-this machine or another one that sees the folder.
+last, by rename, so a table vouches for its block; a run killed at any moment loses one block. Shard k of n writes every
+n-th block into a folder of its own; the pool then takes its blocks from there instead of sampling them.
 """
 
 from __future__ import annotations
 
 import hashlib
+import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ import pandas as pd
 from scipy import ndimage
 from tqdm import tqdm
 
-from xpci_utils import artifacts
+from xpci_utils import files
 from xpci_utils.diffusion.clamping import masks_of_block
 from xpci_utils.diffusion.denoiser import Denoiser
 from xpci_utils.diffusion.sampling import SAMPLERS, sample_pairs
@@ -29,10 +29,6 @@ from xpci_utils.training import StoppedForTime, time_is_over, watched
 Examples = Sequence[tuple[np.ndarray, np.ndarray]]  # (image, mask or labels)
 
 ANY_NEIGHBOUR = np.ones((3, 3), dtype=bool)
-
-
-class ShardsMissing(RuntimeError):
-    """A shard is complete and the pool is not; the message says what is missing."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +72,9 @@ def claim(folder: Path, denoiser: Denoiser, settings: PoolSettings) -> None:
     facts = {**asdict(settings), "weights": weights_digest(denoiser)}
     path = folder / "pool.json"
     if not path.exists():
-        artifacts.write_json(path, facts)
-    found = artifacts.read_json(path)
-    changed = [f"{key}: {found.get(key)} -> {facts[key]}" for key in facts if found.get(key) != facts[key]]
+        files.write_json(path, facts)
+    then = files.read_json(path)
+    changed = [f"{key}: {then.get(key)} -> {facts[key]}" for key in facts if then.get(key) != facts[key]]
     if changed:
         raise ValueError(
             f"{folder} holds pairs made otherwise ({'; '.join(changed)}). Delete it or name another folder."
@@ -110,13 +106,22 @@ def write_block(
                 "specks_removed": removed,
             }
         )
-    with artifacts.atomic_path(table) as temporary:
-        pd.DataFrame(rows).to_csv(temporary, index=False)
+    files.write_csv(table, pd.DataFrame(rows))
+
+
+def take_block(source: Path, folder: Path, table: Path) -> None:
+    """Copy a block that a shard wrote to ``source``: its PNG files, then its table."""
+    for name in pd.read_csv(source / "blocks" / table.name)["name"]:
+        for kind in ("images", "masks"):
+            with files.atomic_path(folder / kind / name) as temporary:
+                shutil.copyfile(source / kind / name, temporary)
+    with files.atomic_path(table) as temporary:
+        shutil.copyfile(source / "blocks" / table.name, temporary)
 
 
 def make_pairs(
     denoiser: Denoiser, members: Sequence[int], settings: PoolSettings, known: Examples | None
-) -> tuple[Sequence[np.ndarray], np.ndarray]:
+) -> tuple[Iterable[np.ndarray], np.ndarray]:
     """(images, masks) of the pairs `members`: sampled, or masks drawn for the images of `known`."""
     if known is not None:
         images = [known[index][0] for index in members]
@@ -149,16 +154,6 @@ def block_members(start: int, count: int, block: int) -> list[int]:
     return list(range(start, min(start + block, count)))
 
 
-def join_tables(folder: Path, tables: Sequence[Path], count: int) -> None:
-    """Join the blocks' tables to pairs.csv if all are there."""
-    if not all(table.exists() for table in tables):
-        return
-    joined = pd.concat([pd.read_csv(table) for table in tables]).head(count)
-    if len(joined) == count:
-        with artifacts.atomic_path(folder / "pairs.csv") as temporary:
-            joined.to_csv(temporary, index=False)
-
-
 def write_pool(
     denoiser: Denoiser,
     folder: str | Path,
@@ -167,24 +162,26 @@ def write_pool(
     *,
     shard: int = 0,
     shards: int = 1,
+    taken_from: Sequence[Path] = (),
     known: Examples | None = None,
     history: str | Path | None = None,
 ) -> Path:
     """Write `count` pairs to images/ and masks/ (PNG; masks 0 / 255), with pairs.csv; return the folder.
 
-    Blocks that are there already are left alone. Shard k of n writes every n-th block; the union of all shards, run
-    anywhere and in any order on the same kind of machine, equals one run byte for byte, and the last to finish writes
-    pairs.csv. Memory does not grow with `count`. pairs.csv: index, name, foreground (share of the frame), components,
+    Blocks that are there already are left alone. Shard k of n writes every n-th block alone; blocks that lie in one of
+    the shards `taken_from` are copied, and the pool equals that of one run byte for byte on the same kind of machine.
+    Memory does not grow with `count`. pairs.csv: index, name, foreground (share of the frame), components,
     specks_removed; an empty mask stays and shows as foreground 0. After each block a record of progress is appended to
     ``history``, a file outside the pool. Of the (image, ...) examples `known`, one per pair, the images are taken over
-    and only masks are drawn for them (`clamping`). Raises ValueError if the folder holds other pairs.
+    and only masks are drawn for them (`clamping`). Raises ValueError if a folder holds pairs that were made otherwise.
     """
     if not 0 <= shard < shards:
         raise ValueError(f"shard = {shard}: with shards = {shards}, shards are numbered 0 to {shards - 1}.")
     settings, folder = settings or PoolSettings(), Path(folder)
     for name in ("images", "masks", "blocks"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    claim(folder, denoiser, settings)
+    for place in (folder, *taken_from):
+        claim(place, denoiser, settings)
     tables = block_tables(folder, count, settings.block)
     members = {start: block_members(start, count, settings.block) for start in list(tables)[shard::shards]}
     waiting = [start for start in members if not is_done(tables[start], members[start])]
@@ -192,25 +189,20 @@ def write_pool(
     for start in tqdm(waiting, desc="pairs", unit="block", disable=not watched()):
         if time_is_over():
             raise StoppedForTime(f"sampling stopped for time before pair {start} of {count}; run it again to go on")
-        write_block(folder, tables[start], denoiser, members[start], settings, known)
+        made = [place for place in taken_from if is_done(place / "blocks" / tables[start].name, members[start])]
+        if made:
+            take_block(made[0], folder, tables[start])
+        else:
+            write_block(folder, tables[start], denoiser, members[start], settings, known)
         progress.add(len(members[start]))
-    join_tables(folder, list(tables.values()), count)
+    joined = pd.concat([pd.read_csv(tables[start]).head(len(members[start])) for start in members], ignore_index=True)
+    files.write_csv(folder / "pairs.csv", joined)
     return folder
 
 
-def require_whole_pool(folder: str | Path, count: int, settings: PoolSettings, *, shard: int, shards: int) -> None:
-    """Raise ShardsMissing unless all blocks of all shards are there; the shard that ends last may go on alone."""
-    tables = block_tables(Path(folder), count, settings.block)
-    owing = {
-        number % shards
-        for number, (start, table) in enumerate(tables.items())
-        if not is_done(table, block_members(start, count, settings.block))
-    }
-    if owing:
-        raise ShardsMissing(
-            f"shard {shard} of {shards} is complete; blocks of shard {', '.join(map(str, sorted(owing)))} are missing. "
-            "The shard that ends last finishes the stage; if none is left, run a missing one again."
-        )
+def finished_shards(pool: str | Path) -> list[Path]:
+    """The shards of a pool, `shards/<k>_of_<n>` below its folder, that hold pairs."""
+    return sorted(path.parent for path in Path(pool).glob("shards/*/pool.json"))
 
 
 class Progress:
@@ -225,4 +217,4 @@ class Progress:
         if self.history:
             seconds = round(time.monotonic() - self.began, 2)
             record = {"step": self.done, "steps": self.pairs, "unit": "pairs", "seconds": seconds}
-            artifacts.append_jsonl(self.history, record)
+            files.append_jsonl(self.history, record)

@@ -10,23 +10,23 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from diffusers import DDPMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler
+from diffusers import DDPMScheduler, DPMSolverMultistepScheduler
 from torch import Tensor
 
 from xpci_utils.diffusion.denoiser import Denoiser
-from xpci_utils.diffusion.schedule import NoiseSchedule
+from xpci_utils.diffusion.schedule import NoiseSchedule, respaced_timesteps
 from xpci_utils.frames.pad import crop
 from xpci_utils.randomness import torch_generator
 
-# ddpm: 250 `linspace` steps with learned variance is the paper's setting (Sec. 3.1). The others use the mean alone: an
-# SDE solver, which adds noise at every step too, and deterministic ODE solvers. DDIM is DPM-Solver++ of order 1 (Lu et
-# al. 2022, Sec. 4.1), which avoids diffusers' DDIMScheduler, whose step to the previous time ignores the spacing.
+# ddpm: 250 evenly spaced steps with learned variance is the paper's setting (Sec. 3.1). The others use the mean alone:
+# an SDE solver, which adds noise at every step too, and deterministic ODE solvers. DDIM is DPM-Solver++ of order 1 (Lu
+# et al. 2022, Sec. 4.1), which avoids diffusers' DDIMScheduler, whose step to the previous time ignores the spacing.
 MULTISTEP = {
     "sde-dpmsolver++": {"algorithm_type": "sde-dpmsolver++", "solver_order": 2},
     "dpmsolver++": {"solver_order": 2},
     "ddim": {"solver_order": 1},
 }
-SAMPLERS = ("ddpm", *MULTISTEP, "unipc")
+SAMPLERS = ("ddpm", *MULTISTEP)
 STOCHASTIC = ("ddpm", "sde-dpmsolver++")
 SIGMA_MAX, SIGMA_MIN, RHO = 80.0, 0.01, 7.0
 
@@ -54,19 +54,11 @@ def make_scheduler(sampler: str, schedule: NoiseSchedule, steps: int):
     """
     common = {"num_train_timesteps": len(schedule), "trained_betas": schedule.betas, "prediction_type": "sample"}
     if sampler == "ddpm":
-        scheduler = DDPMScheduler(
-            **common, timestep_spacing="linspace", variance_type="learned_range", clip_sample=False
-        )
-        scheduler.set_timesteps(steps)
+        scheduler = DDPMScheduler(**common, variance_type="learned_range", clip_sample=False)
+        scheduler.set_timesteps(timesteps=respaced_timesteps(len(schedule), steps).tolist())
     elif sampler in MULTISTEP:
         scheduler = DPMSolverMultistepScheduler(**common, **MULTISTEP[sampler])
         scheduler.set_timesteps(timesteps=solver_timesteps(schedule, steps).tolist())
-    elif sampler == "unipc":  # takes no list of time steps: hand it ours after it has made its own
-        scheduler, times = UniPCMultistepScheduler(**common), solver_timesteps(schedule, steps)
-        scheduler.set_timesteps(len(times))
-        scheduler.timesteps = torch.from_numpy(times.copy())
-        sigmas = np.sqrt(1.0 / schedule.alphas_bar[times] - 1.0)
-        scheduler.sigmas = torch.from_numpy(np.append(sigmas, 0.0)).float()
     else:
         raise ValueError(f"sampler = {sampler!r} is unknown; choose one of {', '.join(SAMPLERS)}.")
     return scheduler

@@ -11,17 +11,29 @@ SIZES = ("quick", "paper")
 
 
 def denoiser_config(
-    size: str, height: int, width: int, *, prediction: str = "eps", timesteps: int = 4000
+    size: str,
+    height: int,
+    width: int,
+    *,
+    prediction: str = "eps",
+    timesteps: int = 4000,
+    rescale_timesteps: bool = False,
 ) -> DenoiserConfig:
     """The config of a size for frames of `height` x `width` pixels.
 
     A reduced denoiser that predicts v gets the Wiener skip and standardised channels, because a short training of the
     plain one draws far too little or too much foreground (docs/denoiser_experiments.md); with "eps" it is the published
-    method with a smaller network. Raises ValueError for an unknown size.
+    method with a smaller network. With `rescale_timesteps` the U-Net sees 1000 t / T, as published. Raises ValueError for an unknown size.
     """
     if size not in SIZES:
         raise ValueError(f"size = {size!r} is unknown; choose one of {', '.join(SIZES)}.")
-    common = {"height": height, "width": width, "prediction": prediction, "timesteps": timesteps}
+    common = {
+        "height": height,
+        "width": width,
+        "prediction": prediction,
+        "timesteps": timesteps,
+        "rescale_timesteps": rescale_timesteps,
+    }
     if size == "paper":
         return DenoiserConfig.of(common)
     helped = prediction == "v"

@@ -5,14 +5,15 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from diffusers.training_utils import EMAModel
 from torch import Tensor
 
-from xpci_utils.diffusion.denoiser import Denoiser, default_device, load_denoiser, save_denoiser
+from xpci_utils.diffusion.averaging import averaged_weights
+from xpci_utils.diffusion.denoiser import Denoiser, load_denoiser, save_denoiser
 from xpci_utils.diffusion.diagnostics import (
     QUARTILES,
     by_quartile,
@@ -22,58 +23,39 @@ from xpci_utils.diffusion.diagnostics import (
     pair_grid,
     probe,
 )
-from xpci_utils.diffusion.pairs import AUGMENTATIONS, PairTensors
+from xpci_utils.diffusion.pairs import PairTensors
 from xpci_utils.diffusion.sampling import sample_pairs
 from xpci_utils.frames.frameset import write_png
 from xpci_utils.randomness import numpy_rng, seed_of, stream_indices, torch_generator
-from xpci_utils.training import load_tensors, run_steps
-from xpci_utils.training.loop import set_lr
+from xpci_utils.training import (
+    DenoiserTraining,
+    StagePlace,
+    cosine_lr,
+    default_device,
+    load_tensors,
+    precision,
+    run_steps,
+    set_lr,
+    warm_up,
+)
 
 WEIGHTS = "denoiser_ema.safetensors"
 
 
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How to train; the defaults are the published ones (Sec. 3.1 and improved-diffusion's defaults)."""
-
-    steps: int = 50_000
-    batch_size: int = 1
-    learning_rate: float = 1e-4
-    decay: str = "constant"  # or "cosine": down to 0 at the last step
-    warmup_steps: int = 0  # linear rise of the learning rate
-    weight_decay: float = 0.0
-    gradient_clip: float = 0.0  # largest norm; 0 for none
-    ema_decay: float = 0.9999  # reached by the warm-up (1 + n) / (10 + n)
-    augmentation: str = "none"  # or "flips", "dihedral" (square frames)
-    bf16: bool = False
-    seed: int = 0
-    log_every: int = 50
-    evaluations: int = 10
-    preview_pairs: int = 16  # sampled at every evaluation; 0 for none
-    preview_sampler: str = "sde-dpmsolver++"
-    preview_steps: int = 20
-    probe_draws: int = 8  # noise levels per validation frame
-
-    def evaluate_at(self) -> list[int]:
-        """Steps done at which the EMA weights are judged, the last one always among them."""
-        return sorted({round(self.steps * k / self.evaluations) for k in range(1, self.evaluations + 1)} - {0})
-
-    def lr(self, step: int) -> float:
-        """Learning rate of a 0-based step."""
-        rate = self.learning_rate * min(1.0, (step + 1) / (self.warmup_steps + 1))
-        if self.decay == "constant":
-            return rate
-        return rate * 0.5 * (1.0 + math.cos(math.pi * step / self.steps))
+def learning_rate(settings: DenoiserTraining, step: int) -> float:
+    """Learning rate of a 0-based step: warm-up, then constant as published, or half a cosine down to 0."""
+    rate = settings.learning_rate * warm_up(step, settings.warmup_steps)
+    return rate if settings.lr_decay == "constant" else cosine_lr(rate, step, settings.steps)
 
 
-def draw_batch(pairs: PairTensors, settings: TrainingSettings, step: int) -> Tensor:
+def draw_batch(pairs: PairTensors, settings: DenoiserTraining, step: int) -> Tensor:
     """The pairs of a step, from (seed, step) alone."""
     indices = stream_indices(len(pairs), settings.batch_size, "ddpm order", settings.seed, step=step)
-    kinds = AUGMENTATIONS[settings.augmentation]
+    kinds = pairs.symmetries if settings.augment else 1
     return pairs.batch(indices, numpy_rng("ddpm symmetry", settings.seed, step).integers(kinds, size=len(indices)))
 
 
-def draw_noise(x_0: Tensor, timesteps: int, settings: TrainingSettings, step: int) -> tuple[Tensor, Tensor]:
+def draw_noise(x_0: Tensor, timesteps: int, settings: DenoiserTraining, step: int) -> tuple[Tensor, Tensor]:
     """(t [N], noise like x_0) of a step. Each t is uniform on 0 .. T - 1; within a batch they share one offset and are
     evenly spread (Kingma et al. 2021, App. I.1), which lowers the variance of the loss."""
     generator = torch_generator("ddpm noise", settings.seed, step)
@@ -83,14 +65,14 @@ def draw_noise(x_0: Tensor, timesteps: int, settings: TrainingSettings, step: in
 
 
 def make_update(
-    denoiser: Denoiser, optimizer: torch.optim.Optimizer, ema: EMAModel, pairs: PairTensors, settings: TrainingSettings
+    denoiser: Denoiser, optimizer: torch.optim.Optimizer, ema: EMAModel, pairs: PairTensors, settings: DenoiserTraining
 ) -> Callable[[int], dict[str, float]]:
     """The optimiser step as a function of the step number."""
 
     def update(step: int) -> dict[str, float]:
         x_0 = denoiser.encode(draw_batch(pairs, settings, step).to(denoiser.device))
         t, noise = draw_noise(x_0, len(denoiser.schedule), settings, step)
-        with torch.autocast(x_0.device.type, dtype=torch.bfloat16, enabled=settings.bf16):
+        with precision(x_0.device, settings.bf16):
             torch.manual_seed(seed_of("ddpm dropout", settings.seed, step))
             output = denoiser(denoiser.schedule.q_sample(x_0, t, noise), t)
         loss = objective(denoiser, output, x_0, t, noise)
@@ -98,7 +80,7 @@ def make_update(
         loss.total.mean().backward()
         if settings.gradient_clip:
             torch.nn.utils.clip_grad_norm_(denoiser.parameters(), settings.gradient_clip)
-        set_lr(optimizer, settings.lr(step))
+        set_lr(optimizer, learning_rate(settings, step))
         optimizer.step()
         ema.step(denoiser.parameters())
         return {"loss": loss.total.mean().item(), "simple": loss.simple.mean().item(), "vlb": loss.vlb.mean().item()}
@@ -120,17 +102,11 @@ class Choice:
 
 
 def make_evaluate(
-    averaged: Denoiser,
-    ema: EMAModel,
-    choice: Choice,
-    validation: Tensor,
-    settings: TrainingSettings,
-    folder: Path,
-    work: Path,
+    averaged: Denoiser, ema: EMAModel, choice: Choice, validation: Tensor, settings: DenoiserTraining, stage: StagePlace
 ) -> Callable[[int], dict]:
     """Judge the EMA weights: hybrid loss and eps error on validation pairs, a sheet of samples, their foreground share.
 
-    All judged weights are kept below `work` until the stage is finished.
+    All judged weights are kept in the work folder of `stage` until it is finished.
     """
 
     def evaluate(step: int) -> dict:
@@ -139,11 +115,11 @@ def make_evaluate(
         record = {"val_loss": loss.total.mean().item(), "val_vlb": loss.vlb.mean().item()}
         quartiles = by_quartile(errors, t, len(averaged.schedule))
         record |= {f"val_eps_q{q + 1}": quartiles[q] for q in range(QUARTILES)}
-        save_denoiser(judged(work, step), averaged, {"loss": record["val_loss"], "step": step})
-        if record["val_loss"] < choice.loss:
+        save_denoiser(judged(stage.work, step), averaged, {"loss": record["val_loss"], "step": step})
+        if record["val_loss"] < choice.loss or (settings.keep == "last" and math.isfinite(record["val_loss"])):
             choice.loss, choice.step = record["val_loss"], step
         if settings.preview_pairs:
-            record["foreground_share"] = preview(averaged, settings, folder / "samples" / f"step_{step:06d}.png")
+            record["foreground_share"] = preview(averaged, settings, stage.folder / "samples" / f"step_{step:06d}.png")
         return record
 
     return evaluate
@@ -154,7 +130,7 @@ def judged(work: Path, step: int) -> Path:
     return work / "judged" / f"step_{step:06d}.safetensors"
 
 
-def preview(denoiser: Denoiser, settings: TrainingSettings, path: Path) -> float:
+def preview(denoiser: Denoiser, settings: DenoiserTraining, path: Path) -> float:
     """Write a sheet of samples and return their foreground share."""
     images, masks = sample_pairs(
         denoiser,
@@ -171,46 +147,34 @@ def preview(denoiser: Denoiser, settings: TrainingSettings, path: Path) -> float
 
 
 def train_denoiser(
-    denoiser: Denoiser,
-    train: PairTensors,
-    validation: PairTensors,
-    settings: TrainingSettings,
-    *,
-    folder: Path,
-    work: Path,
-    identity: str,
+    denoiser: Denoiser, train: PairTensors, validation: PairTensors, settings: DenoiserTraining, stage: StagePlace
 ) -> Denoiser:
     """Train, resumable bit for bit, and return the chosen EMA denoiser in eval mode.
 
-    `folder` receives denoiser_ema.safetensors, history.jsonl and samples/step_*.png, `work` the checkpoint, which is
-    taken up again if it carries the same `identity`. The weights kept are those with the lowest hybrid loss on the
-    validation pairs among the evaluations.
+    The folder of `stage` receives denoiser_ema.safetensors, history.jsonl and samples/step_*.png. The weights kept are
+    those with the lowest hybrid loss on the validation pairs among the evaluations, or the last ones (`keep`).
     """
-    folder, work = Path(folder), Path(work)
-    work.mkdir(parents=True, exist_ok=True)
+    stage.work.mkdir(parents=True, exist_ok=True)
     denoiser.to(default_device())
     denoiser.unet.to(memory_format=torch.channels_last)
     if denoiser.measures_data:
         denoiser.fit(train.batch(range(len(train))))
     averaged = copy.deepcopy(denoiser).eval().requires_grad_(False)
     optimizer = torch.optim.AdamW(denoiser.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
-    ema, choice = EMAModel(denoiser.parameters(), decay=settings.ema_decay), Choice()
+    ema, choice = averaged_weights(denoiser.parameters(), settings.ema_decay, settings.ema_warmup), Choice()
     run_steps(
-        steps=settings.steps,
+        settings,
         update=make_update(denoiser.train(), optimizer, ema, train, settings),
         state={"denoiser": denoiser, "optimizer": optimizer, "ema": ema, "choice": choice},
-        work=work,
-        identity=identity,
-        history=folder / "history.jsonl",
+        stage=stage,
+        evaluate=make_evaluate(averaged, ema, choice, validation.first(64), settings, stage),
         log_every=settings.log_every,
-        evaluate=make_evaluate(averaged, ema, choice, validation.first(64), settings, folder, work),
-        evaluate_at=settings.evaluate_at(),
         description="denoiser",
     )
     if not choice.step:
         raise RuntimeError("the denoiser diverged: no evaluation gave a finite loss; choose a lower learning_rate")
-    chosen = load_denoiser(judged(work, choice.step))
-    save_denoiser(folder / WEIGHTS, chosen, {**choice.state_dict(), "settings": asdict(settings)})
+    chosen = load_denoiser(judged(stage.work, choice.step))
+    save_denoiser(stage.folder / WEIGHTS, chosen, {**choice.state_dict(), "settings": asdict(settings)})
     return chosen
 
 
@@ -233,8 +197,10 @@ def describe_denoiser(
     """
     denoiser = load_denoiser(folder / WEIGHTS)
     _, facts = load_tensors(folder / WEIGHTS)
-    solver = {"sampler": "sde-dpmsolver++", "steps": steps, "block": denoiser.comfortable_batch}
-    _, masks = sample_pairs(denoiser, samples, **solver, seed=seed, bf16=bf16)
+    block = denoiser.comfortable_batch
+    _, masks = sample_pairs(
+        denoiser, samples, sampler="sde-dpmsolver++", steps=steps, seed=seed, block=block, bf16=bf16
+    )
     return {
         "parameters": sum(p.numel() for p in denoiser.parameters()),
         "steps": facts["settings"]["steps"],

@@ -36,6 +36,12 @@ class Wiener(nn.Module):
     """Linear estimates from x_t, with `mean` [C, 1, 1], `power` [C, H, W] and `axes` [C, C, H, W] (one 2 x 2 rotation
     per mode, because image and mask are correlated) as buffers."""
 
+    mean: Tensor
+    power: Tensor
+    axes: Tensor
+    rows: Tensor
+    columns: Tensor
+
     def __init__(self, schedule: NoiseSchedule, channels: int, height: int, width: int):
         super().__init__()
         self.schedule = schedule

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from xpci_utils import artifacts
+from xpci_utils import files
 from xpci_utils.evaluation.overlap import dice_per_class
 from xpci_utils.frames.frameset import binary_mask, write_png
 from xpci_utils.frames.pad import IGNORE
@@ -39,7 +39,7 @@ def write_mask_agreement(
     ``examples`` are the (image, labels) whose images the ``masks`` were sampled for; returns the table.
     """
     table = mask_agreement(masks, [labels for _, labels in examples])
-    with artifacts.atomic_path(Path(folder) / "mask_agreement.csv") as temporary:
+    with files.atomic_path(Path(folder) / "mask_agreement.csv") as temporary:
         table.round(5).to_csv(temporary)
     shown = list(zip(examples, masks, strict=True))[:SHOWN]
     rows = zip(*((image, binary_mask(labels), mask) for (image, labels), mask in shown), strict=True)

@@ -135,7 +135,8 @@ def _scores(image: np.ndarray, distance: np.ndarray, own: np.ndarray, covariance
         # Never below the error of independent pixels: a chance negative covariance must not promise more.
         variance = max((TIMES * covariance * _lagged(weights)).sum(), covariance[0] * (weights**2).sum())
         scores.append((weights * image).sum() / np.sqrt(variance))
-    return tuple(scores)
+    fringe, dip = scores
+    return fringe, dip
 
 
 def _window(inside: np.ndarray) -> tuple[slice, slice]:

@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.spatial.distance import cdist
 from scipy.stats import wasserstein_distance
 
-from xpci_utils import artifacts
+from xpci_utils import files
 from xpci_utils.evaluation.edges import edge_profile, fringe_share
 from xpci_utils.evaluation.features import GROUPS, composition, frame_features, radial_spectrum
 
@@ -149,7 +149,7 @@ def write_fidelity(
     table = fidelity_table(sets, reference, pixel_size_um, min_area_px, seed)
     profiles = {name: edge_profile(pairs) for name, pairs in {"reference": reference, **sets}.items()}
     for name, content in {"fidelity": table.rename_axis("set"), "fidelity_edges": pd.DataFrame(profiles)}.items():
-        with artifacts.atomic_path(Path(folder) / f"{name}.csv") as temporary:
+        with files.atomic_path(Path(folder) / f"{name}.csv") as temporary:
             content.to_csv(temporary)
 
 

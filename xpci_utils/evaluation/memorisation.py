@@ -19,7 +19,7 @@ import numpy as np
 from scipy import ndimage
 from skimage.transform import downscale_local_mean
 
-from xpci_utils import artifacts
+from xpci_utils import files
 from xpci_utils.frames.frameset import write_png
 from xpci_utils.frames.sheet import contact_sheet
 from xpci_utils.randomness import numpy_rng
@@ -143,7 +143,7 @@ def write_audit(found: Audit, folder: str | Path) -> None:
     their nearest training particles below."""
     pairs = list(found.nearest(SHOWN))
     scores = [round(score, 3) for _, _, score in pairs]
-    artifacts.write_json(Path(folder) / "memorisation.json", found.summary() | {"nearest_scores": scores})
+    files.write_json(Path(folder) / "memorisation.json", found.summary() | {"nearest_scores": scores})
     if pairs:
         rows = [[np.rint(pair[row]).clip(0, 255) for pair in pairs] for row in (0, 1)]
         write_png(Path(folder) / "memorisation.png", contact_sheet(rows))
@@ -176,8 +176,8 @@ def particle_crops(
             pixels.append(padded[:, *window])
             seen.append(inside[window])
     shape = (2 * half, 2 * half)
-    pixels = np.array(pixels, np.float32).reshape(-1, len(shifts), *shape)
-    return Crops(pixels.swapaxes(0, 1), np.array(seen, bool).reshape(-1, *shape))
+    windows = np.array(pixels, np.float32).reshape(-1, len(shifts), *shape)
+    return Crops(windows.swapaxes(0, 1), np.array(seen, bool).reshape(-1, *shape))
 
 
 def nearest(queries: Crops, library: Crops) -> Matches:

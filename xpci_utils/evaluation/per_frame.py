@@ -9,7 +9,7 @@ Two ways to average Dice and NSD over the classes of a frame stand side by side:
 Both with background (the paper's numbers are explained best by it) and without (``..._foreground``).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -96,10 +96,11 @@ def summarise(table: pd.DataFrame) -> dict[str, float | int | None]:
     them, pooled over the frames. ``count_error_absolute`` is the mean of the absolute count errors.
     """
     summary = {name: nanmean(table[name]) for name in table.columns.drop(["frame", "sequence"])}
-    summary |= {name: int(table[name].sum()) for name in _SUMS}
-    matched = summary["particles_matched"]
-    summary["micro_f1"] = f1(summary["tp"], summary["fp"], summary["fn"])
-    summary["detection_f1"] = f1(matched, summary["particles_predicted"] - matched, summary["particles_true"] - matched)
+    sums = {name: int(table[name].sum()) for name in _SUMS}
+    summary |= sums
+    matched = sums["particles_matched"]
+    summary["micro_f1"] = f1(sums["tp"], sums["fp"], sums["fn"])
+    summary["detection_f1"] = f1(matched, sums["particles_predicted"] - matched, sums["particles_true"] - matched)
     summary["count_error_absolute"] = nanmean(table["count_error"].abs())
     return {name: None if np.isnan(value) else value for name, value in summary.items()}
 
@@ -119,7 +120,7 @@ def score_labels(frames: FrameSet, labels: Mapping[str, np.ndarray]) -> dict[str
         kept, particles = kept + int((known & ~unsure).sum()), particles + int(known.sum())
     return {
         "dice_foreground": _mean_foreground_dice(confusions),
-        "micro_f1": f1(*foreground_counts(sum(confusions))),
+        "micro_f1": f1(*foreground_counts(_total(confusions, frames.num_classes))),
         "kept": kept / max(particles, 1),
     }
 
@@ -136,11 +137,16 @@ def _mean_foreground_dice(confusions: list[np.ndarray]) -> float:
 
 def pooled_confusion(frames: FrameSet, predictions: Mapping[str, np.ndarray]) -> np.ndarray:
     """Confusion matrix summed over frames: int64 [num_classes, num_classes], rows are true classes."""
-    return sum(confusion_matrix(predictions[f.name], f.labels, frames.num_classes) for f in frames)
+    confusions = (confusion_matrix(predictions[f.name], f.labels, frames.num_classes) for f in frames)
+    return _total(confusions, frames.num_classes)
+
+
+def _total(confusions: Iterable[np.ndarray], num_classes: int) -> np.ndarray:
+    return sum(confusions, start=np.zeros((num_classes, num_classes), np.int64))
 
 
 def nanmean(values: ArrayLike) -> float:
     """Mean of the values that are not NaN; NaN, without a warning, when none is left."""
-    values = np.asarray(values, dtype=float)
-    values = values[~np.isnan(values)]
-    return float(values.mean()) if len(values) else float("nan")
+    numbers = np.asarray(values, dtype=float)
+    numbers = numbers[~np.isnan(numbers)]
+    return float(numbers.mean()) if len(numbers) else float("nan")

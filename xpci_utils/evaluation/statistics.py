@@ -38,7 +38,9 @@ class Difference:
         return bool(self.low > 0 or self.high < 0)
 
 
-NOTHING = Difference(*[float("nan")] * 4, 0, 0)
+_NAN = float("nan")
+
+NOTHING = Difference(_NAN, _NAN, _NAN, _NAN, 0, 0)
 
 
 def paired_difference(
@@ -72,7 +74,7 @@ def paired_values(
     if not all(table.index.equals(sequences) for pair in pairs for table in pair):
         raise ValueError(f"{metric}: two networks were scored on different test frames; compare within one run")
     sums = np.array([[table.to_numpy().T for table in pair] for pair in pairs])  # seed, row, (part, whole), sequence
-    informed = sums[:, :, 1].any(axis=(0, 1))
+    informed = np.any(sums[:, :, 1], axis=(0, 1))
     differences, values = pseudovalues(sums[..., informed])
     return pd.Series(differences, index=seeds), pd.DataFrame(values, index=seeds, columns=sequences[informed])
 
@@ -106,7 +108,7 @@ def two_way_interval(differences: np.ndarray, values: np.ndarray, confidence: fl
     seeds, sequences = values.shape
     mean = float(differences.mean())
     if seeds < 2 or sequences < 2 or not np.isfinite(values).all():
-        return Difference(mean, *[float("nan")] * 3, seeds, sequences)
+        return Difference(mean, _NAN, _NAN, _NAN, seeds, sequences)
     by_seed, by_sequence = values.mean(axis=1, keepdims=True), values.mean(axis=0, keepdims=True)
     rest = values - by_seed - by_sequence + values.mean()
     ms_seed = sequences * by_seed.var(ddof=1)

@@ -30,10 +30,10 @@ def surface_dice_per_class(
         raise ValueError(f"tolerance_px is {tolerance_px}; it must be a finite number of pixels, 0 or more.")
     predicted, true = comparable(predicted, true, num_classes, ignore_index)
     reach = int(tolerance_px)
-    boundaries = [boundary_classes(labels, reach) for labels in (predicted, true)]
+    found, wanted = (boundary_classes(labels, reach) for labels in (predicted, true))
     offsets = _disc(tolerance_px, stride=true.shape[1] + 2 * reach)
-    total = sum(np.bincount(b[b != _NO_BOUNDARY], minlength=num_classes) for b in boundaries)
-    near = _hits(*boundaries, offsets, num_classes) + _hits(*boundaries[::-1], offsets, num_classes)
+    total = sum(np.bincount(b[b != _NO_BOUNDARY], minlength=num_classes) for b in (found, wanted))
+    near = _hits(found, wanted, offsets, num_classes) + _hits(wanted, found, offsets, num_classes)
     return ratio(near, total)
 
 

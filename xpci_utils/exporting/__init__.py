@@ -1,14 +1,5 @@
 """The synthetic data set in the layouts that other programs read: PNG pairs, nnU-Net v2, COCO, ImageJ stacks."""
 
-from xpci_utils.lazy import attach
+import lazy_loader
 
-__getattr__, __dir__ = attach(
-    __name__,
-    {
-        "ExportSet": "sets",
-        "FORMATS": "formats",
-        "Item": "sets",
-        "export": "formats",
-        "synthetic_set": "sets",
-    },
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

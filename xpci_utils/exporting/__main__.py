@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from xpci_utils import artifacts, paths
+from xpci_utils import paths, stages
 from xpci_utils.exporting import FORMATS, export, synthetic_set
 from xpci_utils.exporting.formats import renamed
 
@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         chosen = synthetic_set(options.run_root, options.labeller, options.pool, options.annotated, options.count)
         export(chosen, options.layout, out)
-    except (artifacts.StageError, FileNotFoundError, FileExistsError, ValueError) as error:
+    except (stages.StageError, FileNotFoundError, FileExistsError, ValueError) as error:
         print(f"error: {error}\nNothing was written.", file=sys.stderr)
         return 2
     told = renamed(chosen).told if options.layout in ("nnunet", "coco") else chosen.told
@@ -43,7 +43,7 @@ def _about_folds(out: Path) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m xpci_utils.exporting", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="xpci export", description=__doc__.splitlines()[0])
     parser.add_argument("run_root", help="folder of a run, like runs/own_frames")
     parser.add_argument("layout", choices=list(FORMATS))
     parser.add_argument("out", metavar="OUT", help="the folder to write; it must not exist yet")

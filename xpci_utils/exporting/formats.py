@@ -14,7 +14,7 @@ import yaml
 from PIL import Image
 from scipy import ndimage
 
-from xpci_utils import artifacts
+from xpci_utils import files
 from xpci_utils.exporting.sets import ExportSet, Item
 from xpci_utils.frames import IGNORE
 from xpci_utils.frames.classes import colour_table
@@ -35,7 +35,7 @@ def export(items: ExportSet, layout: str, out: Path) -> Path:
         raise ValueError(f"there is no layout {layout!r}; choose one of {', '.join(FORMATS)}")
     if layout == "nnunet" and not NNUNET_NAME.fullmatch(out.name):
         raise ValueError(f"nnU-Net finds data sets by names like Dataset501_particles; {out.name!r} is not one")
-    with artifacts.atomic_folder(out) as folder:
+    with files.atomic_folder(out) as folder:
         FORMATS[layout](renamed(items) if layout in ("nnunet", "coco") else items, folder)
     return out
 
@@ -94,9 +94,9 @@ def write_nnunet(items: ExportSet, folder: Path) -> None:
         "file_ending": ".png",
         "description": items.told,
     }
-    artifacts.write_json(folder / "dataset.json", content)
+    files.write_json(folder / "dataset.json", content)
     if splits := _nnunet_splits(items):
-        artifacts.write_json(folder / "splits_final.json", splits)
+        files.write_json(folder / "splits_final.json", splits)
 
 
 def _nnunet_splits(items: ExportSet) -> list[dict[str, list[str]]]:
@@ -132,7 +132,7 @@ def write_coco(items: ExportSet, folder: Path) -> None:
                 annotations.append({"id": len(annotations) + 1, "image_id": number, **found})
         content = {"info": {"description": items.told}, "licenses": [], "images": images}
         content |= {"annotations": annotations, "categories": categories}
-        artifacts.write_json(folder / f"annotations/instances_{split}.json", content)
+        files.write_json(folder / f"annotations/instances_{split}.json", content)
 
 
 def write_imagej(items: ExportSet, folder: Path) -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from xpci_utils import artifacts, paths
-from xpci_utils.artifacts import StageError
+from xpci_utils import paths, stages
 from xpci_utils.frames import FrameSet
 from xpci_utils.frames.files import read_png
+from xpci_utils.params.places import labels_place
+from xpci_utils.stages import StageError
 
 UNKNOWN_PIXEL_UM = 1.0  # what pixel_size_um says where nobody told (data/README.md)
 
@@ -102,7 +103,7 @@ def _annotated(frames: FrameSet) -> list[Item]:
 
 
 def _finished(folder: Path) -> Path:
-    if artifacts.read_run(folder) is None:
+    if stages.read_run(folder) is None:
         raise StageError(f"{paths.display(folder)} is not finished; 'make reproduce' goes on with it")
     return folder
 
@@ -111,7 +112,9 @@ def _labels(pool: Path, labeller: str) -> tuple[Path, str]:
     """(folder of the labels, who gave them): the labeller asked for or the only one; a fresh pool has true labels."""
     if (pool / "pairs/labels").is_dir() and not labeller:
         return pool / "pairs/labels", "the simulator"
-    found = {path.name.rpartition("__")[0]: path for path in sorted((pool / "labels").glob("*__s0"))}
+    places = [labels_place(pool.name, path.name.split("__")[0]) for path in sorted((pool / "labels").glob("*"))]
+    found = {str(place.parameters["labeller"]): pool.parents[1] / place.folder for place in places}
+    found = {labeller: path for labeller, path in found.items() if path.is_dir()}
     if not found:
         raise StageError(f"{paths.display(pool)} holds no labels; adapt a labeller and let it name the pairs first")
     if not labeller and len(found) > 1:

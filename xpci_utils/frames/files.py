@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from xpci_utils import artifacts, paths
+from xpci_utils import files, paths
 
 
 def read_png(path: Path) -> np.ndarray:
@@ -25,5 +25,5 @@ def read_png(path: Path) -> np.ndarray:
 
 def write_png(path: Path, array: np.ndarray) -> None:
     """Write uint8 or uint16 [H, W], or uint8 [H, W, 3], as PNG, whole or not at all."""
-    with artifacts.atomic_path(path) as temporary:
+    with files.atomic_path(path) as temporary:
         Image.fromarray(array).save(temporary, format="PNG")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from xpci_utils import artifacts, paths
+from xpci_utils import files, paths
 from xpci_utils.frames.examples import FrameExamples
 from xpci_utils.frames.files import read_png, write_png
 from xpci_utils.frames.pad import IGNORE
@@ -57,7 +57,7 @@ class FrameSet:
                 )
         with open(folder / "frames.csv", newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-        return cls(folder, artifacts.read_json(folder / "frames.json"), rows)
+        return cls(folder, files.read_json(folder / "frames.json"), rows)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -138,7 +138,7 @@ class FrameSet:
     @property
     def example_shape(self) -> tuple[int, int]:
         """(height, width) of what a network sees: a whole frame, or one tile."""
-        return tuple(min(self.tile or side, side) for side in (self.height, self.width))
+        return min(self.tile or self.height, self.height), min(self.tile or self.width, self.width)
 
     def examples(self, split: str) -> Sequence[tuple[np.ndarray, np.ndarray]]:
         """(image, labels) pairs of one split for training: whole frames, or every tile of each frame."""
@@ -157,7 +157,8 @@ def write_frames(folder: str | Path, frames: Iterable[Frame], info: dict) -> Fra
     Raises ValueError if a frame's size differs from the first one's, or a name comes twice.
     """
     folder = paths.resolve(folder)
-    rows, shape = [], None
+    rows: list[list[str]] = []
+    shape: tuple[int, ...] | None = None
     for frame in frames:
         shape = shape or frame.image.shape
         if frame.image.shape != shape or frame.labels.shape != shape:
@@ -170,7 +171,9 @@ def write_frames(folder: str | Path, frames: Iterable[Frame], info: dict) -> Fra
         rows.append([frame.name, frame.sequence, frame.split, str(frame.simulated).lower()])
     if len({row[0] for row in rows}) < len(rows):
         raise ValueError("two frames have the same name")
-    with artifacts.atomic_path(folder / "frames.csv") as temporary, open(temporary, "w", newline="") as file:
+    if shape is None:
+        raise ValueError("there is no frame to write")
+    with files.atomic_path(folder / "frames.csv") as temporary, open(temporary, "w", newline="") as file:
         csv.writer(file).writerows([["name", "sequence", "split", "simulated"], *rows])
-    artifacts.write_json(folder / "frames.json", {"height": shape[0], "width": shape[1], **info})
+    files.write_json(folder / "frames.json", {"height": shape[0], "width": shape[1], **info})
     return FrameSet.open(folder)

@@ -11,8 +11,8 @@ IGNORE = 255
 
 def padding(height: int, width: int, multiple: int = 32) -> tuple[tuple[int, int], tuple[int, int]]:
     """((top, bottom), (left, right)) pixels that bring a frame to the next multiple, split evenly."""
-    missing = (-height % multiple, -width % multiple)
-    return tuple((total // 2, total - total // 2) for total in missing)
+    down, across = -height % multiple, -width % multiple
+    return (down // 2, down - down // 2), (across // 2, across - across // 2)
 
 
 def pad_image(image: np.ndarray, multiple: int = 32) -> np.ndarray:
@@ -32,4 +32,5 @@ def crop(array, height: int, width: int):
 
 
 def _per_axis(array: np.ndarray, multiple: int) -> list[tuple[int, int]]:
-    return [(0, 0)] * (array.ndim - 2) + list(padding(*array.shape[-2:], multiple))
+    height, width = array.shape[-2:]
+    return [(0, 0)] * (array.ndim - 2) + list(padding(height, width, multiple))

@@ -34,8 +34,10 @@ def frame_scores(
     ``image`` [H, W] uint8; ``predict`` maps uint8 tiles [N, h, w] to class scores [N, C, h, w]. Where tiles
     overlap (the last row and column) the scores are averaged.
     """
-    windows = tiles_of(*image.shape, tile)
-    total, count = None, np.zeros(image.shape, np.float32)
+    height, width = image.shape
+    windows = tiles_of(height, width, tile)
+    total: np.ndarray | None = None
+    count = np.zeros(image.shape, np.float32)
     for start in range(0, len(windows), batch_size):
         batch = windows[start : start + batch_size]
         scores = np.asarray(predict(np.stack([image[window] for window in batch])))
@@ -44,6 +46,7 @@ def frame_scores(
         for window, score in zip(batch, scores, strict=True):
             total[(slice(None), *window)] += score
             count[window] += 1
+    assert total is not None  # a frame has at least one tile
     return total / count
 
 

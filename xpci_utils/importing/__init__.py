@@ -1,20 +1,5 @@
 """Frames and annotations of other people's formats: films, masks, their correction, and a look at what they hold."""
 
-from xpci_utils.lazy import attach
+import lazy_loader
 
-__getattr__, __dir__ = attach(
-    __name__,
-    {
-        "Annotations": "annotations",
-        "Film": "film",
-        "check_up": "checkup",
-        "check_up_folder": "checkup",
-        "Request": "convert",
-        "import_frames": "convert",
-        "imported": "checkup",
-        "levels_of": "corrections",
-        "open_annotations": "annotations",
-        "open_film": "films",
-        "open_films": "films",
-    },
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

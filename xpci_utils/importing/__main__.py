@@ -45,7 +45,7 @@ def _here(value: str | None) -> Path | None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m xpci_utils.importing",
+        prog="xpci import",
         description=__doc__.splitlines()[0],
         epilog=FORMATS,
         formatter_class=argparse.RawDescriptionHelpFormatter,

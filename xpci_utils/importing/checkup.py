@@ -1,6 +1,6 @@
 """A look at annotated frames before anything is trained on them: counts, empty masks, near copies, advice in words.
 
-python -m xpci_utils.importing.checkup data/my_frames
+xpci check data/my_frames
 """
 
 import argparse
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-from xpci_utils import artifacts, paths
+from xpci_utils import files, paths
 from xpci_utils.frames import IGNORE, FolderError, binary_mask, check_folder, read_classes
 from xpci_utils.frames.classes import FrameClass
 from xpci_utils.frames.folder import AnnotatedFolder
@@ -103,7 +103,7 @@ def check_up_folder(
 def imported(folder: str | Path) -> dict:
     """What the import command wrote about a folder; empty for one that was laid out by hand."""
     path = paths.resolve(folder) / "import.json"
-    return artifacts.read_json(path) if path.is_file() else {}
+    return files.read_json(path) if path.is_file() else {}
 
 
 def _objects(labels: np.ndarray, num_classes: int) -> pd.DataFrame:
@@ -213,7 +213,7 @@ def _some(names: list[str]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Print the check-up of a folder; 0, or 2 when it cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m xpci_utils.importing.checkup", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="xpci check", description=main.__doc__)
     parser.add_argument("folder", type=lambda text: Path(text).expanduser().absolute())
     parser.add_argument("--classes", type=lambda text: Path(text).expanduser().absolute(), help="its classes file")
     parser.add_argument("--tile", type=int, default=0, help="side of the tiles that networks will see [px]")

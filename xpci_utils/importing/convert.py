@@ -16,7 +16,7 @@ import yaml
 from PIL import Image
 from tqdm import tqdm
 
-from xpci_utils import artifacts, paths
+from xpci_utils import files, paths
 from xpci_utils.frames import FolderError, check_folder, read_classes
 from xpci_utils.frames.classes import FrameClass
 from xpci_utils.frames.frameset import SPLITS
@@ -72,7 +72,7 @@ def import_frames(request: Request) -> dict:
     if request.out.exists() or request.out.is_symlink():
         raise FolderError(f"{paths.display(request.out)} exists already; choose another name or remove it")
     plan = plan_import(request)
-    with artifacts.atomic_folder(request.out) as folder:
+    with files.atomic_folder(request.out) as folder:
         record = _write(plan, request, folder)
         try:
             check_folder(folder, read_classes(folder / "classes.yaml"))
@@ -160,7 +160,7 @@ def _write(plan: Plan, request: Request, folder: Path) -> dict:
         Image.fromarray(labels).save(folder / "masks" / f"{name}.png")
     _write_tables(plan, request, folder)
     record = _record(plan, request)
-    artifacts.write_json(folder / IMPORT_FILE, record)
+    files.write_json(folder / IMPORT_FILE, record)
     return record
 
 

@@ -1,21 +1,25 @@
-"""One parameter model per notebook: the single source of defaults, checks, YAML files and parameter cells.
+"""What a stage is told: one parameter model per notebook, profiles, and the cells and places of a grid.
 
-The defaults are the ``quick`` profile. A parameter that is unknown, mistyped or out of range stops a run before
-it starts, in the runner as in a notebook opened by hand.
+The models are the single source of defaults, checks, YAML files and parameter cells; their defaults are the ``quick``
+profile. A parameter that is unknown, mistyped or out of range stops a run before it starts, in the runner as in a
+notebook opened by hand.
 """
 
-from xpci_utils.params.base import SeededParameters, ShippableParameters, StageParameters
-from xpci_utils.params.pairs import GenerateSynthetic, PrepareFrames
+from xpci_utils.params.base import Change, Content, SeededParameters, ShippableParameters, StageParameters
+from xpci_utils.params.frames import GenerateSynthetic, PrepareFrames
+from xpci_utils.params.model import ParameterError, Parameters, suggest
 from xpci_utils.params.results import ApplyToVideo, TablesAndFigures
+from xpci_utils.params.stages import APPENDICES, STAGES, stage_model
 from xpci_utils.params.sweep import Sweep
 from xpci_utils.params.training import AdaptSam, PretrainSam, TrainDdpm, TrainSegmentation
-from xpci_utils.strict import ParameterError, Parameters, suggest
 
 __all__ = [
     "APPENDICES",
     "STAGES",
     "AdaptSam",
     "ApplyToVideo",
+    "Change",
+    "Content",
     "GenerateSynthetic",
     "ParameterError",
     "Parameters",
@@ -29,26 +33,5 @@ __all__ = [
     "TrainDdpm",
     "TrainSegmentation",
     "stage_model",
+    "suggest",
 ]
-
-STAGES: dict[str, type[StageParameters]] = {
-    model.notebook: model
-    for model in (
-        PrepareFrames,
-        TrainDdpm,
-        AdaptSam,
-        GenerateSynthetic,
-        TrainSegmentation,
-        TablesAndFigures,
-        ApplyToVideo,
-    )
-}
-APPENDICES: dict[str, type[StageParameters]] = {PretrainSam.notebook: PretrainSam}  # in no grid; results are shipped
-
-
-def stage_model(notebook: str) -> type[StageParameters]:
-    """The model of a notebook by its name; ParameterError suggests the nearest one."""
-    models = STAGES | APPENDICES
-    if notebook not in models:
-        raise ParameterError(f"there is no notebook {notebook!r}{suggest(notebook, models)}")
-    return models[notebook]

@@ -1,24 +1,48 @@
 """What the parameters of every stage share: the places it reads and writes, and what decides its result."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, Field
 
-from xpci_utils import grid, paths
-from xpci_utils.recipe import noted_sha256
-from xpci_utils.strict import Parameters, assigned_names
+from xpci_utils import paths
+from xpci_utils.params.cells import Cell, parse_labeller
+from xpci_utils.params.model import Parameters, assigned_names
 
-CellName = Annotated[str, AfterValidator(lambda name: grid.Cell.parse(name).name)]
+
+def _labeller(name: str) -> str:
+    parse_labeller(name)
+    return name
+
+
+CellName = Annotated[str, AfterValidator(lambda name: Cell.parse(name).name)]
+LabellerName = Annotated[str, AfterValidator(_labeller)]
+
+
+class Content(NamedTuple):
+    """Files whose content, not their place, decides a result: a folder of frames, a film, or a file with its sha256."""
+
+    kind: Literal["folder", "film", "sha256"]
+    paths: tuple[Path, ...]
+
+
+class Change(NamedTuple):
+    """Why the version of a stage was raised, and for which parameters its results changed."""
+
+    reason: str
+    concerns: Callable[[Any], bool] = lambda parameters: True
 
 
 class StageParameters(Parameters):
     """Parameters of one notebook and the places it reads and writes."""
 
     notebook: ClassVar[str]
-    rooms: ClassVar[tuple[str, ...]]
-    data_files: ClassVar[tuple[str, ...]] = ()
     products: ClassVar[tuple[str, ...]]
+    data_files: ClassVar[tuple[str, ...]] = ()  # small files that are part of the code
+    changes: ClassVar[dict[int, Change]] = {}  # version -> what changed with it; version 1 is the first edition
+    retired: ClassVar[frozenset[str]] = frozenset()  # former parameters whose value no longer matters
+    sweep_file: ClassVar[str] = ""
 
     run_root: str = Field("runs/quick", min_length=1, description="folder of the run; relative to the repository root")
     output_folder: str = Field("", description="where the products go; empty: their place below run_root")
@@ -40,17 +64,13 @@ class StageParameters(Parameters):
         return self.folder / "work" if self.output_folder else self.root / "work" / self.place
 
     @property
-    def part(self) -> str:
-        """Which part of the stage this run does, where several share its folder; empty: all of it."""
-        return ""
-
-    @property
     def history(self) -> Path:
         """Where records of progress are appended."""
         return self.folder / "history.jsonl"
 
     @property
     def place(self) -> str:
+        """Its folder below run_root."""
         raise NotImplementedError
 
     @property
@@ -58,16 +78,32 @@ class StageParameters(Parameters):
         """Finished folders that this stage reads."""
         return []
 
-    def hashed(self) -> dict:
+    @property
+    def version(self) -> int:
+        """The last version whose change concerns these parameters."""
+        return max((number for number, change in self.changes.items() if change.concerns(self)), default=1)
+
+    @property
+    def contents(self) -> dict[str, Content]:
+        """Files whose content decides the result, by the name under which ``run.json`` records their hash."""
+        return {}
+
+    def decisive(self) -> dict[str, Any]:
         """The parameters that decide the result: all but where it lies and whether it is repeated."""
         return self.model_dump(exclude={"run_root", "output_folder", "force"})
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """The default of every parameter, which a record that is older than the parameter stands for."""
+        return {name: field.default for name, field in cls.model_fields.items()}
 
     @classmethod
     def from_notebook(cls, namespace: dict) -> Self:
         """Collect the parameters from a notebook's globals.
 
         Every name that the cells just before this one assign (the parameter cell, and the one papermill injects) must
-        be a parameter; IPython keeps the text of executed cells in ``In``.
+        be a parameter. IPython keeps the text of executed cells in ``In``: all names of the namespace would not do,
+        since the cell is run again, after all others, by whoever changes a parameter.
         """
         given = {name: namespace[name] for name in cls.model_fields if name in namespace}
         assigned = {name: namespace[name] for name in assigned_names(namespace["In"][:-1])}
@@ -81,7 +117,7 @@ class SeededParameters(StageParameters):
 
 
 class ShippableParameters(SeededParameters):
-    """Parameters of a training that weights which come with the repository can stand in for (`xpci_utils.shipped`)."""
+    """Parameters of a training that weights which come with the repository can stand in for (`xpci_utils.weights`)."""
 
     weights_file: ClassVar[str]
 
@@ -92,11 +128,13 @@ class ShippableParameters(SeededParameters):
         """Name of the file with the sha256 of the weights, beside them."""
         return str(Path(self.weights_file).with_suffix(".sha256"))
 
-    def hashed(self) -> dict:
+    @property
+    def contents(self) -> dict[str, Content]:
         """Of shipped weights the content counts."""
-        values = super().hashed()
-        folder = values.pop("shipped")
-        if folder:
-            note = paths.resolve(folder) / self.place / self.hash_note
-            values["shipped_sha256"] = noted_sha256(note)
+        note = paths.resolve(self.shipped) / self.place / self.hash_note
+        return {"shipped_sha256": Content("sha256", (note,))} if self.shipped else {}
+
+    def decisive(self) -> dict[str, Any]:
+        values = super().decisive()
+        del values["shipped"]
         return values

@@ -6,17 +6,16 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from xpci_utils import grid, paths
-from xpci_utils.params.base import CellName, SeededParameters, StageParameters
-from xpci_utils.params.sweep import Sweep
-from xpci_utils.recipe import film_digest
+from xpci_utils import paths
+from xpci_utils.params.base import CellName, Content, SeededParameters, StageParameters
+from xpci_utils.params.cells import Cell
+from xpci_utils.params.places import REPORT, cell_place
 
 
 class TablesAndFigures(StageParameters):
     """06: every table and figure of the paper, from whatever cells are finished."""
 
     notebook = "06_tables_and_figures"
-    rooms = ("report", "evaluation", "frames")
     data_files = tuple(f"data/paper/table{number}.csv" for number in range(1, 6))
     products = ("tables", "figures", "index.html")
 
@@ -24,21 +23,18 @@ class TablesAndFigures(StageParameters):
 
     @property
     def place(self) -> str:
-        return "report"
+        return REPORT.folder
 
     @property
-    def inputs(self) -> list[Path]:
-        from xpci_utils.artifacts import read_run
-
-        wanted = grid.stage_folders(Sweep.from_yaml(paths.resolve(self.sweep)), *grid.GRIDS)[:-1]
-        return [self.root / place for place in wanted if read_run(self.root / place)]
+    def sweep_file(self) -> str:  # type: ignore[override]
+        """The grid that is shown, of which the report reads whatever is finished."""
+        return self.sweep
 
 
 class ApplyToVideo(SeededParameters):
     """07: a trained network over a film of your own, or a simulated one."""
 
     notebook = "07_apply_to_video"
-    rooms = ("video", "importing", "simulation", "segmentation", "frames")
     data_files = ("data/classes.yaml", "data/materials.csv")
 
     name: str = Field("film", description="what the result is called; its folder below run_root is video/<name>")
@@ -80,17 +76,16 @@ class ApplyToVideo(SeededParameters):
 
     @property
     def inputs(self) -> list[Path]:
-        return [self.root / f"segmentation/{self.cell}"]
+        return [self.root / cell_place(Cell.parse(self.cell)).folder]
 
     @property
-    def products(self) -> tuple[str, ...]:
+    def products(self) -> tuple[str, ...]:  # type: ignore[override]
         film = () if self.film_path else ("film",)
         return ("labels.tif", "particles.csv", "tracks.csv", "frames.csv", "overlay.gif", "metrics.json", *film)
 
-    def hashed(self) -> dict:
-        """For a film of one's own, its content counts and not how its path is spelt."""
-        values = super().hashed()
-        if self.film_path:
-            for name in ("film_path", "flats", "darks"):
-                values[name] = film_digest(paths.resolve(values[name])) if values[name] else ""
-        return values
+    @property
+    def contents(self) -> dict[str, Content]:
+        """Of a film of one's own the content counts, and not how its path is spelt."""
+        given = {name: getattr(self, name) for name in ("film_path", "flats", "darks")}
+        files = {name: Content("film", (paths.resolve(path),)) for name, path in given.items() if path}
+        return files if self.film_path else {}

@@ -1,11 +1,12 @@
 """The grids of runs that a profile compares."""
 
+from collections.abc import Callable
 from typing import Annotated, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from xpci_utils import grid
-from xpci_utils.strict import Parameters
+from xpci_utils.params.cells import parse_labeller, parse_row, parse_series
+from xpci_utils.params.model import Parameters
 
 Seed = Annotated[int, Field(ge=0)]
 Pairs = Annotated[int, Field(ge=0, le=99_999)]  # names of cells have five digits for them
@@ -36,21 +37,21 @@ class Sweep(Parameters):
     @field_validator("series", "labellers", "contrasts", "controls", "extended")
     @classmethod
     def _names(cls, names: list[str], info: ValidationInfo) -> list[str]:
-        parse = {"series": grid.parse_series, "labellers": grid.parse_labeller}.get(info.field_name, grid.parse_row)
+        parsers: dict[str | None, Callable[[str], object]] = {"series": parse_series, "labellers": parse_labeller}
         for name in names:
-            parse(name)
+            parsers.get(info.field_name, parse_row)(name)
         return names
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        named = [grid.parse_series(series)[1] for series in self.series]
+        named = [parse_series(series)[1] for series in self.series]
         missing = [name for name in dict.fromkeys(named) if name not in self.labellers]
         if missing:
             raise ValueError(f"series use {', '.join(missing)}, which labellers does not list")
         if 0 not in self.counts or len(set(self.counts)) < len(self.counts):
             raise ValueError("counts must be distinct and contain 0, the row without synthetic pairs")
         for row in (*self.contrasts, *self.controls, *self.extended):
-            cell = grid.parse_row(row)
+            cell = parse_row(row)
             if cell.labeller != "none" and cell.annotated != self.annotated:
                 raise ValueError(
                     f"{row}: its denoiser and its labeller have seen all {self.annotated or ''} annotated frames, "
@@ -58,7 +59,7 @@ class Sweep(Parameters):
                 )
         if self.labeller_seeds[:1] != [0]:
             raise ValueError("labeller_seeds must start with 0, the labeller that names synthetic pairs")
-        if len({grid.parse_row(row).backbone for row in self.contrasts}) < len(self.contrasts):
+        if len({parse_row(row).backbone for row in self.contrasts}) < len(self.contrasts):
             raise ValueError("contrasts declares one row per backbone, not several")
         if self.contrasts and len(set(self.contrast_seeds)) < 2:
             raise ValueError("contrasts need two contrast_seeds at least, better six: one training allows no interval")

@@ -1,13 +1,23 @@
 """Parameters of the notebooks that train: denoiser (02), labellers (03), networks (05) and small SAMs (A1)."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from xpci_utils import grid, paths
-from xpci_utils.params.base import CellName, SeededParameters, ShippableParameters, StageParameters
-from xpci_utils.recipe import noted_sha256
+from xpci_utils import paths
+from xpci_utils.params.base import (
+    CellName,
+    Change,
+    Content,
+    LabellerName,
+    SeededParameters,
+    ShippableParameters,
+    StageParameters,
+)
+from xpci_utils.params.cells import Cell, parse_labeller
+from xpci_utils.params.places import DENOISER, FRAMES, cell_place, labeller_place, pretraining_place, sources
+from xpci_utils.training.settings import DenoiserTraining, LabellerTraining, NetworkTraining, SamPretraining
 
 
 class TrainDdpm(ShippableParameters):
@@ -15,7 +25,7 @@ class TrainDdpm(ShippableParameters):
 
     notebook = "02_train_ddpm"
     weights_file = "denoiser_ema.safetensors"
-    rooms = ("diffusion", "frames", "training")
+    judged_frames: ClassVar[int] = 64  # test frames at most on which the noise error is measured in the end
     products = ("denoiser_ema.safetensors", "history.jsonl", "metrics.json", "samples")
 
     size: Literal["quick", "paper"] = Field("quick", description="size of the denoiser; laptop trains quick longer")
@@ -27,21 +37,42 @@ class TrainDdpm(ShippableParameters):
     lr_decay: Literal["constant", "cosine"] = Field("cosine", description="constant as published, or down to 0")
     warmup_steps: int = Field(50, ge=0, description="steps in which the learning rate rises")
     gradient_clip: float = Field(1.0, ge=0, description="largest gradient norm; 0: no limit, as published")
-    ema_decay: float = Field(0.9999, ge=0, lt=1, description="decay of the averaged weights, after warm-up")
+    rescale_timesteps: bool = Field(False, description="the U-Net sees 1000 t / T instead of t, as published")
+    ema_decay: float = Field(0.9999, ge=0, lt=1, description="decay of the averaged weights")
+    ema_warmup: bool = Field(True, description="the decay rises as n / (9 + n); false: constant, as published")
+    keep: Literal["best", "last"] = Field("best", description="weights kept: best on validation frames, or last ones")
     augment: bool = Field(True, description="flips and quarter turns; the paper's pipeline has none")
     bf16: bool = Field(True, description="bfloat16 autocast")
-    evaluations: int = Field(4, ge=1, description="equally spaced looks at validation frames; the best is kept")
-    preview_pairs: int = Field(16, ge=1, description="pairs sampled at each of those looks")
+    evaluations: int = Field(4, ge=1, description="validation evaluations, evenly spaced")
+    preview_pairs: int = Field(16, ge=1, description="pairs sampled at each of those evaluations")
     preview_steps: int = Field(20, ge=2, description="solver steps per pair of those samples")
     probe_draws: int = Field(8, ge=1, description="noise levels per held-out frame at which the denoiser is judged")
 
     @property
+    def network_settings(self) -> dict[str, Any]:
+        """Settings of the network, as `denoiser_config` takes them."""
+        return {
+            "prediction": self.prediction,
+            "timesteps": self.diffusion_steps,
+            "rescale_timesteps": self.rescale_timesteps,
+        }
+
+    @property
+    def judged_pairs(self) -> int:
+        """Pairs sampled in the end, whose foreground share goes to metrics.json."""
+        return 4 * self.preview_pairs
+
+    def settings(self) -> DenoiserTraining:
+        """How to train, as the training is told."""
+        return DenoiserTraining.of(self.model_dump())
+
+    @property
     def place(self) -> str:
-        return "ddpm"
+        return DENOISER.folder
 
     @property
     def inputs(self) -> list[Path]:
-        return [self.root / "frames"]
+        return [self.root / FRAMES.folder]
 
 
 class AdaptSam(ShippableParameters):
@@ -49,10 +80,11 @@ class AdaptSam(ShippableParameters):
 
     notebook = "03_adapt_sam"
     weights_file = "adapters.safetensors"
-    rooms = ("sam", "frames", "training", "evaluation")
     products = ("adapters.safetensors", "history.jsonl", "metrics.json", "per_frame.csv", "namings.csv", "predictions")
 
-    labeller: str = Field("vit_b", description="vit_b or vit_t; '-noprompt': no mask; '-frozen': head not trained")
+    labeller: LabellerName = Field(
+        "vit_b", description="vit_b or vit_t; '-noprompt': no mask; '-frozen': head not trained"
+    )
     size: Literal["reduced", "paper"] = Field("reduced", description="size of both SAM variants")
     weights: Literal["pretrained", "random"] = Field("pretrained", description="first weights: SAM's own, or A1's")
     trainable: Literal["all", "adapters+head", "adapters"] = Field("all", description="what is trained")
@@ -64,38 +96,55 @@ class AdaptSam(ShippableParameters):
     learning_rate: float = Field(1e-3, gt=0, description="AdamW learning rate, decayed by (1 - t/n)^0.9")
     beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's first beta; the paper prints 0.99")
     dice: Literal["dice", "generalised"] = Field("dice", description="Dice term beside the cross-entropy")
-    augmentation: Literal["symmetries", "affine"] = Field("affine", description="flips and turns, or any rotation")
+    augmentation: Literal["none", "symmetries", "affine"] = Field(
+        "affine", description="none as printed in the paper, flips and turns, or any rotation"
+    )
+    adapter_blocks: Literal["all", "reference"] = Field(
+        "all", description="encoder blocks with adapters; reference: 0, 1, 10, 11 of ViT-B, as finetune-SAM's default"
+    )
     bf16: bool = Field(True, description="bfloat16 autocast")
     weights_folder: str = Field("data/weights", description="where SAM's weights lie, or go to")
     tolerance_px: float = Field(2.0, gt=0, description="tolerance of the normalised surface Dice [px]")
 
-    _labeller = field_validator("labeller")(lambda name: grid.parse_labeller(name) and name)
-
-    def hashed(self) -> dict:
+    @property
+    def contents(self) -> dict[str, Content]:
         """Of reduced weights the content counts, not where they lie; a labeller of size paper remembers where."""
-        values = super().hashed()
+        if self.weights != "pretrained" or self.size != "reduced":
+            return super().contents
+        note = paths.resolve(self.weights_folder) / parse_labeller(self.labeller).variant / "sam.sha256"
+        return super().contents | {"weights_sha256": Content("sha256", (note,))}
+
+    def decisive(self) -> dict[str, Any]:
+        values = super().decisive()
         if self.size == "reduced":
             del values["weights_folder"]
-        if self.weights == "pretrained" and self.size == "reduced":
-            variant = grid.parse_labeller(self.labeller)[0]
-            note = paths.resolve(self.weights_folder) / variant / "sam.sha256"
-            values["weights_sha256"] = noted_sha256(note)
         return values
+
+    def settings(self) -> LabellerTraining:
+        """How to adapt, as the training is told."""
+        return LabellerTraining.of(self.model_dump())
 
     @property
     def place(self) -> str:
-        return grid.labeller_folder(self.labeller, self.seed)
+        return labeller_place(self.labeller, self.seed).folder
 
     @property
     def inputs(self) -> list[Path]:
-        return [self.root / "frames"]
+        return [self.root / FRAMES.folder]
+
+
+def networks_changed_with_version_2(parameters: "TrainSegmentation") -> bool:
+    """EMCAD with ReLU6 is the old one; TransUNet had dropout after its attention at published size alone."""
+    backbone = Cell.parse(parameters.cell).backbone
+    emcad = backbone == "emcad" and parameters.activation == "relu"
+    return emcad or (backbone == "transunet" and parameters.size == "paper")
 
 
 class TrainSegmentation(StageParameters):
     """05: one cell of the grid of Section 3.2."""
 
     notebook = "05_train_segmentation"
-    rooms = ("segmentation", "frames", "training", "evaluation")
+    changes = {2: Change("EMCAD's decoder and TransUNet's attention as published", networks_changed_with_version_2)}
     products = ("model.safetensors", "history.jsonl", "metrics.json", "per_frame.csv")
 
     cell: CellName = Field(
@@ -104,36 +153,54 @@ class TrainSegmentation(StageParameters):
     size: Literal["quick", "laptop", "paper"] = Field("quick", description="size of the network")
     pretrained: bool = Field(False, description="start from ImageNet weights where timm has them")
     loss: Literal["published", "common"] = Field("published", description="the network's own, or CE + Dice for all")
+    activation: Literal["relu", "relu6"] = Field("relu", description="of EMCAD's decoder; published: relu")
+    reference_stem: bool = Field(
+        False, description="TransUNet's stem as in its code, not as its ImageNet weights have it"
+    )
     mixing: Literal["half", "concat"] = Field("half", description="batches half synthetic, or one shuffled set")
+    augmentation: Literal["none", "symmetries", "affine"] = Field(
+        "symmetries", description="none as printed in the paper, flips and turns, or any rotation"
+    )
     steps: int = Field(450, ge=1, description="optimiser steps; ignored when epochs > 0")
     epochs: int = Field(0, ge=0, description="passes over the training set; 0: use steps")
     batch_size: int = Field(8, ge=1, description="frames per optimiser step")
     learning_rate: float = Field(6e-3, gt=0, description="AdamW learning rate, decayed by (1 - t/n)^0.9")
     beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's first beta; the paper prints 0.99")
-    evaluations: int = Field(20, ge=1, description="equally spaced looks at validation frames")
+    evaluations: int = Field(20, ge=1, description="validation evaluations, evenly spaced")
     bf16: bool = Field(False, description="bfloat16 autocast")
     tolerance_px: float = Field(2.0, gt=0, description="tolerance of the normalised surface Dice [px]")
 
     @property
+    def network_settings(self) -> dict[str, Any]:
+        """Settings that concern one network each, as `build_network` takes them."""
+        return {"activation": self.activation, "reference_stem": self.reference_stem}
+
+    def settings(self) -> NetworkTraining:
+        """How to train, as the training is told; the seed is the cell's."""
+        return NetworkTraining.of(self.model_dump() | {"seed": Cell.parse(self.cell).seed})
+
+    @property
     def place(self) -> str:
-        return f"segmentation/{self.cell}"
+        return cell_place(Cell.parse(self.cell)).folder
 
     @property
     def inputs(self) -> list[Path]:
-        return [self.root / place for place in ("frames", *grid.Cell.parse(self.cell).reads)]
+        return [self.root / place.folder for place in (FRAMES, *sources(Cell.parse(self.cell)))]
 
     @property
     def pool(self) -> tuple[Path, Path] | None:
         """Folders of the pairs that the cell trains on and of their labels; None without any."""
-        sources = grid.Cell.parse(self.cell).sources
-        return sources and (self.root / sources[0], self.root / sources[1])
+        places = sources(Cell.parse(self.cell))
+        if not places:
+            return None
+        pairs = self.root / places[0].folder
+        return pairs, self.root / places[1].folder if len(places) > 1 else pairs / "labels"
 
 
 class PretrainSam(SeededParameters):
     """A1: the weights from which a small SAM is adapted; their place in data/weights is given as output_folder."""
 
     notebook = "A1_pretrain_small_sam"
-    rooms = ("pretraining", "sam", "training")
     products = ("sam.safetensors", "history.jsonl", "metrics.json")
 
     variant: Literal["vit_b", "vit_t"] = Field("vit_t", description="SAM-b or SAM-t, both of reduced size")
@@ -141,9 +208,13 @@ class PretrainSam(SeededParameters):
     batch_size: int = Field(8, ge=1, description="new pictures per optimiser step")
     learning_rate: float = Field(2e-3, gt=0, description="learning rate after warm-up, cosine decay")
     bf16: bool = Field(True, description="bfloat16 autocast")
-    evaluations: int = Field(4, ge=1, description="equally spaced looks at pictures of held-out textures")
-    held_out: int = Field(128, ge=1, description="pictures of held-out textures, at these looks and in the end")
+    evaluations: int = Field(4, ge=1, description="evaluations on pictures of held-out textures, evenly spaced")
+    held_out: int = Field(128, ge=1, description="pictures of held-out textures, at these evaluations and in the end")
+
+    def settings(self) -> SamPretraining:
+        """How to pre-train, as the training is told."""
+        return SamPretraining.of(self.model_dump())
 
     @property
     def place(self) -> str:
-        return f"weights/{self.variant}__s{self.seed}"
+        return pretraining_place(self.variant, self.seed).folder

@@ -37,7 +37,7 @@ def _labellers(results: Results) -> list[tuple]:
     rows, done = [], results.labellers[results.labellers["finished"]]
     for labeller, seeds in done.groupby("labeller", sort=False):
         worst = seeds.sort_values("dice_foreground").iloc[0]
-        name = labeller_title(labeller) + (f", lowest of {plural(len(seeds), 'seed')}" if len(seeds) > 1 else "")
+        name = labeller_title(str(labeller)) + (f", lowest of {plural(len(seeds), 'seed')}" if len(seeds) > 1 else "")
         trivial = worst.get("trivial_dice_foreground")
         rows.append(_dice_row(name, worst["dice_foreground"], trivial, "every particle of the most frequent class"))
     return rows
@@ -47,15 +47,16 @@ def _segmentation(results: Results) -> list[tuple]:
     rows, done = [], results.cells[results.cells["finished"]]
     for backbone, cells in done.groupby("backbone", sort=False):
         worst = cells.sort_values("dice_foreground").iloc[0]
-        name = f"{BACKBONE_NAMES[backbone]}, lowest of {plural(len(cells), 'cell')}"
+        name = f"{BACKBONE_NAMES[str(backbone)]}, lowest of {plural(len(cells), 'cell')}"
         trivial = worst.get("trivial_dice_foreground")
         rows.append(_dice_row(name, worst["dice_foreground"], trivial, "class by grey level"))
     return rows
 
 
 def _dice_row(name: str, ours: float, trivial: float | None, baseline: str) -> tuple:
-    known = not is_missing(ours) and not is_missing(trivial)
-    verdict = (BETTER if ours > trivial else WORSE) if known else DASH
+    verdict = DASH
+    if trivial is not None and not is_missing(trivial) and not is_missing(ours):
+        verdict = BETTER if ours > trivial else WORSE
     return name, "Dice without background", _text(ours), baseline, _text(trivial), verdict
 
 

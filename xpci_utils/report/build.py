@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from xpci_utils.artifacts import atomic_path
+from xpci_utils.files import write_csv
 from xpci_utils.report.baselines import BETTER, compare_baselines
 from xpci_utils.report.claims import compare_claims
 from xpci_utils.report.figures import build_figures
@@ -12,6 +12,7 @@ from xpci_utils.report.study import study_tables
 from xpci_utils.report.study_figures import study_figures
 from xpci_utils.report.style import save_figure
 from xpci_utils.report.tables import build_tables
+from xpci_utils.report.versions import earlier_versions
 
 
 def write_report(results: Results, folder: str | Path) -> dict:
@@ -25,9 +26,9 @@ def write_report(results: Results, folder: str | Path) -> dict:
     for table in tables:
         table.save(folder / "tables")
     tidy = {"cells": results.cells, "labellers": results.labellers, "claims": claims, "baselines": baselines}
+    tidy["earlier_versions"] = earlier_versions(results)
     for name, frame in tidy.items():
-        with atomic_path(folder / "tables" / f"{name}.csv") as temporary:
-            frame.to_csv(temporary, index=False, lineterminator="\n")
+        write_csv(folder / "tables" / f"{name}.csv", frame, lineterminator="\n")
     figures = build_figures(results) | study_figures(results)
     for name, figure in figures.items():
         save_figure(figure, folder / "figures" / name)

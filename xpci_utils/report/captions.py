@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from xpci_utils import grid
+from xpci_utils.params.cells import TRUE_LABELS, Cell, parse_row, parse_series
+from xpci_utils.params.places import labeller_place, parse_place
 from xpci_utils.report.results import Results
 from xpci_utils.report.wording import BACKBONE_NAMES, DASH, labeller_name, listed, millions, plural
 
@@ -19,14 +20,14 @@ def training_set(count: int | None, results: Results) -> str:
     return f"{annotated} + {count:,} synthetic" if count else annotated
 
 
-def trained_on(cell: grid.Cell, results: Results) -> str:
+def trained_on(cell: Cell, results: Results) -> str:
     """ "100 simulated + 500 fresh with true labels": what the cells of a control were trained on."""
     count = cell.annotated or results.annotated
     frames = f"{'all' if count is None else f'{count:,}'} {results.source_word}"
     if cell.labeller == "none":
         return frames
     kind = "synthetic" if cell.pool == "ddpm" else "fresh"
-    names = "with true labels" if cell.labeller == grid.TRUE_LABELS else f"named by {labeller_name(cell.labeller)}"
+    names = "with true labels" if cell.labeller == TRUE_LABELS else f"named by {labeller_name(cell.labeller)}"
     pairs = f"{cell.synthetic:,} {kind} {names}"
     return pairs if cell.arm == "synthonly" else f"{frames} + {pairs}"
 
@@ -39,7 +40,7 @@ def annotated_frames(results: Results) -> str:
 
 def segmentation(number: int, series: str, data: pd.DataFrame, results: Results) -> str:
     """Caption of Tables 1-4; ``data`` are the rows of the table."""
-    backbone, labeller = grid.parse_series(series)
+    backbone, labeller = parse_series(series)
     sentences = [
         f"Semantic segmentation performance of {BACKBONE_NAMES[backbone]} with different numbers of synthetic images "
         f"annotated by {labeller_name(labeller)}, on {test_frames(results)}.",
@@ -65,6 +66,7 @@ def labellers(results: Results) -> str:
         "SAM-t and SAM-b are the paper's names; the second column says which network was used here."
         if results.reduced
         else "",
+        'The paper updates "only the adapter layers"; which parameters were trained here, a column says.',
         shipped(results),
         not_comparable(results),
     ]
@@ -106,7 +108,7 @@ def shifted(results: Results) -> str:
 
 def classes(results: Results, rows: Iterable[str]) -> str:
     """Caption of Table P, which shows the gain of ``rows``."""
-    cells = [grid.parse_row(row) for row in rows]
+    cells = [parse_row(row) for row in rows]
     pairs = [f"{c.synthetic:,} named by {labeller_name(c.labeller)} for {BACKBONE_NAMES[c.backbone]}" for c in cells]
     return (
         f"What synthetic images ({listed(pairs)}) add to the Dice of each class (over the test frames that hold it), "
@@ -123,7 +125,7 @@ def controls(results: Results, worth: dict[str, float]) -> str:
         f"trained and sampled on the way. {INTERVAL}."
     ]
     if "frames" in worth:
-        pairs = max(grid.parse_row(row).synthetic for row in results.sweep.controls)
+        pairs = max(parse_row(row).synthetic for row in results.sweep.controls)
         parts.append(
             f"By interpolation between the rows of annotated frames alone, {results.annotated:,} of them and {pairs:,} "
             f"synthetic pairs reach the Dice of {worth['frames']:.0f} annotated frames."
@@ -142,7 +144,7 @@ def ladder(results: Results) -> str:
 
 def _control_backbones(results: Results) -> str:
     """The networks that the controls train."""
-    return listed([*dict.fromkeys(BACKBONE_NAMES[grid.parse_row(row).backbone] for row in results.sweep.controls)])
+    return listed([*dict.fromkeys(BACKBONE_NAMES[parse_row(row).backbone] for row in results.sweep.controls)])
 
 
 def test_frames(results: Results) -> str:
@@ -162,7 +164,7 @@ def networks(data: pd.DataFrame, series: str, results: Results) -> str:
         return "No run of this table is finished."
     size, parameters, weights = (done[name].iloc[0] for name in ("size", "parameters", "weights"))
     kind = "Network of the published size" if size == "paper" else f"Reduced network (size '{size}')"
-    labeller = results.metrics(f"sam/{grid.parse_series(series)[1]}__s0").get("description")
+    labeller = results.metrics(labeller_place(parse_series(series)[1]).folder).get("description")
     by = f" The labeller is a {labeller}." if labeller and (data["synthetic"] > 0).any() else ""
     return f"{kind}: {millions(parameters)} parameters, start: {weights} weights.{by}"
 
@@ -189,12 +191,12 @@ def shipped(results: Results) -> str:
     """Which networks this run did not train but took as they come with the repository; empty if it trained all."""
     origins = {place: metrics["shipped"] for place, metrics in results.measured.items() if metrics.get("shipped")}
     names = {place: "the denoiser" if place == "ddpm" else labeller_name(_labeller_of(place)) for place in origins}
-    told = [f"{names[place]} (recipe {origin['recipe']})" for place, origin in origins.items()]
+    told = [f"{names[place]} (sha256 {origin['sha256'][:8]})" for place, origin in origins.items()]
     return f"Shipped weights, trained elsewhere: {listed(told)}." if told else ""
 
 
 def _labeller_of(place: str) -> str:
-    return place.removeprefix("sam/").rpartition("__s")[0]
+    return str(parse_place(place).parameters["labeller"])
 
 
 def tolerance(results: Results) -> str:

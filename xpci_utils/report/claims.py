@@ -6,12 +6,14 @@ those of declared contrasts, else at the largest count, never at the row that is
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from xpci_utils import grid
 from xpci_utils.evaluation.statistics import Difference, paired_values
+from xpci_utils.params.cells import parse_row, parse_series
+from xpci_utils.params.places import labeller_place
+from xpci_utils.params.runs import series_cell
 from xpci_utils.report import captions
 from xpci_utils.report.contrasts import adjusted_p, claimed_rows, combined, difference, excess, gain
 from xpci_utils.report.results import Results, aggregate
@@ -69,7 +71,7 @@ def _every_backbone_gains(results: Results) -> dict:
     lines = []
     for backbone, row in rows.items():
         found = [f"{METRIC_NAMES[m]} {interval(gains[m][row])}{_holm(adjusted[m].get(row))}" for m in gains]
-        lines.append(f"{BACKBONE_NAMES[backbone]} + {grid.parse_row(row).synthetic:,}: {', '.join(found)}")
+        lines.append(f"{BACKBONE_NAMES[backbone]} + {parse_row(row).synthetic:,}: {', '.join(found)}")
     published = [f"{series_name(s)} {change(_last(s, 'dice') - _first(s, 'dice'))}" for s in SERIES_OF_TABLE.values()]
     return {
         "claim": "Synthetic images improve every backbone (Section 3.2)",
@@ -119,16 +121,17 @@ def _plateau_reading(steps: Iterable[Difference]) -> str:
 def _small_labeller_needs_more(results: Results) -> dict:
     pair = ("transunet__vit_b", "transunet__vit_t")
     peaks = [_peak(series, results) for series in pair]
-    theirs = [read_published(number).set_index("synthetic_images")["dice"].idxmax() for number in (4, 1)]
+    theirs = [_published_peak(number) for number in (4, 1)]
+    known = [peak for peak in peaks if peak is not None]
     found = "highest Dice at " + _peaks_text(peaks, pair)
     verdict = UNFINISHED
-    if None not in peaks:
-        of_pair = list(zip(pair, peaks, peaks[::-1], strict=True))
+    if len(known) == len(pair):
+        of_pair = list(zip(pair, known, known[::-1], strict=True))
         margins = [
             difference(_row(s, own, results), _row(s, other, results), results, "dice") for s, own, other in of_pair
         ]
         found += f"; Dice there minus Dice at the other's: {', '.join(map(interval, margins))}"
-        verdict = _order_reading(peaks, margins)
+        verdict = _order_reading(known, margins)
     return {
         "claim": "With SAM-t's annotations TransUNet peaks at a larger count than with SAM-b's (Section 3.2)",
         "published": "highest Dice at " + _peaks_text(theirs, pair),
@@ -148,7 +151,10 @@ def _order_reading(peaks: list[int], margins: list[Difference]) -> str:
 def _prompt_helps_the_small(results: Results) -> dict:
     published = read_published(5).set_index("labeller")["dice"]
     theirs = {name: published[name] - published[f"{name}-noprompt"] for name in ("vit_t", "vit_b")}
-    parts = {n: paired_values(results.scores(f"sam/{n}"), results.scores(f"sam/{n}-noprompt"), "dice") for n in theirs}
+    scores = {
+        name: results.scores(labeller_place(name).seedless) for one in theirs for name in (one, f"{one}-noprompt")
+    }
+    parts = {n: paired_values(scores[n], scores[f"{n}-noprompt"], "dice") for n in theirs}
     gains = {name: combined([(1, part)]) for name, part in parts.items()}
     more = combined([(1, parts["vit_t"]), (-1, parts["vit_b"])])
     ours = ", ".join(f"{labeller_name(name)} {interval(one)}" for name, one in gains.items())
@@ -161,13 +167,19 @@ def _prompt_helps_the_small(results: Results) -> dict:
 
 
 def _row(series: str, count: int, results: Results) -> str:
-    return grid.series_cell(series, results.sweep.annotated, count, 0).row
+    return series_cell(series, results.sweep.annotated, count, 0).row
 
 
 def _peak(series: str, results: Results) -> int | None:
     """The count with the highest mean Dice; None while a score is missing."""
     dice = {n: aggregate(results.of_series(series, n), "dice")[0] for n in sorted(results.sweep.counts)}
-    return None if any(math.isnan(value) for value in dice.values()) else max(dice, key=dice.get)
+    return None if any(math.isnan(value) for value in dice.values()) else max(dice, key=dice.__getitem__)
+
+
+def _published_peak(number: int) -> int:
+    """The count with the highest Dice of one of the paper's tables."""
+    table = read_published(number)
+    return int(table["synthetic_images"].iloc[table["dice"].argmax()])
 
 
 def _at(series: str, metric: str, count: int) -> float:
@@ -191,8 +203,8 @@ def _metrics_text(gains: dict[str, float]) -> str:
     return ", ".join(f"{METRIC_NAMES[metric]} {change(value)}" for metric, value in gains.items())
 
 
-def _peaks_text(peaks: list[int | None], pair: tuple[str, ...]) -> str:
-    names = [labeller_name(grid.parse_series(series)[1]) for series in pair]
+def _peaks_text(peaks: Sequence[int | None], pair: tuple[str, ...]) -> str:
+    names = [labeller_name(parse_series(series)[1]) for series in pair]
     return ", ".join(f"{'—' if n is None else f'{n:,}'} ({name})" for n, name in zip(peaks, names, strict=True))
 
 

@@ -1,34 +1,34 @@
 """Results small enough to be committed: from them every table and figure can be made again without any run.
 
-``python -m xpci_utils.report.committed collect --profile laptop`` reads the finished stages of ``runs/laptop`` into
-``figures/laptop/results``; ``draw`` makes ``figures/laptop`` from that folder alone; ``choose`` names the rows that the
-validation frames choose for contrasts. None of them trains anything.
+``xpci collect`` reads the finished stages of ``runs/laptop`` into ``figures/laptop/results``; ``xpci figures`` makes
+``figures/laptop`` from that folder alone; ``xpci contrasts`` prints the rows that the validation frames choose for
+contrasts. None of them trains anything.
 """
 
-import argparse
 import gzip
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from xpci_utils import paths, workflow
-from xpci_utils.artifacts import StageError, atomic_path, recipe_of
-from xpci_utils.params import ParameterError, Sweep
-from xpci_utils.report.build import write_report
+from xpci_utils import paths
+from xpci_utils.files import atomic_path
+from xpci_utils.params import Sweep
+from xpci_utils.params.profiles import run_root, stage_parameters
 from xpci_utils.report.contrasts import chosen_on_validation, validation_scores
 from xpci_utils.report.pictures import FrameFacts
 from xpci_utils.report.results import Results, labeller_rows, read_results
-from xpci_utils.report.style import use_style
+from xpci_utils.report.versions import COLUMNS, earlier_versions
+from xpci_utils.stages import StageError, decisive, differences, version_of
 
 FILES = ("cells.csv", "per_frame.csv.gz", "pictures.npz", "provenance.json")
 
 
 def save_results(results: Results, folder: str | Path) -> list[Path]:
-    """Write cells.csv, per_frame.csv.gz, pictures.npz and provenance.json (parameters, recipe hashes, versions)."""
+    """Write cells.csv, per_frame.csv.gz, pictures.npz and provenance.json (parameters, versions)."""
     folder = paths.resolve(folder)
     provenance = {
         "sweep": results.sweep.model_dump(),
@@ -45,8 +45,9 @@ def save_results(results: Results, folder: str | Path) -> list[Path]:
     for name, data in content.items():
         with atomic_path(folder / name) as temporary:
             temporary.write_bytes(data)
+    pictures: dict[str, Any] = results.pictures
     with atomic_path(folder / "pictures.npz") as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, **results.pictures)
+        np.savez_compressed(file, **pictures)
     return [folder / name for name in FILES]
 
 
@@ -72,59 +73,37 @@ def load_results(folder: str | Path) -> Results:
     )
 
 
-def outdated(profile: str, results: Results) -> dict[str, str]:
-    """Stages whose committed result does not belong to the code and parameters as they are now, and what differs.
+def outdated(profile: str, results: Results) -> pd.DataFrame:
+    """Committed results of an earlier version of their stage, or of other parameters than the profile's, and why.
 
-    Inputs are taken as they were recorded: what is compared is the recipe, code without prose and comments.
+    Columns as of `earlier_versions`. Inputs are taken as they were recorded.
     """
-    found = {}
+    rows = []
     for place, run in results.runs.items():
-        parameters = workflow.stage_parameters(profile, place, paths.root() / "runs" / profile, {})
-        hashed = parameters.hashed()
-        if (run["recipe"], run["hashed"]) != (recipe_of(parameters), hashed):
-            found[place] = ", ".join(n for n in hashed if run["hashed"].get(n) != hashed[n]) or "the code behind it"
-    return found
+        parameters = stage_parameters(profile, place, paths.root() / "runs" / profile)
+        if changed := differences(run, decisive(parameters), parameters):
+            rows.append((place, run["notebook"], version_of(run), str(parameters.version), "; ".join(changed)))
+    return pd.concat([earlier_versions(results), pd.DataFrame(rows, columns=COLUMNS)], ignore_index=True)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Collect results of a run, draw tables and figures from collected ones, or choose contrasts on validation."""
-    parser = argparse.ArgumentParser(prog="python -m xpci_utils.report.committed", description=main.__doc__)
-    parser.add_argument("what", choices=["collect", "draw", "choose"])
-    parser.add_argument("--profile", default="laptop")
-    options = parser.parse_args(arguments)
-    target = paths.root() / "figures" / options.profile
-    try:
-        if options.what == "choose":
-            return _choose(options.profile)
-        if options.what == "collect":
-            _collect(options.profile, target / "results")
-        use_style()
-        write_report(load_results(target / "results"), target)
-    except (ParameterError, StageError, FileNotFoundError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"tables, figures and index.html are in {paths.display(target)}")
-    return 0
-
-
-def _choose(profile: str) -> int:
+def choose(profile: str) -> None:
     """Print validation scores and the rows to declare; the test frames are not looked at."""
     results = _results_of(profile)
     for row, mean in validation_scores(results).items():
         print(f"{mean:.4f}  {row}")
     print("contrasts:", ", ".join(chosen_on_validation(results).values()))
-    return 0
 
 
 def _results_of(profile: str) -> Results:
-    root = paths.resolve(workflow.run_root(profile))
+    root = paths.resolve(run_root(profile))
     results = read_results(root, f"params/{profile}/sweep.yaml")
     if not results.cells["finished"].any():
         raise StageError(f"{paths.display(root)} holds no finished cell; run 'make reproduce PROFILE={profile}' first")
     return results
 
 
-def _collect(profile: str, folder: Path) -> None:
+def collect(profile: str, folder: Path) -> None:
+    """Keep the results of every finished stage of a profile's run in ``folder``."""
     results = _results_of(profile)
     save_results(results, folder)
     print(f"{len(results.runs)} finished stages, {len(results.missing)} missing, into {paths.display(folder)}")
@@ -138,7 +117,3 @@ def _read(path: Path) -> pd.DataFrame:
     """A table as it was written: numbers to the last digit, and names like "none" as names."""
     text = dict.fromkeys(("cell", "row", "place", "frame", "sequence", "labeller", "arm"), str)
     return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=text)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -10,9 +10,11 @@ from collections.abc import Collection, Iterable
 import numpy as np
 import pandas as pd
 
-from xpci_utils import grid
 from xpci_utils.evaluation import holm, paired_difference
 from xpci_utils.evaluation.statistics import NOTHING, Difference, paired_values, two_way_interval
+from xpci_utils.params.cells import BACKBONES, Cell, parse_row
+from xpci_utils.params.places import cell_place, upstream
+from xpci_utils.params.runs import series_cell
 from xpci_utils.report.results import Results
 
 DECLARED, EXPLORATORY = "declared", "exploratory"
@@ -20,8 +22,8 @@ DECLARED, EXPLORATORY = "declared", "exploratory"
 
 def reference_row(row: str, results: Results) -> str:
     """The row without synthetic images that had as many optimiser steps; the plain one while nothing is finished."""
-    cell = grid.parse_row(row)
-    plain = grid.Cell(cell.backbone, results.sweep.annotated, "none", 0).row
+    cell = parse_row(row)
+    plain = Cell(cell.backbone, results.sweep.annotated, "none", 0).row
     done, alone = results.of_row(row), results.cells[results.cells["finished"]]
     if done.empty or alone.empty:
         return plain
@@ -81,18 +83,18 @@ def kind_of(row: str, results: Results) -> str:
 
 def claimed_rows(results: Results) -> dict[str, str]:
     """Backbone -> the row that claims are tested on: the declared contrast, else SAM-b's names at the largest count."""
-    declared = {grid.parse_row(row).backbone: row for row in results.sweep.contrasts}
+    declared = {parse_row(row).backbone: row for row in results.sweep.contrasts}
     largest, annotated = max(results.sweep.counts), results.sweep.annotated
-    other = {name: grid.series_cell(f"{name}__vit_b", annotated, largest, 0).row for name in grid.BACKBONES}
-    return {name: declared.get(name, other[name]) for name in grid.BACKBONES}
+    other = {name: series_cell(f"{name}__vit_b", annotated, largest, 0).row for name in BACKBONES}
+    return {name: declared.get(name, other[name]) for name in BACKBONES}
 
 
 def chosen_on_validation(results: Results) -> dict[str, str]:
     """Backbone -> the row with synthetic images that scores best on validation frames."""
     scores = validation_scores(results)
     return {
-        name: max(rows, key=scores.get)
-        for name in grid.BACKBONES
+        name: max(rows, key=scores.__getitem__)
+        for name in BACKBONES
         if (rows := [row for row in scores if row.startswith(f"{name}__")])
     }
 
@@ -101,14 +103,15 @@ def validation_scores(results: Results) -> dict[str, float]:
     """Mean score on validation frames, by the seeds that choose, of every row with images that SAM-b named."""
     cells = results.cells[results.cells["finished"] & results.cells["seed"].isin(results.sweep.seeds)]
     mixed = cells[(cells["arm"] == "mix") & (cells["labeller"] == "vit_b")]
-    return mixed.groupby("row")["validation_score"].mean().to_dict()
+    return {str(row): mean for row, mean in mixed.groupby("row")["validation_score"].mean().items()}
 
 
 def cost_core_seconds(row: str, results: Results) -> float:
     """Computing time behind a row: its training, and all that was trained and sampled for its pairs; NaN if unknown."""
     done = results.of_row(row)
-    stages = [results.runs.get(place) for place in grid.upstream(grid.parse_row(row))]
-    if done.empty or not all(stages):
+    places = [place.folder for place in upstream(parse_row(row))]
+    stages = [run for run in map(results.runs.get, places) if run]
+    if done.empty or len(stages) < len(places):
         return float("nan")
     return float(done["core_seconds"].mean() + np.sum([stage["core_seconds"] for stage in stages]))
 
@@ -119,5 +122,5 @@ def _scores(
     """Scores by seed of ``name`` for a comparison that ``row`` is the subject of."""
     if seeds is None and kind_of(row, results) == DECLARED:
         seeds = results.sweep.contrast_seeds
-    scores = results.scores(f"segmentation/{name}", test_set)
+    scores = results.scores(cell_place(parse_row(name)).seedless, test_set)
     return {seed: table for seed, table in scores.items() if seeds is None or seed in seeds}

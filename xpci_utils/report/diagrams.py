@@ -4,6 +4,7 @@ All positions are inches from the lower left corner.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -13,7 +14,8 @@ from matplotlib.patches import FancyBboxPatch, PathPatch
 from matplotlib.path import Path as Outline
 
 from xpci_utils.frames import binary_mask
-from xpci_utils.grid import parse_labeller, parse_series
+from xpci_utils.params.cells import parse_labeller, parse_series
+from xpci_utils.params.places import labeller_place, pairs_place
 from xpci_utils.randomness import numpy_rng
 from xpci_utils.report.captions import annotated_frames
 from xpci_utils.report.results import Results
@@ -40,14 +42,14 @@ def pipeline(results: Results) -> Figure:
     synthetic = {kind: results.pictures[f"pool {kind}"][0] for kind in ("images", "masks", "labels")}
     named = results.pool_labeller
     noise = numpy_rng("noise picture").normal(128, 50, image.shape).clip(0, 255).astype(np.uint8)
-    colours, word = results.frames.class_colours, results.source_word
+    colours, word = results.facts.class_colours, results.source_word
     figure, ax = canvas(TEXT_WIDTH, 3.8, SIDE, image.shape)
 
     picture(ax, noise, (0.05, 2.2), SIDE, "noise")
     box(ax, (1.15, 2.18), (1.2, 1.0), "Improved DDPM", _ddpm_lines(results))
     picture(ax, synthetic["images"], (2.6, 2.8), SIDE, "synthetic image")
     picture(ax, synthetic["masks"], (2.6, 1.65), SIDE, "binary mask: the prompt")
-    sam = results.metrics(f"sam/{named}__s0")["description"]
+    sam = results.metrics(labeller_place(named).folder)["description"]
     box(ax, (3.85, 1.9), (1.05, 1.5), f"Adapted\n{labeller_name(named)}", [sam.replace(", ", ",\n")])
     picture(ax, colour_labels(synthetic["labels"], colours), (5.05, 2.2), SIDE, "pseudo-annotation")
     box(ax, (6.2, 1.9), (0.78, 1.5), "Segmen-\ntation", _backbones(results))
@@ -61,7 +63,7 @@ def pipeline(results: Results) -> Figure:
     annotated = "frames" if word == "annotated" else "annotated\nframes"
     ax.text(1.65, 0.7, f"{annotated_frames(results)}\n{annotated}", ha="center", va="center")
     for x, shown, name in (
-        (2.3, image, f"{word} {'tile' if results.frames.tile else 'frame'}"),
+        (2.3, image, f"{word} {'tile' if results.facts.tile else 'frame'}"),
         (3.3, mask, "binary mask"),
         (4.3, colour_labels(labels, colours), "annotation"),
     ):
@@ -74,12 +76,12 @@ def pipeline(results: Results) -> Figure:
 
 def sam_adaptation(results: Results) -> Figure:
     """Figure 2: the blocks of SAM, which of them were trained, which stayed frozen, and how large each is."""
-    place = f"sam/{results.labeller}__s0"
+    place = labeller_place(results.labeller).folder
     variant, prompted, _ = parse_labeller(results.labeller)
     metrics, trainable = results.metrics(place), results.parameters(place)["trainable"]
     counts = metrics["parameters"]
     image, labels, predicted = (results.pictures[name][0] for name in ("test images", "test labels", place))
-    colours = results.frames.class_colours
+    colours = results.facts.class_colours
     base, head = trainable == "all", trainable != "adapters"
     figure, ax = canvas(TEXT_WIDTH, 3.3, SIDE, image.shape)
 
@@ -99,7 +101,7 @@ def sam_adaptation(results: Results) -> Figure:
     rest = counts["total"] - sum(counts[name] for name in parts) if all(name in counts for name in parts) else None
     block(ax, (3.85, 1.95), (1.7, 0.7), "two-way transformer,\nupscaling*", rest, base)
     block(ax, (3.85, 1.3), (1.7, 0.5), "adapters", counts.get("decoder_adapters"), True)
-    block(ax, (3.85, 0.6), (1.7, 0.55), f"class head, {results.frames.num_classes} masks", counts.get("head"), head)
+    block(ax, (3.85, 0.6), (1.7, 0.55), f"class head, {results.facts.num_classes} masks", counts.get("head"), head)
     picture(ax, colour_labels(predicted, colours), (5.98, 1.25), SIDE, "semantic mask")
     arrow(ax, (1.0, 2.32), (1.35, 2.32))
     if prompted:
@@ -136,6 +138,7 @@ def picture(ax: Axes, image: np.ndarray, corner: Point, side: float, name: str) 
     ax.imshow(image, cmap="gray", vmin=0, vmax=255, extent=extent, interpolation=smooth, zorder=2)
     ax.add_patch(plt.Rectangle((x, y), width, height, fill=False, edgecolor="#666666", linewidth=0.6, zorder=3))
     ax.text(corner[0] + side / 2, y - 0.04, name, ha="center", va="top", fontsize=6.5)
+    assert isinstance(ax.figure, Figure)
     ax.set(xlim=(0, ax.figure.get_figwidth()), ylim=(0, ax.figure.get_figheight()), aspect="auto")
 
 
@@ -184,7 +187,7 @@ def arrow(ax: Axes, start: Point, end: Point, **look) -> None:
 
 def trains(ax: Axes, corners: list[Point], text: str, place: Point, align: str) -> None:
     """A dashed arrow through ``corners`` for what trains what, and a word at ``place`` on what is learnt from."""
-    style = {"linestyle": "--", "linewidth": 0.8, "color": "#666666"}
+    style: dict[str, Any] = {"linestyle": "--", "linewidth": 0.8, "color": "#666666"}
     ax.plot(*zip(*corners[:-1], strict=True), marker="", **style)
     arrow(ax, corners[-2], corners[-1], **style)
     ax.text(*place, text, fontsize=6, ha=align, va="center", color="#444444")
@@ -210,7 +213,7 @@ def _example(results: Results) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _ddpm_lines(results: Results) -> list[str]:
-    steps, pool = results.parameters("ddpm")["diffusion_steps"], results.parameters("pools/ddpm/pairs")
+    steps, pool = results.parameters("ddpm")["diffusion_steps"], results.parameters(pairs_place("ddpm").folder)
     size = millions(results.metrics("ddpm").get("parameters"))
     return [f"{size} parameters", f"{pool['sampling_steps']:,} of {steps:,} steps", f"{pool['pairs']:,} pairs drawn"]
 

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from xpci_utils.params import STAGES
-from xpci_utils.profiles import profile_values
+from xpci_utils.params.generate import profile_values
 from xpci_utils.report.results import Results
 
 PLACES = {"run_root", "output_folder", "force", "threads", "seed", "labeller", "labeller_seed", "cell", "sweep"}

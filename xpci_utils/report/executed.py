@@ -1,20 +1,18 @@
 """Every executed notebook of a run as an HTML page, with links between them, beside the report.
 
-``python -m xpci_utils.report.executed --profile quick`` renders what ``python -m xpci_utils.run`` kept as
-``executed.ipynb``. Formulas become MathML and pictures part of the page: nothing is fetched when it is opened.
+``xpci report`` renders what ``xpci run`` kept as ``executed.ipynb``. Formulas become MathML and pictures part of
+the page: nothing is fetched when it is opened.
 """
 
-import argparse
 import re
-import sys
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from xpci_utils import paths, workflow
-from xpci_utils.artifacts import read_run
-from xpci_utils.params import STAGES, ParameterError
+from xpci_utils import paths
+from xpci_utils.params import STAGES
 from xpci_utils.report.web import save_page, table_of
+from xpci_utils.stages import read_run
 
 FORMULA = re.compile(r"(?P<code>`+.+?`+)|\$\$(?P<block>.+?)\$\$|\$(?P<inline>[^$\s](?:[^$]*[^$\s])?)\$", re.DOTALL)
 
@@ -40,7 +38,7 @@ class Run:
 def write_notebooks(run_root: str | Path, folder: str | Path) -> list[Path]:
     """Render every ``executed.ipynb`` below ``run_root`` into ``folder``, with an index.html; returns the pages.
 
-    The notebook that is running, 06, has no executed copy yet: `main` renders it afterwards.
+    The notebook that is running, 06, has no executed copy yet: ``xpci report`` renders it afterwards.
     """
     root, folder = paths.resolve(run_root), Path(folder)
     runs = executed_runs(root)
@@ -88,22 +86,6 @@ def with_mathml(text: str) -> str:
         return convert(match["block"] or match["inline"], display="block" if match["block"] else "inline")
 
     return FORMULA.sub(formula, text)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Render the executed notebooks of a profile's run beside its report."""
-    parser = argparse.ArgumentParser(prog="python -m xpci_utils.report.executed", description=main.__doc__)
-    parser.add_argument("--profile", default="quick")
-    parser.add_argument("--run-root", default="", help="folder of the run, if it is not the profile's own")
-    options = parser.parse_args(arguments)
-    try:
-        root = paths.resolve(workflow.run_root(options.profile, options.run_root))
-    except ParameterError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    pages = write_notebooks(root, root / "report/notebooks")
-    print(f"{len(pages) - 1} executed notebooks: {paths.display(pages[-1])}")
-    return 0
 
 
 def _write_notebook(root: Path, run: Run, runs: list[Run], folder: Path) -> Path:

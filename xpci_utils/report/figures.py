@@ -3,14 +3,15 @@
 Pictures are chosen by index, the first ones of a split or pool, never by how well they came out.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from xpci_utils import grid
+from xpci_utils.params.cells import Cell
+from xpci_utils.params.places import labeller_place, labels_place, pairs_place, parse_place
 from xpci_utils.report import diagrams
 from xpci_utils.report.pictures import FrameFacts
 from xpci_utils.report.results import Results, aggregate
@@ -30,7 +31,7 @@ from xpci_utils.report.style import (
 from xpci_utils.report.tables import SERIES_OF_TABLE, read_published
 from xpci_utils.report.wording import BACKBONE_NAMES, METRIC_NAMES, labeller_name, series_name
 
-Pictures = list[tuple[str, Sequence[np.ndarray], bool]]  # name of a row, its pictures, whether they are label maps
+Pictures = list[tuple[str, np.ndarray, bool]]  # name of a row, its pictures, whether they are label maps
 
 
 def build_figures(results: Results) -> dict[str, Figure]:
@@ -38,9 +39,9 @@ def build_figures(results: Results) -> dict[str, Figure]:
 
     The figures are closed for pyplot, so that a notebook shows them where it is asked to.
     """
-    pairs = "pools/ddpm/pairs"
-    labels, sam = f"pools/ddpm/labels/{results.pool_labeller}__s0", f"sam/{results.labeller}__s0"
-    recipes: dict[str, tuple[Callable[[Results], Figure], list[str]]] = {
+    pairs = pairs_place("ddpm").folder
+    labels, sam = labels_place("ddpm", results.pool_labeller).folder, labeller_place(results.labeller).folder
+    drawings: dict[str, tuple[Callable[[Results], Figure], list[str]]] = {
         "figure1": (diagrams.pipeline, ["frames", "ddpm", pairs, sam, labels]),
         "figure2": (diagrams.sam_adaptation, ["frames", sam]),
         "figure3": (pseudo_annotations, ["frames", sam]),
@@ -50,7 +51,7 @@ def build_figures(results: Results) -> dict[str, Figure]:
         "predictions": (predictions, ["frames"]),
     }
     figures = {}
-    for name, (draw, needs) in recipes.items():
+    for name, (draw, needs) in drawings.items():
         missing = [place for place in needs if place not in results.runs]
         figures[name] = waiting(name, missing) if missing else draw(results)
         plt.close(figures[name])
@@ -59,13 +60,13 @@ def build_figures(results: Results) -> dict[str, Figure]:
 
 def pseudo_annotations(results: Results, count: int = 5) -> Figure:
     """Figure 3: test frames, the labeller's annotation of them, and the reference; the first ``count`` by index."""
-    shown, place = results.pictures, grid.labeller_folder(results.labeller)
+    shown, place = results.pictures, labeller_place(results.labeller).folder
     rows = [
         (f"{results.source_word} frame", shown["test images"][:count], False),
         (f"{labeller_name(results.labeller)}'s annotation", shown[place][:count], True),
         ("reference", shown["test labels"][:count], True),
     ]
-    return _panels(rows, results.frames, results.frames.test_names[:count])
+    return _panels(rows, results.facts, results.facts.test_names[:count])
 
 
 def synthetic_pairs(results: Results, count: int = 5) -> Figure:
@@ -93,11 +94,12 @@ def predictions(results: Results, count: int = 5) -> Figure:
         (f"{results.source_word} frame", shown["test images"][:count], False),
         ("reference", shown["test labels"][:count], True),
     ]
-    for place in (name for name in shown if name.startswith("segmentation/")):
-        cell = grid.Cell.parse(place.removeprefix("segmentation/"))
+    networks = (name for name in shown if name in results.runs and parse_place(name).kind == "segmentation")
+    for place in networks:
+        cell = Cell.parse(str(parse_place(place).parameters["cell"]))
         added = f"+ {cell.synthetic:,} synthetic" if cell.synthetic else "no synthetic"
         rows.append((f"{BACKBONE_NAMES[cell.backbone]}\n{added}", shown[place][:count], True))
-    return _panels(rows, results.frames, results.frames.test_names[:count])
+    return _panels(rows, results.facts, results.facts.test_names[:count])
 
 
 def score_curves(results: Results) -> Figure:
@@ -146,7 +148,8 @@ def curve(results: Results, series: str, metric: str) -> tuple[list[int], list[f
 
 def _mark_counts(ax: Axes, counts: Iterable[int]) -> None:
     """Ticks at the counts, "2k" for 2,000; from the largest down those without a number that would touch the last."""
-    numbered, counts = [], sorted(counts, reverse=True)
+    numbered: list[int] = []
+    counts = sorted(counts, reverse=True)
     for count in counts:
         if not numbered or numbered[-1] - count > 0.11 * counts[0]:
             numbered.append(count)
@@ -172,7 +175,7 @@ def _panels(rows: Pictures, legend_of: FrameFacts | None, titles: list[str]) -> 
     figure, axes = image_grid(len(rows), columns, height, width, **margins)
     for row, (name, pictures, are_labels) in enumerate(rows):
         for ax, picture in zip(axes[row], pictures, strict=False):
-            _show(ax, picture, legend_of.class_colours if are_labels else None)
+            _show(ax, picture, legend_of.class_colours if are_labels and legend_of else None)
         label_row(axes[row, 0], name)
     for ax, title in zip(axes[0], titles, strict=False):
         ax.set_title(title, pad=3)

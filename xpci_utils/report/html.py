@@ -12,6 +12,7 @@ from xpci_utils.report.claims import caution, compare_claims
 from xpci_utils.report.differences import published_differences
 from xpci_utils.report.results import Results
 from xpci_utils.report.tables import Table
+from xpci_utils.report.versions import earlier_sentences
 from xpci_utils.report.web import html_table, save_page
 
 TITLE = "Addressing Data Scarcity in Materials Science Research with Deep Generative Models: a reproduction"
@@ -28,9 +29,11 @@ def write_page(results: Results, tables: list[Table], figures: list[str], folder
         f"<h1>{escape(TITLE)}</h1>",
         f"<p>{escape(caution(results))} Published values stand beside ours to compare directions, not levels.</p>",
         _missing(results),
+        _earlier(results),
         _navigation(Path(folder)),
         '<h2 id="claims">What the paper says, and this run</h2>',
         f"<p>{READING}</p>",
+        _earlier(results),
         html_table(compare_claims(results), "text"),
         '<h2 id="baselines">Against the simplest alternative</h2>',
         html_table(compare_baselines(results), "text"),
@@ -59,6 +62,13 @@ def _missing(results: Results) -> str:
         return ""
     names = "".join(f"<li><code>{escape(place)}</code></li>" for place in results.missing)
     return f'<div class="missing">Not finished, and shown as a dash below:<ul>{names}</ul></div>'
+
+
+def _earlier(results: Results) -> str:
+    sentences = "".join(f"<li>{escape(sentence)}</li>" for sentence in earlier_sentences(results))
+    return (
+        f'<div class="missing">Made by an earlier version of the code:<ul>{sentences}</ul></div>' if sentences else ""
+    )
 
 
 def _table(table: Table) -> str:

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from xpci_utils import grid
 from xpci_utils.frames import FrameSet
 from xpci_utils.frames.frameset import SPLITS, read_png
+from xpci_utils.params.cells import BACKBONES, Cell
+from xpci_utils.params.places import cell_place, labeller_place, labels_place, pairs_place
 
 COUNT = 5  # pictures of a kind
 
@@ -51,7 +52,7 @@ def read_facts(folder: Path) -> FrameFacts:
 
 
 def read_pictures(
-    root: Path, runs: dict, labeller: str, pool_labeller: str, cells: list[grid.Cell]
+    root: Path, runs: dict, labeller: str, pool_labeller: str, cells: list[Cell]
 ) -> dict[str, np.ndarray]:
     """Stacks of pictures uint8 [up to 5, H, W] by name, of the stages among ``runs``.
 
@@ -61,12 +62,12 @@ def read_pictures(
     of one network per backbone, that with most synthetic images among ``cells``.
     """
     pictures = _of_frames(root / "frames") if "frames" in runs else {}
-    pairs, labels = grid.pairs_folder("ddpm"), grid.labels_folder("ddpm", pool_labeller)
+    pairs, labels = pairs_place("ddpm").folder, labels_place("ddpm", pool_labeller).folder
     if pairs in runs:
         pictures |= {f"pool {kind}": _first(root / pairs / kind) for kind in ("images", "masks")}
     if labels in runs:
         pictures["pool labels"] = _first(root / labels)
-    shown = [grid.labeller_folder(labeller), *_shown_cells(root, cells)]
+    shown = [labeller_place(labeller).folder, *_shown_cells(root, cells)]
     if "frames" in runs:
         names = FrameSet.open(root / "frames").split("test").first(COUNT).names
         for place in shown:
@@ -92,14 +93,14 @@ def _first(folder: Path) -> np.ndarray:
     return np.stack([read_png(path) for path in sorted(folder.glob("*.png"))[:COUNT]])
 
 
-def _shown_cells(root: Path, cells: list[grid.Cell]) -> list[str]:
+def _shown_cells(root: Path, cells: list[Cell]) -> list[str]:
     """Per backbone the cell with most synthetic images that stored its predictions."""
-    shown: dict[str, grid.Cell] = {}
+    shown: dict[str, Cell] = {}
     for cell in cells:
         stored = (root / "segmentation" / cell.name / "predictions").is_dir()
         if stored and (cell.backbone not in shown or cell.synthetic > shown[cell.backbone].synthetic):
             shown[cell.backbone] = cell
-    return [f"segmentation/{shown[backbone].name}" for backbone in grid.BACKBONES if backbone in shown]
+    return [cell_place(shown[backbone]).folder for backbone in BACKBONES if backbone in shown]
 
 
 def _particles(path: Path) -> dict[str, int]:

@@ -9,18 +9,23 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
-from xpci_utils import grid, paths
-from xpci_utils.artifacts import read_json, read_jsonl, read_run
+from xpci_utils import paths
+from xpci_utils.files import read_json, read_jsonl
 from xpci_utils.params import Sweep
+from xpci_utils.params.cells import Cell, parse_labeller
+from xpci_utils.params.places import cell_place, labeller_place, labels_place, parse_place
+from xpci_utils.params.runs import GRIDS, cells_of, pool_labellers, series_cell, stage_folders
 from xpci_utils.report.pictures import FrameFacts, read_facts, read_pictures
+from xpci_utils.stages import read_run
 
 TEST_SETS = {"test": "per_frame.csv", "shifted": "per_frame_shifted.csv"}
 DIGITS = 5  # of a score of one frame
-KEPT = ("place", "seed", "test_set", "frame", "sequence", "dice", "nsd", "tp", "fp", "fn")
+KEPT: tuple[str, ...] = ("place", "seed", "test_set", "frame", "sequence", "dice", "nsd", "tp", "fp", "fn")
 KEPT += ("particles_true", "particles_predicted", "particles_matched")
 
 
@@ -48,17 +53,23 @@ class Results:
     @property
     def missing(self) -> list[str]:
         """Folders of the stages that are not finished, of the paper's grid and of every other that has been begun."""
-        begun = [which for which in grid.GRIDS if which == "paper" or self._begun(which)]
-        return [place for place in grid.stage_folders(self.sweep, *begun)[:-1] if place not in self.runs]
+        begun = [which for which in GRIDS if which == "paper" or self._begun(which)]
+        return [place for place in stage_folders(self.sweep, *begun)[:-1] if place not in self.runs]
 
     def _begun(self, which: str) -> bool:
-        own = set(grid.cells(self.sweep, which)) - set(grid.cells(self.sweep))
-        return any(f"segmentation/{cell.name}" in self.runs for cell in own)
+        own = set(cells_of(self.sweep, which)) - set(cells_of(self.sweep))
+        return any(cell_place(cell).folder in self.runs for cell in own)
 
     @property
     def source_word(self) -> str:
         """ "simulated" for simulated frames, else "annotated"; frames of the simulator are never called real."""
         return "simulated" if self.frames is not None and self.frames.simulated else "annotated"
+
+    @property
+    def facts(self) -> FrameFacts:
+        """What the frames are like, for what is drawn only when there are some."""
+        assert self.frames is not None
+        return self.frames
 
     @property
     def annotated(self) -> int | None:
@@ -100,7 +111,7 @@ class Results:
 
     def of_series(self, series: str, synthetic: int) -> pd.DataFrame:
         """The finished cells, one per seed, behind one row of a table."""
-        return self.of_row(grid.series_cell(series, self.sweep.annotated, synthetic, 0).row)
+        return self.of_row(series_cell(series, self.sweep.annotated, synthetic, 0).row)
 
     def scores(self, place: str, test_set: str = "test") -> dict[int, pd.DataFrame]:
         """Seed -> scores of every frame of a test set, for ``segmentation/<row>`` or ``sam/<labeller>``."""
@@ -109,7 +120,8 @@ class Results:
     @cached_property
     def _scores(self) -> dict[tuple[str, str], dict[int, pd.DataFrame]]:
         found: dict[tuple[str, str], dict[int, pd.DataFrame]] = {}
-        for (place, test_set, seed), frames in self.per_frame.groupby(["place", "test_set", "seed"]):
+        for key, frames in self.per_frame.groupby(["place", "test_set", "seed"]):
+            place, test_set, seed = cast(tuple[str, str, int], key)
             found.setdefault((place, test_set), {})[int(seed)] = frames
         return found
 
@@ -118,11 +130,11 @@ def read_results(run_root: str | Path, sweep: Sweep | str | Path) -> Results:
     """Read all finished stages of ``sweep`` below ``run_root``; ``sweep`` is the model or its YAML file."""
     root = paths.resolve(run_root)
     sweep = sweep if isinstance(sweep, Sweep) else Sweep.from_yaml(sweep)
-    found = {place: read_run(root / place) for place in grid.stage_folders(sweep, *grid.GRIDS)[:-1]}
+    found = {place: read_run(root / place) for place in stage_folders(sweep, *GRIDS)[:-1]}
     runs = {place: run | {"core_seconds": _core_seconds(root / place, run)} for place, run in found.items() if run}
-    wanted = [cell for cell in grid.cells(sweep, *grid.GRIDS) if f"segmentation/{cell.name}" in runs]
-    cells = list(dict.fromkeys([*grid.cells(sweep), *wanted]))
-    measured = {place: _metrics(root / place) for place in runs if not place.startswith("segmentation/")}
+    wanted = [cell for cell in cells_of(sweep, *GRIDS) if cell_place(cell).folder in runs]
+    cells = list(dict.fromkeys([*cells_of(sweep), *wanted]))
+    measured = {place: _metrics(root / place) for place in runs if parse_place(place).kind != "segmentation"}
     shown = (_shown_labeller(sweep, runs), _shown_pool_labeller(sweep, runs))
     return Results(
         sweep,
@@ -148,8 +160,8 @@ def aggregate(cells: pd.DataFrame, metric: str) -> tuple[float, float, int]:
     return float(values.mean()), float(values.std(ddof=1)), len(values)
 
 
-def _cell_row(root: Path, cell: grid.Cell, runs: dict) -> dict:
-    place = f"segmentation/{cell.name}"
+def _cell_row(root: Path, cell: Cell, runs: dict) -> dict:
+    place = cell_place(cell).folder
     identity = {"cell": cell.name, "row": cell.row, "finished": place in runs, **vars(cell)}
     if place not in runs:
         return identity
@@ -160,20 +172,20 @@ def _cell_row(root: Path, cell: grid.Cell, runs: dict) -> dict:
 
 
 def _labeller_row(labeller: str, seed: int, runs: dict, measured: dict) -> dict:
-    place = grid.labeller_folder(labeller, seed)
-    variant, mask_prompt, _ = grid.parse_labeller(labeller)
+    place = labeller_place(labeller, seed).folder
+    variant, mask_prompt, _ = parse_labeller(labeller)
     identity = {"labeller": labeller, "seed": seed, "variant": variant, "mask_prompt": mask_prompt}
     identity |= {"finished": place in runs}
     if place not in runs:
         return identity
-    noisy = measured.get(grid.labels_folder("heldout", labeller, seed), {}).get("test", {})
+    noisy = measured.get(labels_place("heldout", labeller, seed).folder, {}).get("test", {})
     noisy = {f"noisy_{name}": value for name, value in noisy.items()}
     return identity | _measured(measured[place], runs[place], ("description", "head", "parameters")) | noisy
 
 
 def _measured(metrics: dict, run: dict, names: tuple[str, ...]) -> dict:
     """Named entries of metrics.json and every test score; a dict of counts becomes parameters_total, ..."""
-    row = {}
+    row: dict[str, Any] = {}
     for name in names:
         value = metrics.get(name)
         row |= {f"{name}_{key}": count for key, count in value.items()} if isinstance(value, dict) else {name: value}
@@ -197,27 +209,27 @@ def _per_frame(root: Path, runs: dict) -> pd.DataFrame:
     """The scores of every test frame by every finished network and labeller, what no table needs left out."""
     tables = []
     for run, (test_set, file) in product(runs, TEST_SETS.items()):
-        if run.startswith(("sam/", "segmentation/")) and (root / run / file).is_file():
-            place, _, seed = run.rpartition("__s")
+        place = parse_place(run)
+        if place.kind in ("sam", "segmentation") and (root / run / file).is_file():
             table = pd.read_csv(root / run / file, dtype={"frame": str, "sequence": str}).round(DIGITS)
-            tables.append(table.assign(place=place, seed=int(seed), test_set=test_set))
+            tables.append(table.assign(place=place.seedless, seed=place.seed, test_set=test_set))
     if not tables:
         return pd.DataFrame(columns=["place", "seed", "test_set", "frame", "sequence"])
     table = pd.concat(tables, ignore_index=True)
-    return table[[name for name in table if name in KEPT or re.match("dice_(?!union)", name)]]
+    return table[[name for name in map(str, table) if name in KEPT or re.match("dice_(?!union)", name)]]
 
 
 def _shown_labeller(sweep: Sweep, runs: dict) -> str:
     order = sorted(sweep.labellers, key=_preference)
-    return next((name for name in order if grid.labeller_folder(name) in runs), order[0])
+    return next((name for name in order if labeller_place(name).folder in runs), order[0])
 
 
 def _shown_pool_labeller(sweep: Sweep, runs: dict) -> str:
-    order = sorted(grid.pool_labellers(sweep), key=_preference)
-    return next((name for name in order if grid.labels_folder("ddpm", name) in runs), order[0])
+    order = sorted(pool_labellers(sweep), key=_preference)
+    return next((name for name in order if labels_place("ddpm", name).folder in runs), order[0])
 
 
 def _preference(labeller: str) -> tuple[bool, bool, str]:
     """Sorts labellers: with the prompt first, then with a trained head, then SAM-b."""
-    variant, prompted, head_frozen = grid.parse_labeller(labeller)
+    variant, prompted, head_frozen = parse_labeller(labeller)
     return not prompted, head_frozen, variant

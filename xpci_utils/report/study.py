@@ -5,8 +5,9 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from xpci_utils import grid
 from xpci_utils.evaluation.statistics import NOTHING, Difference
+from xpci_utils.params.cells import TRUE_LABELS, Cell, parse_row
+from xpci_utils.params.runs import cells_of, real_only, series_cell
 from xpci_utils.report import captions
 from xpci_utils.report.contrasts import (
     DECLARED,
@@ -51,8 +52,8 @@ def differences_table(results: Results) -> Table:
     rows = list(_series_rows(results, counts=[count for count in results.sweep.counts if count]))
     adjusted = {metric: adjusted_p(results, metric) for metric in METRIC_NAMES}
     data = pd.DataFrame([_difference_row(row, results, adjusted) for row in rows])
-    printed = pd.DataFrame({"Backbone and labeller": [series_name(grid.parse_row(row).series) for row in rows]})
-    printed["Synthetic images"] = [f"{grid.parse_row(row).synthetic:,}" for row in rows]
+    printed = pd.DataFrame({"Backbone and labeller": [series_name(parse_row(row).series) for row in rows]})
+    printed["Synthetic images"] = [f"{parse_row(row).synthetic:,}" for row in rows]
     printed["Seeds"] = data["seeds"]
     for metric, name in GAINS.items():
         printed[name] = _intervals(data, metric)
@@ -66,7 +67,7 @@ def shifted_table(results: Results) -> Table:
     data = pd.DataFrame([_shifted_row(row, results) for row in rows])
     if data.empty:
         return Table("table s", "", data, data)
-    cells = [grid.parse_row(row) for row in rows]
+    cells = [parse_row(row) for row in rows]
     printed = pd.DataFrame({"Backbone": [BACKBONE_NAMES[cell.backbone] for cell in cells]})
     printed["Training set"] = [captions.trained_on(cell, results) for cell in cells]
     printed["Seeds"] = data["seeds"]
@@ -86,7 +87,7 @@ def classes_table(results: Results) -> Table:
         return Table("table p", "", data.iloc[:0], data.iloc[:0])
     finished = data.loc[data["seeds"] > 0, "row"].unique()
     printed = pd.DataFrame({"Class": [name.replace("_", " ") for name in names]})
-    printed["Training particles"] = [results.frames.particles.get(name, DASH) for name in names]
+    printed["Training particles"] = [results.facts.particles.get(name, DASH) for name in names]
     for backbone in rows:
         printed[BACKBONE_NAMES[backbone]] = _intervals(data[data["backbone"] == backbone], "gain")
     return Table("table p", captions.classes(results, finished), data, printed)
@@ -95,7 +96,7 @@ def classes_table(results: Results) -> Table:
 def controls_table(results: Results) -> Table:
     """Table C: what else could explain a gain."""
     data = pd.DataFrame([_control_row(row, results) for row in results.sweep.controls])
-    cells = [grid.parse_row(row) for row in data["row"]]
+    cells = [parse_row(row) for row in data["row"]]
     printed = pd.DataFrame({"Arm": [ARM_NAMES[cell.arm] for cell in cells]})
     printed["Training set"] = [captions.trained_on(cell, results) for cell in cells]
     printed["Seeds"] = data["seeds"]
@@ -121,14 +122,14 @@ def ladder_table(results: Results) -> Table:
 
 def ladder_steps(results: Results) -> dict[str, tuple[str, str]]:
     """What each step of the error ladder costs: its name -> the rows (before, after); {} without the ladder."""
-    rows = {(cell.arm, cell.labeller): cell.row for cell in map(grid.parse_row, results.sweep.controls)}
+    rows = {(cell.arm, cell.labeller): cell.row for cell in map(parse_row, results.sweep.controls)}
     labeller = next((name for arm, name in rows if arm == "clamped"), None)
-    if labeller is None or ("fresh", grid.TRUE_LABELS) not in rows:
+    if labeller is None or ("fresh", TRUE_LABELS) not in rows:
         return {}
-    true, named, masked = rows["fresh", grid.TRUE_LABELS], rows["fresh", labeller], rows["clamped", labeller]
-    cell = grid.parse_row(named)
-    generated = grid.Cell(cell.backbone, cell.annotated, labeller, cell.synthetic).row
-    alone = grid.real_only(cell).row
+    true, named, masked = rows["fresh", TRUE_LABELS], rows["fresh", labeller], rows["clamped", labeller]
+    cell = parse_row(named)
+    generated = Cell(cell.backbone, cell.annotated, labeller, cell.synthetic).row
+    alone = real_only(cell).row
     return {
         "at best: fresh frames with true labels, over annotated alone": (true, alone),
         "i − ii: the labeller names them": (true, named),
@@ -144,7 +145,7 @@ def annotations_worth(results: Results) -> dict[str, float]:
     Keys "dice at <frames>" and, where Dice rises with the frames and both are finished, "frames": interpolated in the
     logarithm of the number, held at the ends.
     """
-    cells = [grid.parse_row(row) for row in results.sweep.controls]
+    cells = [parse_row(row) for row in results.sweep.controls]
     alone = {
         c.annotated or results.annotated: c.row for c in cells if c.arm in ("mix", "more") and c.labeller == "none"
     }
@@ -162,11 +163,11 @@ def _series_rows(results: Results, counts: Iterable[int]) -> Iterable[str]:
     """The rows of Tables 4, 1, 2 and 3 that the sweep has, each once."""
     series = [name for name in SERIES_OF_TABLE.values() if name in results.sweep.series]
     annotated = results.sweep.annotated
-    return dict.fromkeys(grid.series_cell(name, annotated, n, 0).row for name in series for n in sorted(counts))
+    return dict.fromkeys(series_cell(name, annotated, n, 0).row for name in series for n in sorted(counts))
 
 
 def _difference_row(row: str, results: Results, adjusted: dict[str, dict[str, float]]) -> dict:
-    cell, found = grid.parse_row(row), {metric: gain(row, results, metric) for metric in GAINS}
+    cell, found = parse_row(row), {metric: gain(row, results, metric) for metric in GAINS}
     about = {"row": row, "reference": reference_row(row, results), "series": cell.series, "synthetic": cell.synthetic}
     about |= {"kind": kind_of(row, results), "seeds": found["dice"].seeds, "sequences": found["dice"].sequences}
     holm = {f"{metric}_p_holm": p.get(row, float("nan")) for metric, p in adjusted.items()}
@@ -176,18 +177,18 @@ def _difference_row(row: str, results: Results, adjusted: dict[str, dict[str, fl
 def _shifted_row(row: str, results: Results) -> dict:
     done = results.of_row(row)
     scores = {f"{kind}{m}": aggregate(done, f"{kind}{m}")[0] for m in METRIC_NAMES for kind in ("", "shifted_")}
-    found = gain(row, results, "dice", "shifted") if grid.parse_row(row).synthetic else NOTHING
+    found = gain(row, results, "dice", "shifted") if parse_row(row).synthetic else NOTHING
     return {"row": row, "seeds": len(done)} | scores | _columns({"gain": found})
 
 
 def _class_row(name: str, backbone: str, row: str, results: Results) -> dict:
     found = gain(row, results, f"dice_{name}") if len(results.of_row(row)) else NOTHING
     about = {"class": name, "backbone": backbone, "row": row, "seeds": found.seeds, "sequences": found.sequences}
-    return about | {"particles": results.frames.particles.get(name)} | _columns({"gain": found})
+    return about | {"particles": results.facts.particles.get(name)} | _columns({"gain": found})
 
 
 def _control_row(row: str, results: Results) -> dict:
-    seeds, cell = results.sweep.control_seeds, grid.parse_row(row)
+    seeds, cell = results.sweep.control_seeds, parse_row(row)
     done = results.of_row(row).query("seed in @seeds")
     scores = {}
     for metric in ("dice", "dice_foreground", "nsd", "micro_f1"):
@@ -198,7 +199,7 @@ def _control_row(row: str, results: Results) -> dict:
         for metric in ("dice", "micro_f1")
     }
     about = {"row": row, "arm": cell.arm, "seeds": len(done), "steps": aggregate(done, "steps")[0]}
-    wanted = [c.name for c in grid.cells(results.sweep, "controls") if c.row == row]
+    wanted = [c.name for c in cells_of(results.sweep, "controls") if c.row == row]
     missing = " ".join(name for name in wanted if name not in set(done["cell"]))
     return about | scores | _columns(gains) | {"core_seconds": cost_core_seconds(row, results), "missing": missing}
 
@@ -217,7 +218,8 @@ def _columns(found: dict[str, Difference]) -> dict:
 
 def _intervals(data: pd.DataFrame, name: str) -> list[str]:
     columns = [data[f"{name}{end}"] for end in ("", "_low", "_high")]
-    return [interval(Difference(*values, float("nan"), 0, 0)) for values in zip(*columns, strict=True)]
+    rows = zip(*columns, strict=True)
+    return [interval(Difference(mean, low, high, float("nan"), 0, 0)) for mean, low, high in rows]
 
 
 def _kind(row: dict) -> str:

@@ -6,6 +6,7 @@ pixel by pixel (nearest neighbour, a whole number of dots per pixel), because pa
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -15,9 +16,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
+from matplotlib.rcsetup import cycler
 from scipy import ndimage
 
-from xpci_utils.artifacts import atomic_path
+from xpci_utils.files import atomic_path
 from xpci_utils.frames.pad import IGNORE
 
 DOTS_PER_INCH = 200
@@ -48,7 +50,7 @@ def use_style() -> None:
             "axes.axisbelow": True,
             "lines.linewidth": 1.3,
             "lines.markersize": 4,
-            "axes.prop_cycle": mpl.cycler(color=COLOURS, linestyle=LINE_STYLES, marker=MARKERS),
+            "axes.prop_cycle": cycler(color=COLOURS, linestyle=LINE_STYLES, marker=MARKERS),
             "image.cmap": "gray",
             "image.interpolation": "nearest",
             "figure.dpi": 110,
@@ -83,8 +85,9 @@ def image_grid(rows: int, columns: int, height: int, width: int, *, top: float =
         x = dots["left"] + column * (scale * width + between)
         y = total_height - dots["top"] - (row + 1) * scale * height - row * dots["gap"]
         box = (x / total_width, y / total_height, scale * width / total_width, scale * height / total_height)
-        axes[row, column] = figure.add_axes(box)
-        axes[row, column].set_axis_off()
+        ax = figure.add_axes(box)
+        ax.set_axis_off()
+        axes[row, column] = ax
     return figure, axes
 
 
@@ -187,7 +190,7 @@ def _number_particles(ax: Axes, labels: np.ndarray, points: float = 4.5) -> None
         areas = ndimage.sum_labels(particles > 0, particles, range(1, count + 1))
         for number in 1 + np.flatnonzero(areas * pixel**2 > 1.3 * points**2):
             row, column = ndimage.center_of_mass(particles == number)
-            place = {"ha": "center", "va": "center_baseline", "color": "white", "fontsize": points}
+            place: dict[str, Any] = {"ha": "center", "va": "center_baseline", "color": "white", "fontsize": points}
             ax.text(column, row, str(index), path_effects=outline, **place)
 
 

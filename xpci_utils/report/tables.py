@@ -8,18 +8,22 @@ runs that would fill it.
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from xpci_utils import grid, paths
-from xpci_utils.artifacts import atomic_path
+from xpci_utils import paths
+from xpci_utils.files import atomic_path
+from xpci_utils.params.cells import parse_labeller, parse_series
+from xpci_utils.params.places import labeller_place
+from xpci_utils.params.runs import cells_of, series_cell
 from xpci_utils.report import captions
 from xpci_utils.report.results import Results, aggregate
 from xpci_utils.report.wording import DASH, METRIC_NAMES, labeller_title, score
 
 SERIES_OF_TABLE = {1: "transunet__vit_t", 2: "swin_unetr__vit_b", 3: "emcad__vit_b", 4: "transunet__vit_b"}
 HEADLINE = tuple(METRIC_NAMES)
-VARIANTS = ("dice_foreground", "dice_union", "dice_union_foreground")
+VARIANTS: tuple[str, ...] = ("dice_foreground", "dice_union", "dice_union_foreground")
 VARIANTS += ("nsd_foreground", "nsd_union", "nsd_union_foreground", "accuracy")
 NOISY = {"dice_foreground": "Dice, no background", "binary_dice": "Binary Dice"}  # with masks that the denoiser drew
 NOISY |= {"particles_named_right": "Particles named right"}
@@ -115,6 +119,7 @@ def labeller_table(results: Results) -> Table:
     columns = {
         "Model & configuration": data["configuration"],
         "Network of this run": data["description"].fillna(DASH),
+        "Trained parameters": [_trained(row) for row in data.to_dict("records")],
         "Dice": _scores(data, "dice"),
         "Dice, paper": data["dice_published"].map(score),
         "Dice, no background": _scores(data, "dice_foreground"),
@@ -127,14 +132,27 @@ def labeller_table(results: Results) -> Table:
     return Table("table 5", captions.labellers(results), data, pd.DataFrame(columns))
 
 
+def _trained(row: dict) -> str:
+    """ "adapters: 12,460": which parameters of a labeller were trained, by their counts, and how many."""
+    count, adapters, head = (row.get(f"parameters_{part}") for part in ("trainable", "adapters", "head"))
+    if count is None or pd.isna(count):
+        return DASH
+    parts = {adapters: "adapters", (adapters or 0) + (head or 0): "adapters, head"}
+    return f"{parts.get(count, 'all')}: {int(count):,}"
+
+
 def latex(text: str) -> str:
     """``text`` with everything that LaTeX would read as a command escaped."""
     return "".join(LATEX.get(character, character) for character in text)
 
 
 def _segmentation_row(series: str, count: int | None, published: dict, results: Results) -> dict:
-    backbone, labeller = grid.parse_series(series)
-    row = {"training_set": captions.training_set(count, results), "backbone": backbone, "labeller": labeller}
+    backbone, labeller = parse_series(series)
+    row: dict[str, Any] = {
+        "training_set": captions.training_set(count, results),
+        "backbone": backbone,
+        "labeller": labeller,
+    }
     row |= {"annotated": None if count is None else results.annotated, "synthetic": count}
     cells = results.cells.iloc[:0] if count is None else results.of_series(series, count)
     for metric in (*HEADLINE, *VARIANTS):
@@ -148,16 +166,16 @@ def _segmentation_row(series: str, count: int | None, published: dict, results: 
 
 def _labeller_row(name: str, published: pd.DataFrame, results: Results) -> dict:
     found = results.of_labeller(name)
-    paper = published.loc[name] if name in published.index else {}
-    row = {"configuration": paper.get("configuration", labeller_title(name)), "labeller": name}
-    row |= {"mask_prompt": grid.parse_labeller(name).prompted, "dice_published": paper.get("dice")}
+    paper: dict = published.loc[name].to_dict() if name in published.index else {}
+    row: dict[str, Any] = {"configuration": paper.get("configuration", labeller_title(name)), "labeller": name}
+    row |= {"mask_prompt": parse_labeller(name).prompted, "dice_published": paper.get("dice")}
     noisy = [f"noisy_{name}" for name in NOISY]
     for metric in ("dice", "binary_dice", "particles_named_right", *VARIANTS, "nsd", "micro_f1", *noisy):
         row[metric], row[f"{metric}_sd"], _ = aggregate(found, metric)
     counts = sorted(column for column in results.labellers.columns if column.startswith("parameters_"))
     row |= {key: _common(found, key) for key in ("description", "trivial_dice_foreground", "head", *counts)}
     wanted = results.labellers[results.labellers["labeller"] == name]
-    missing = [grid.labeller_folder(name, seed) for seed in wanted[~wanted["finished"]]["seed"]]
+    missing = [labeller_place(name, seed).folder for seed in wanted[~wanted["finished"]]["seed"]]
     return row | {"seeds": len(found), "missing": " ".join(missing)}
 
 
@@ -167,8 +185,8 @@ def _missing_cells(series: str, count: int | None, cells: pd.DataFrame, results:
         return "no count of this sweep has this position"
     if count and series not in results.sweep.series:
         return "the sweep leaves this series out"
-    row = grid.series_cell(series, results.sweep.annotated, count, 0).row
-    wanted = [cell.name for cell in grid.cells(results.sweep) if cell.row == row]
+    row = series_cell(series, results.sweep.annotated, count, 0).row
+    wanted = [cell.name for cell in cells_of(results.sweep) if cell.row == row]
     return " ".join(name for name in wanted if name not in set(cells["cell"]))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from xpci_utils.artifacts import atomic_path
+from xpci_utils.files import atomic_path
 
 
 def save_page(path: Path, title: str, body: str, style: str = "") -> Path:

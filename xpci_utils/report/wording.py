@@ -3,7 +3,7 @@
 import math
 
 from xpci_utils.evaluation.statistics import Difference
-from xpci_utils.grid import parse_labeller, parse_series
+from xpci_utils.params.cells import parse_labeller, parse_series
 
 DASH = "—"
 BACKBONE_NAMES = {"transunet": "TransUNet", "swin_unetr": "Swin UNETR", "emcad": "EMCAD"}
@@ -30,9 +30,9 @@ def labeller_name(labeller: str) -> str:
 
 
 def labeller_title(labeller: str) -> str:
-    """ "SAM-t without mask prompt, frozen head" for "vit_t-noprompt-frozen"."""
+    """ "SAM-t without mask prompt, adapters only" for "vit_t-noprompt-frozen"."""
     variant, prompted, head_frozen = parse_labeller(labeller)
-    return f"{SAM_NAMES[variant]} {'with' if prompted else 'without'} mask prompt{', frozen head' * head_frozen}"
+    return f"{SAM_NAMES[variant]} {'with' if prompted else 'without'} mask prompt{', adapters only' * head_frozen}"
 
 
 def series_name(series: str) -> str:
@@ -72,7 +72,7 @@ def p_value(p: float) -> str:
 
 def millions(parameters: float | None) -> str:
     """A parameter count, "93.7 M" or "0.34 M" or "41 k"; a dash where there is none."""
-    if is_missing(parameters):
+    if parameters is None or is_missing(parameters):
         return DASH
     if parameters < 1e5:
         return f"{parameters / 1e3:.3g} k"

@@ -5,39 +5,6 @@ MobileSAM's TinyViT encoder (Zhang et al. 2023) on timm's blocks; the adapters f
 github.com/mazurowski-lab/finetune-SAM), the paper's reference [8].
 """
 
-from xpci_utils.lazy import attach
+import lazy_loader
 
-__getattr__, __dir__ = attach(
-    __name__,
-    {
-        "Adapter": "adapters",
-        "Naming": "naming",
-        "SemanticSam": "model",
-        "TinyViT": "tiny_vit",
-        "adapt_sam": "adaptation",
-        "add_adapters": "adapters",
-        "build_sam": "model",
-        "calibrate_batch_norm": "model",
-        "count_parameters": "adapters",
-        "describe": "model",
-        "evaluate_naming": "labelling",
-        "fetch_official_weights": "checkpoints",
-        "label_pool": "labelling",
-        "labels_of": "naming",
-        "load_labeller": "checkpoints",
-        "load_official_weights": "checkpoints",
-        "load_pretrained": "checkpoints",
-        "most_frequent_class": "labelling",
-        "naming_scores": "labelling",
-        "particle_table": "labelling",
-        "predict_frames": "labelling",
-        "predict_scores": "labelling",
-        "prompt_logits": "prompts",
-        "regions_of": "naming",
-        "save_labeller": "checkpoints",
-        "score_frames": "labelling",
-        "segmentation_loss": "losses",
-        "set_trainable": "adapters",
-        "trivial_labels": "labelling",
-    },
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

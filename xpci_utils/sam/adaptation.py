@@ -1,21 +1,30 @@
 """Training the adapters on annotated frames with their binary masks as prompts (sections 2.2 and 3.1)."""
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from xpci_utils import paths
 from xpci_utils.frames import IGNORE, FrameSet, binary_mask, pad_image, pad_labels
-from xpci_utils.grid import parse_labeller
+from xpci_utils.params.cells import parse_labeller
 from xpci_utils.randomness import numpy_rng, stream_indices
 from xpci_utils.sam.adapters import add_adapters, set_trainable
-from xpci_utils.sam.checkpoints import WEIGHTS_FOLDER, load_official_weights, load_pretrained, save_labeller
-from xpci_utils.sam.losses import segmentation_loss
+from xpci_utils.sam.checkpoints import load_official_weights, load_pretrained, save_labeller
 from xpci_utils.sam.model import SemanticSam, build_sam, calibrate_batch_norm
-from xpci_utils.training import augment, poly_lr, run_steps
-from xpci_utils.training.loop import set_lr
+from xpci_utils.training import (
+    LabellerTraining,
+    StagePlace,
+    augment,
+    cross_entropy_and_dice,
+    default_device,
+    poly_lr,
+    precision,
+    run_steps,
+    set_lr,
+)
 
 WEIGHT_DECAY, BETA2 = 0.1, 0.999  # section 3.1
 LABELLER_FILE = "adapters.safetensors"
@@ -24,88 +33,70 @@ CALIBRATION_FRAMES = 32
 Example = tuple[np.ndarray, np.ndarray]
 
 
-def adapt_sam(
-    frames: FrameSet,
-    folder: str | Path,
-    *,
-    work: Path,
-    identity: str,
-    labeller: str = "vit_b",
-    size: str = "reduced",
-    weights: str = "random",
-    trainable: str = "all",
-    steps: int = 400,
-    epochs: int = 0,
-    batch_size: int = 4,
-    learning_rate: float = 1e-3,
-    beta1: float = 0.99,
-    prompt_scale: float = 10.0,
-    unprompted: float = 0.0,
-    dice: str = "dice",
-    augmentation: str = "symmetries",
-    zero_init: bool = False,
-    bf16: bool = False,
-    seed: int = 0,
-    weights_folder: str | Path = WEIGHTS_FOLDER,
-    evaluations: int = 4,
-) -> SemanticSam:
-    """Adapt SAM to the train split of ``frames`` and write it to ``folder``; resumes from ``work``.
+def adapt_sam(frames: FrameSet, settings: LabellerTraining, stage: StagePlace) -> SemanticSam:
+    """Adapt SAM to the train split of ``frames``; resumes bit for bit.
 
-    ``labeller`` is a SAM variant, "vit_b" or "vit_t", with "-noprompt" for training (and later labelling) without the
-    mask prompt, and "-frozen" for a class head that keeps its start (only the adapters are trained then).
-    AdamW with the paper's weight decay and betas, polynomial decay (power 0.9) per step. ``beta1`` is
-    printed as 0.99, perhaps for 0.9: it remembers a hundred steps, too many for a run of a few hundred.
-    The first ``unprompted`` share of the steps shows no mask: a SAM with random weights that is told from the start
-    where the particles are learns their classes late. ``augmentation``: see ``augmentation.augment``. ``epochs`` > 0
-    overrides ``steps``. ``weights``: see ``start_from``; use ``trainable="all"`` with random ones.
-    The validation split, if the set has one, is only watched.
-    Writes adapters.safetensors and history.jsonl; returns the adapted model in evaluation mode.
+    AdamW with the paper's weight decay and betas, polynomial decay (power 0.9) per step; see `LabellerTraining`.
+    The validation split, if the set has one, is only watched. The folder of ``stage`` receives adapters.safetensors and
+    history.jsonl; returns the adapted model in evaluation mode.
     """
     examples = frames.examples("train")
-    steps = epochs * -(-len(examples) // batch_size) or steps
-    variant, prompted, head_frozen = parse_labeller(labeller)
-    model = build_sam(variant, size, frames.num_classes, mask_scale=prompt_scale, seed=seed)
-    start_from(model, weights, examples, weights_folder)
-    add_adapters(model, zero_init=zero_init, seed=seed)
-    set_trainable(model, "adapters" if head_frozen else trainable)
-    model.config |= {"labeller": labeller, "mask_prompt": prompted, "steps": steps}
-    model.to("cuda" if torch.cuda.is_available() else "cpu").train()
+    settings = settings.with_steps(settings.epochs * -(-len(examples) // settings.batch_size) or settings.steps)
+    model = build_labeller(frames, examples, settings)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=learning_rate, betas=(beta1, BETA2), weight_decay=WEIGHT_DECAY)
+    betas = (settings.beta1, BETA2)
+    optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, betas=betas, weight_decay=WEIGHT_DECAY)
+    validation = frames.examples("val") if any(row["split"] == "val" for row in frames.rows) else []
+    run_steps(
+        settings,
+        update=make_update(model, optimizer, examples, settings),
+        state={"model": TrainableState(model), "optimizer": optimizer},
+        stage=stage,
+        evaluate=(lambda step: watch(model, validation, settings)) if validation else None,
+        log_every=max(1, min(25, settings.steps // 10)),
+        description=f"adapting {settings.labeller}",
+    )
+    save_labeller(stage.folder / LABELLER_FILE, model)
+    return model.eval()
+
+
+def build_labeller(frames: FrameSet, examples: Sequence[Example], settings: LabellerTraining) -> SemanticSam:
+    """SAM with its first weights, adapters and frozen parts, in training mode on the default device."""
+    variant, prompted, head_frozen = parse_labeller(settings.labeller)
+    scale, seed = settings.prompt_scale, settings.seed
+    model = build_sam(variant, settings.size, frames.num_classes, mask_scale=scale, seed=seed)
+    start_from(model, settings.weights, examples, settings.weights_folder)
+    add_adapters(model, zero_init=settings.zero_init, seed=seed, blocks=settings.adapter_blocks)
+    set_trainable(model, "adapters" if head_frozen else settings.trainable)
+    model.config |= {"labeller": settings.labeller, "mask_prompt": prompted, "steps": settings.steps}
+    return model.to(default_device()).train()
+
+
+def make_update(
+    model: SemanticSam, optimizer: torch.optim.Optimizer, examples: Sequence[Example], settings: LabellerTraining
+) -> Callable[[int], dict[str, float]]:
+    """The optimiser step as a function of the step number."""
+    prompted_from = settings.unprompted * settings.steps if model.config["mask_prompt"] else math.inf
 
     def update(step: int) -> dict[str, float]:
-        set_lr(optimizer, poly_lr(learning_rate, step, steps))
-        images, labels = draw_batch(examples, batch_size, seed, step, augmentation)
-        loss, parts = loss_of(model, images, labels, dice, bf16, prompted and step >= unprompted * steps)
+        set_lr(optimizer, poly_lr(settings.learning_rate, step, settings.steps))
+        images, labels = draw_batch(examples, settings.batch_size, settings.seed, step, settings.augmentation)
+        loss, parts = loss_of(model, images, labels, settings.dice, settings.bf16, step >= prompted_from)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         return parts
 
-    validation = frames.examples("val") if any(row["split"] == "val" for row in frames.rows) else []
-    run_steps(
-        steps=steps,
-        update=update,
-        state={"model": TrainableState(model), "optimizer": optimizer},
-        work=Path(work),
-        identity=identity,
-        history=Path(folder) / "history.jsonl",
-        log_every=max(1, min(25, steps // 10)),
-        evaluate=lambda step: watch(model, validation, dice, bf16),
-        evaluate_at=[steps * part // evaluations for part in range(1, evaluations + 1)] if validation else (),
-        description=f"adapting {labeller}",
-    )
-    save_labeller(Path(folder) / LABELLER_FILE, model)
-    return model.eval()
+    return update
 
 
 def start_from(model: SemanticSam, weights: str, examples: Sequence[Example], weights_folder: str | Path) -> None:
     """Give SAM the weights that it has before adaptation: "pretrained" (the official ones at size ``paper``, those of
     notebook A1 at size ``reduced``), or "random" with calibrated BatchNorm."""
     if weights == "pretrained" and model.config["size"] == "paper":
-        load_official_weights(model, weights_folder)
+        load_official_weights(model, paths.resolve(weights_folder))
     elif weights == "pretrained":
-        load_pretrained(model, Path(weights_folder) / model.config["variant"])
+        load_pretrained(model, paths.resolve(weights_folder) / model.config["variant"])
     elif weights == "random":
         images = [pad_image(examples[i][0]) for i in range(min(len(examples), CALIBRATION_FRAMES))]
         calibrate_batch_norm(model, torch.from_numpy(np.stack(images)))
@@ -117,7 +108,7 @@ class TrainableState:
     """The trainable parameters of a model, as what a checkpoint has to hold; the rest is rebuilt at the start."""
 
     def __init__(self, model: SemanticSam):
-        self.parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        self.parameters: dict[str, torch.Tensor] = {name: p for name, p in model.named_parameters() if p.requires_grad}
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         return self.parameters
@@ -152,7 +143,7 @@ def loss_of(
     masks = torch.from_numpy(binary_mask(labels.cpu().numpy())).to(device) if prompted else None
     with precision(device, bf16):
         logits = model(images, masks)
-    cross_entropy, dice_loss = segmentation_loss(logits.float(), labels, dice)
+    cross_entropy, dice_loss = cross_entropy_and_dice(logits.float(), labels, dice)
     loss = cross_entropy + dice_loss
     parts = {"loss": loss.item(), "cross_entropy": cross_entropy.item(), "dice_loss": dice_loss.item()}
     return loss, parts | foreground(logits.detach(), labels)
@@ -172,17 +163,13 @@ def foreground(logits: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
 
 
 @torch.no_grad()
-def watch(model: SemanticSam, examples: Sequence[Example], dice: str, bf16: bool) -> dict[str, float]:
+def watch(model: SemanticSam, examples: Sequence[Example], settings: LabellerTraining) -> dict[str, float]:
     """Means over the validation examples, for the history."""
     model.eval()
     records = []
     for image, labels in examples:
-        batch = (torch.from_numpy(pad(array)[None]) for pad, array in ((pad_image, image), (pad_labels, labels)))
-        records.append(loss_of(model, *batch, dice, bf16, model.config["mask_prompt"])[1])
+        one, true = (torch.from_numpy(array[None]) for array in (pad_image(image), pad_labels(labels)))
+        parts = loss_of(model, one, true, settings.dice, settings.bf16, model.config["mask_prompt"])[1]
+        records.append(parts)
     model.train()
     return {f"val_{name}": float(np.mean([record[name] for record in records])) for name in records[0]}
-
-
-def precision(device: torch.device, bf16: bool) -> AbstractContextManager:
-    """bfloat16 autocast where it is asked for."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16)

@@ -3,7 +3,13 @@
 Modules of SAM are wrapped, none is rewritten. Per transformer block of the encoder: one adapter on the output of
 the attention, one parallel to the MLP. Per two-way block of the decoder: one adapter before norm 2 and, the same
 one again, before norm 4, and one parallel to the MLP of the tokens.
+
+One difference to finetune-SAM is kept: its encoder blocks cut the frame into windows before norm 1, so that the padding
+of the last windows, zeros, is normalised to the norm's bias and attended to as such; here, as in SAM itself and in the
+official weights' training, norm 1 comes first and the padding stays zero.
 """
+
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -84,19 +90,23 @@ def add_adapters(
     ratio: float = 0.25,
     zero_init: bool = False,
     seed: int = 0,
+    blocks: str | Sequence[int] = "all",
 ) -> SemanticSam:
-    """Put adapters into every transformer block of encoder and decoder, in place; returns ``model``.
+    """Put adapters into transformer blocks of encoder and decoder, in place; returns ``model``.
 
-    At ``paper`` size 7,100,928 (vit_b) or 395,808 (vit_t) parameters in the encoder and 132,352 in the decoder.
-    Call it after weights are loaded: wrapping renames the wrapped modules. Raises ValueError if it was called before.
+    ``blocks`` are those of the encoder: "all" (7,100,928 parameters at ``paper`` size in vit_b, 395,808 in vit_t),
+    "reference" for finetune-SAM's default (2,366,976 and 189,408; see `adapted_blocks`), or their indices. The decoder
+    has adapters in both of its blocks (132,352).
+    Call it after weights are loaded: wrapping renames the wrapped modules. Raises ValueError if it was called before,
+    or if there are no such blocks.
     """
     if any(isinstance(module, Adapter) for module in model.modules()):
         raise ValueError("this SAM has adapters already; build a new one to place them differently")
-    options = {"ratio": ratio, "zero_init": zero_init}
+    options, chosen = {"ratio": ratio, "zero_init": zero_init}, adapted_blocks(model, blocks)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # and no GPU's
         if encoder:
-            for block in encoder_blocks(model):
+            for block in (encoder_blocks(model)[index] for index in chosen):
                 dim = block.mlp.fc1.in_features if hasattr(block.mlp, "fc1") else block.mlp.lin1.in_features
                 block.attn = AdaptedOutput(block.attn, Adapter(dim, skip=True, **options))
                 block.mlp = AdaptedParallel(block.mlp, Adapter(dim, skip=False, **options))
@@ -107,7 +117,8 @@ def add_adapters(
                 block.norm2 = AdaptedInput(block.norm2, shared)
                 block.norm4 = AdaptedInput(block.norm4, shared, owner=False)
                 block.mlp = AdaptedParallel(block.mlp, Adapter(dim, skip=False, **options))
-    model.config |= {"adapters": {"encoder": encoder, "decoder": decoder, "ratio": ratio}}
+    where = {"encoder": encoder, "decoder": decoder, "blocks": blocks if isinstance(blocks, str) else list(chosen)}
+    model.config |= {"adapters": where | {"ratio": ratio}}
     return model.train(model.training)
 
 
@@ -115,6 +126,27 @@ def encoder_blocks(model: SemanticSam) -> list[nn.Module]:
     """The transformer blocks of either image encoder; convolutional stages have no tokens to adapt."""
     encoder = model.image_encoder
     return list(encoder.blocks) if hasattr(encoder, "blocks") else encoder.transformer_blocks
+
+
+def adapted_blocks(model: SemanticSam, blocks: str | Sequence[int] = "all") -> tuple[int, ...]:
+    """Which of `encoder_blocks` are meant: "all", "reference", or their indices themselves; ascending.
+
+    "reference" is finetune-SAM's default (``encoder_adapter_depths`` 0, 1, 10, 11 in its cfg.py): in ViT-B the first
+    two and the last two blocks. MobileSAM counts depth by stage there, so that the same list means its first two
+    transformer stages and leaves the last one out. Raises ValueError for other words and for absent indices.
+    """
+    count = len(encoder_blocks(model))
+    if blocks == "all":
+        return tuple(range(count))
+    if blocks == "reference":
+        if hasattr(model.image_encoder, "blocks"):
+            return tuple(sorted({0, 1, count - 2, count - 1}))
+        return tuple(range(count - len(model.image_encoder.layers[-1].blocks)))
+    if isinstance(blocks, str) or not set(blocks) <= set(range(count)):
+        raise ValueError(
+            f'adapter blocks are {blocks!r}; choose "all", "reference" or indices from 0 to {count - 1} of this encoder'
+        )
+    return tuple(sorted(set(blocks)))
 
 
 def set_trainable(model: SemanticSam, trainable: str) -> SemanticSam:

@@ -10,12 +10,12 @@ from pathlib import Path
 import torch
 
 from xpci_utils import paths
-from xpci_utils.recipe import noted_sha256, sha256
+from xpci_utils.files import noted_sha256, sha256, write_sha256
 from xpci_utils.sam.adapters import add_adapters, set_trainable
 from xpci_utils.sam.model import SemanticSam, build_sam
 from xpci_utils.sam.tiny_vit import from_official_key
 from xpci_utils.training import load_tensors
-from xpci_utils.training.storage import save_tensors, write_sha256
+from xpci_utils.training.storage import save_tensors
 
 WEIGHTS_FOLDER = "data/weights"
 PRETRAINED_FILE = "sam.safetensors"

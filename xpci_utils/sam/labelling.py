@@ -8,16 +8,16 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from xpci_utils import artifacts, paths
+from xpci_utils import files, paths
 from xpci_utils.evaluation import dice_per_class, evaluate_frame
+from xpci_utils.files import sha256
 from xpci_utils.frames import IGNORE, FrameSet, binary_mask, crop, frame_scores, pad_image, padding
 from xpci_utils.frames.frameset import read_png, write_png
-from xpci_utils.recipe import sha256
 from xpci_utils.sam.adaptation import LABELLER_FILE
 from xpci_utils.sam.checkpoints import load_labeller
 from xpci_utils.sam.model import SemanticSam
 from xpci_utils.sam.naming import Naming, labels_of, particle_probabilities, regions_of
-from xpci_utils.training import StoppedForTime, dihedral, set_threads, time_is_over, watched
+from xpci_utils.training import StoppedForTime, default_device, dihedral, set_threads, time_is_over, watched
 from xpci_utils.training.symmetries import symmetries_of
 
 BLOCK = 16  # pairs that a reduced SAM takes together; fixed blocks give a pair the same bits whenever work is resumed
@@ -36,16 +36,16 @@ def predict_scores(
     """
     model.eval()
     height, width = images.shape[-2:]
-    if model.config["mask_prompt"] and masks is None:
-        raise ValueError("this labeller was adapted with mask prompts and needs the masks")
-    images = torch.from_numpy(pad_image(images))
     prompts = None
     if model.config["mask_prompt"]:
+        if masks is None:
+            raise ValueError("this labeller was adapted with mask prompts and needs the masks")
         prompts = torch.from_numpy(np.pad(masks, ((0, 0), *padding(height, width))))
+    padded = torch.from_numpy(pad_image(images))
     total = 0
-    count = symmetries_of(*images.shape[-2:]) if symmetries else 1
+    count = symmetries_of(*padded.shape[-2:]) if symmetries else 1
     for k in range(count):
-        logits = model(*(x if x is None else dihedral(x, k).to(model.pixel_mean.device) for x in (images, prompts)))
+        logits = model(*(x if x is None else dihedral(x, k).to(model.pixel_mean.device) for x in (padded, prompts)))
         total = total + undo_dihedral(logits.float().softmax(1).cpu(), k)
     return crop(total / count, height, width).numpy()
 
@@ -86,7 +86,9 @@ def _scores(model: SemanticSam, symmetries: bool) -> Callable[[np.ndarray], np.n
 
 def most_frequent_class(frames: FrameSet) -> int:
     """The class with most particle pixels in the train split."""
-    counts = sum(np.bincount(frame.labels.ravel(), minlength=IGNORE + 1) for frame in frames.split("train"))
+    counts = np.zeros(IGNORE + 1, int)
+    for frame in frames.split("train"):
+        counts += np.bincount(frame.labels.ravel(), minlength=IGNORE + 1)
     counts[[0, IGNORE]] = 0
     return int(counts.argmax())
 
@@ -160,7 +162,7 @@ def label_pool(
     labeller = paths.resolve(labeller_folder) / LABELLER_FILE
     set_threads(threads)
     model = load_labeller(labeller)
-    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    model.to(default_device())
     names = sorted(path.name for path in (pairs / "images").glob("*.png"))
     if not names:
         raise FileNotFoundError(f"{paths.display(pairs)}/images holds no pairs; sample them with notebook 04 first")
@@ -174,7 +176,7 @@ def label_pool(
             if time_is_over():
                 raise StoppedForTime(f"labelling stopped for time before pair {start}; run it again to go on")
             for row in _label_block(model, pairs, block, folder, naming):
-                artifacts.append_jsonl(progress, row)
+                files.append_jsonl(progress, row)
                 done[row["name"]] = row
     rows = [done[name] for name in names]
     _write_csv(folder / "particles.csv", [particle for row in rows for particle in row["table"]])
@@ -184,7 +186,7 @@ def label_pool(
 
 
 def _write_csv(path: Path, rows: list[dict]) -> None:
-    with artifacts.atomic_path(path) as temporary:
+    with files.atomic_path(path) as temporary:
         pd.DataFrame(rows).to_csv(temporary, index=False)
 
 
@@ -194,11 +196,11 @@ def _identity(labeller: Path, naming: Naming) -> str:
 
 def _done(progress: Path, identity: str) -> dict[str, dict]:
     """Rows of pairs that are labelled already, by name; none if another labeller wrote them."""
-    records = artifacts.read_jsonl(progress)
+    records = files.read_jsonl(progress)
     if records and records[0].get("labeller") == identity:
         return {record["name"]: record for record in records[1:]}
     progress.unlink(missing_ok=True)
-    artifacts.append_jsonl(progress, {"labeller": identity})
+    files.append_jsonl(progress, {"labeller": identity})
     return {}
 
 

@@ -152,7 +152,7 @@ def build_sam(
         raise ValueError(f"there is no SAM size {size!r}; choose from {', '.join(IMAGE_SIZE)}")
     config = {"variant": variant, "size": size, "num_classes": num_classes, "mask_scale": mask_scale, "seed": seed}
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # and no GPU's
         encoder, stride = build_encoder(variant, size)
         grid, dim = encoder.img_size // stride, DECODER[size]["dim"]
         prompt_encoder = PromptEncoder(
@@ -214,7 +214,7 @@ def calibrate_batch_norm(model: SemanticSam, images: torch.Tensor) -> None:
         layer.reset_running_stats()
         layer.train()
     size = model.image_encoder.img_size
-    model.image_encoder(model.preprocess(images, (size, size)))
+    model.image_encoder(model.preprocess(images.to(model.pixel_mean.device), (size, size)))
     for layer in layers:
         layer.momentum = 0.1
         layer.eval()

@@ -73,13 +73,14 @@ class TinyViT(nn.Module):
     @property
     def transformer_blocks(self) -> list[TinyVitBlock]:
         """Every block with attention, from input to output."""
-        return [block for layer in self.layers for block in layer.blocks if isinstance(block, TinyVitBlock)]
+        stages = [layer for layer in self.layers if isinstance(layer, Stage)]
+        return [block for stage in stages for block in stage.blocks if isinstance(block, TinyVitBlock)]
 
 
 class Stage(nn.Module):
     """Blocks of one width, then the merge (if any) that leads to the next; images in and out are [N, C, H, W]."""
 
-    def __init__(self, blocks: list[nn.Module], downsample: nn.Module | None, tokens: bool):
+    def __init__(self, blocks: Sequence[nn.Module], downsample: nn.Module | None, tokens: bool):
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
         self.tokens = tokens

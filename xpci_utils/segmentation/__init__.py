@@ -1,23 +1,5 @@
 """TransUNet, SwinUNETR and EMCAD (Section 2.3): building, training and predicting."""
 
-from xpci_utils.lazy import attach
+import lazy_loader
 
-__getattr__, __dir__ = attach(
-    __name__,
-    {
-        "BACKBONES": "networks",
-        "SIZES": "networks",
-        "build_network": "networks",
-        "class_scores": "prediction",
-        "count_parameters": "networks",
-        "load_network": "prediction",
-        "predict": "prediction",
-        "predict_folder": "prediction",
-        "save_network": "prediction",
-        "synthetic_examples": "training",
-        "train_network": "training",
-        "training_of": "arms",
-        "training_steps": "training",
-        "write_predictions": "prediction",
-    },
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,63 +1,49 @@
 """What each arm of the controls changes: the one place that decides what a cell trains on, for how long, and how."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from math import ceil
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-from torch.utils.data import ConcatDataset
 
 from xpci_utils import paths
 from xpci_utils.frames import FrameSet
-from xpci_utils.grid import LABELLER, Cell
+from xpci_utils.params.cells import Cell
 from xpci_utils.segmentation.copy_paste import ParticlePaste
-from xpci_utils.segmentation.training import Examples, View, synthetic_examples, training_steps
-from xpci_utils.training import augment
+from xpci_utils.segmentation.training import Examples, NetworkData, joined, synthetic_examples, training_steps
+from xpci_utils.training import NetworkTraining, augment
 
-
-@dataclass(frozen=True)
-class Training:
-    """Everything in which the training of two cells of one backbone differs."""
-
-    annotated: Examples
-    synthetic: Examples
-    mixing: str
-    steps: int
-    view: View
+MIXING_OF: dict[str, Literal["concat", "pretrain"]] = {"epochs": "concat", "pretrain": "pretrain"}  # arm -> mixing
 
 
 def training_of(
-    cell: Cell,
-    frames: FrameSet,
-    pool: tuple[Path, Path] | None,
-    *,
-    mixing: str,
-    steps: int,
-    epochs: int = 0,
-    batch_size: int,
-) -> Training:
-    """What ``cell`` trains on: ``frames`` and the (pairs, labels) folders of ``pool``; see ``grid.ARMS``.
+    cell: Cell, frames: FrameSet, pool: tuple[Path, Path] | None, settings: NetworkTraining
+) -> tuple[NetworkData, NetworkTraining]:
+    """What ``cell`` trains on and how: ``frames`` and the (pairs, labels) folders of ``pool``; see ``cells.ARMS``.
 
-    ``mixing``, ``steps`` and ``epochs`` are the profile's; arms that study them replace them. Raises ValueError when
-    the cell asks for frames or pairs that there are not, or for fewer annotated frames than its pairs come from.
+    ``settings`` are the profile's; arms that study mixing, steps or epochs replace them. Raises ValueError when the
+    cell asks for frames or pairs that there are not, or for fewer annotated frames than its pairs come from.
     """
     train = frames.split("train")
-    if LABELLER.fullmatch(cell.labeller) and 0 < cell.annotated < len(train):
+    if cell.labelled and 0 < cell.annotated < len(train):
         raise ValueError(
             f"{cell.name}: denoiser and labeller have seen all {len(train)} annotated frames of "
             f"{paths.display(frames.folder)}, so synthetic pairs beside {cell.annotated} of them would not show what "
             "so few annotations are worth; prepare frames with a smaller train split in another run_root"
         )
     annotated = _annotated(cell, frames, pool)
-    synthetic = synthetic_examples(*pool, cell.synthetic, cell.seed) if cell.labeller != "none" else ()
+    synthetic = _pairs(cell, pool, cell.synthetic) if cell.labeller != "none" else ()
+    steps, epochs, batch_size = settings.steps, settings.epochs, settings.batch_size
     if cell.arm in ("epochs", "longer"):
         steps = equal_epochs(len(annotated), cell.synthetic, steps, epochs, batch_size)
     elif epochs:
         steps = training_steps(len(annotated), len(synthetic), batch_size, epochs)
-    mixing = {"epochs": "concat", "pretrain": "pretrain"}.get(cell.arm, mixing)
-    return Training(() if cell.arm == "synthonly" else annotated, synthetic, mixing, steps, _view(cell, frames))
+    mixing = MIXING_OF.get(cell.arm, settings.mixing)
+    data = NetworkData(() if cell.arm == "synthonly" else annotated, synthetic, _view(cell, frames, settings))
+    return data, replace(settings, steps=steps, mixing=mixing, seed=cell.seed)
 
 
 def equal_epochs(annotated: int, synthetic: int, steps: int, epochs: int, batch_size: int) -> int:
@@ -74,10 +60,18 @@ def _annotated(cell: Cell, frames: FrameSet, pool: tuple[Path, Path] | None) -> 
     further = cell.annotated - len(train)
     if further < 1:
         raise ValueError(f"{cell.name}: the train split has {len(train)} frames already; the arm 'more' asks for more")
-    return ConcatDataset([train.examples("train"), synthetic_examples(*pool, further, cell.seed)])
+    return joined(train.examples("train"), _pairs(cell, pool, further))
 
 
-def _view(cell: Cell, frames: FrameSet) -> Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple]:
+def _pairs(cell: Cell, pool: tuple[Path, Path] | None, count: int) -> Examples:
+    if pool is None:
+        raise ValueError(f"{cell.name} takes {count} pairs of a pool, but no pool was given")
+    return synthetic_examples(*pool, count, cell.seed)
+
+
+def _view(
+    cell: Cell, frames: FrameSet, settings: NetworkTraining
+) -> Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple]:
     if cell.arm == "copypaste":
         return ParticlePaste(frames.split("train").take(cell.annotated).examples("train"), frames.info.get("window"))
-    return partial(augment, kind={"noaug": "none", "strongaug": "affine"}.get(cell.arm, "symmetries"))
+    return partial(augment, kind={"noaug": "none", "strongaug": "affine"}.get(cell.arm, settings.augmentation))

@@ -1,7 +1,9 @@
 """EMCAD (Rahman et al. 2024): a PVTv2 encoder and an efficient multi-scale convolutional attention decoder.
 
-The decoder is written from the paper's description; CAB, SAB, MSCB, EUCB and LGAG are its names for the blocks. Like
-the published training script it uses ReLU6, and one spatial attention block serves all levels.
+The decoder is written from the paper's description; CAB, SAB, MSCB, EUCB and LGAG are its names for the blocks, and one
+spatial attention block serves all levels. As at SLDGroup/EMCAD, commit e48f54e, MSCB has ReLU6, which the published
+training script asks for, and CAB, EUCB and LGAG, which its option does not reach, have ReLU. Before 12 September 2024
+EUCB and LGAG had ReLU6 there too, CAB never; ``activation="relu6"`` puts it into all three (docs/equality.md).
 """
 
 from dataclasses import dataclass
@@ -38,18 +40,34 @@ SETTINGS = {
     "quick": Settings("pvt_v2_b0", widths=(24, 48, 80, 128), depths=(1, 1, 2, 1)),
 }
 
+ACTIVATIONS = {"relu": nn.ReLU, "relu6": nn.ReLU6}
+"""Of CAB, EUCB and LGAG; MSCB keeps ReLU6."""
+
 
 class EMCAD(nn.Module):
-    """Logits [N, num_classes, H, W] of images [N, in_channels, H, W] in [-1, 1]; H and W multiples of 32."""
+    """Logits [N, num_classes, H, W] of images [N, in_channels, H, W] in [-1, 1]; H and W multiples of 32.
 
-    def __init__(self, num_classes: int, in_channels: int = 1, size: str = "paper", pretrained: bool = False):
+    ``activation`` is one of ACTIVATIONS; ValueError says so for another. At "paper" with ten classes it has 26,773,663
+    parameters, whatever the activation.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int = 1,
+        size: str = "paper",
+        pretrained: bool = False,
+        activation: str = "relu",
+    ):
         super().__init__()
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"There is no activation {activation!r}; choose one of {', '.join(ACTIVATIONS)}.")
         settings = SETTINGS[size]
         with_weights = pretrained and settings.widths is None
         self.to_rgb = nn.Identity() if in_channels == 3 else _to_three_channels(in_channels)
         self.encoder = create_timm(settings.encoder, with_weights, features_only=True, **settings.arguments)
         channels = self.encoder.feature_info.channels()
-        self.decoder = Decoder(channels)
+        self.decoder = Decoder(channels, activation)
         self.heads = nn.ModuleList(nn.Conv2d(width, num_classes, 1) for width in reversed(channels))
         self.weights = f"timm {settings.encoder}" if with_weights else "random"
 
@@ -85,15 +103,15 @@ def _to_three_channels(in_channels: int) -> nn.Sequential:
 class Decoder(nn.Module):
     """From features at 1/4, 1/8, 1/16, 1/32 to refined maps of the same sizes, coarsest first."""
 
-    def __init__(self, channels: list[int]):
+    def __init__(self, channels: list[int], activation: str = "relu"):
         super().__init__()
-        deep_to_fine = list(reversed(channels))
-        self.channel_attention = nn.ModuleList(ChannelAttention(width) for width in deep_to_fine)
+        act, deep_to_fine = ACTIVATIONS[activation], list(reversed(channels))
+        self.channel_attention = nn.ModuleList(ChannelAttention(width, act) for width in deep_to_fine)
         self.spatial_attention = SpatialAttention()
         self.convolution = nn.ModuleList(MultiScaleConvolution(width) for width in deep_to_fine)
         steps = list(pairwise(deep_to_fine))
-        self.up = nn.ModuleList(UpConvolution(entry, width) for entry, width in steps)
-        self.gate = nn.ModuleList(AttentionGate(width) for _, width in steps)
+        self.up = nn.ModuleList(UpConvolution(entry, width, act) for entry, width in steps)
+        self.gate = nn.ModuleList(AttentionGate(width, act) for _, width in steps)
         self.apply(_initialise)
 
     def forward(self, features: list[torch.Tensor]) -> list[torch.Tensor]:
@@ -112,11 +130,11 @@ class Decoder(nn.Module):
 class ChannelAttention(nn.Module):
     """CAB: weigh channels by a shared two-layer network of their mean and maximum."""
 
-    def __init__(self, width: int, reduction: int = 16):
+    def __init__(self, width: int, act: type[nn.Module] = nn.ReLU, reduction: int = 16):
         super().__init__()
         hidden = max(width // reduction, 1)
         self.mix = nn.Sequential(
-            nn.Conv2d(width, hidden, 1, bias=False), nn.ReLU6(), nn.Conv2d(hidden, width, 1, bias=False)
+            nn.Conv2d(width, hidden, 1, bias=False), act(), nn.Conv2d(hidden, width, 1, bias=False)
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -165,13 +183,13 @@ class MultiScaleConvolution(nn.Module):
 class UpConvolution(nn.Module):
     """EUCB: nearest x2, depth-wise 3x3, 1x1. (Its published shuffle, by as many groups as channels, moves nothing.)"""
 
-    def __init__(self, entry: int, width: int):
+    def __init__(self, entry: int, width: int, act: type[nn.Module] = nn.ReLU):
         super().__init__()
         self.depthwise = nn.Sequential(
             nn.Upsample(scale_factor=2),
             nn.Conv2d(entry, entry, 3, padding=1, groups=entry, bias=False),
             nn.BatchNorm2d(entry),
-            nn.ReLU6(inplace=True),
+            act(inplace=True),
         )
         self.pointwise = nn.Conv2d(entry, width, 1)
 
@@ -182,13 +200,13 @@ class UpConvolution(nn.Module):
 class AttentionGate(nn.Module):
     """LGAG: let the decoder's map decide, by grouped 3x3 convolutions, which pixels of the skip pass."""
 
-    def __init__(self, width: int):
+    def __init__(self, width: int, act: type[nn.Module] = nn.ReLU):
         super().__init__()
         inner = width // 2
         self.of_decoder, self.of_skip = (
             nn.Sequential(nn.Conv2d(width, inner, 3, padding=1, groups=inner), nn.BatchNorm2d(inner)) for _ in range(2)
         )
-        self.gate = nn.Sequential(nn.ReLU6(), nn.Conv2d(inner, 1, 1), nn.BatchNorm2d(1), nn.Sigmoid())
+        self.gate = nn.Sequential(act(), nn.Conv2d(inner, 1, 1), nn.BatchNorm2d(1), nn.Sigmoid())
 
     def forward(self, x: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
         return skip * self.gate(self.of_decoder(x) + self.of_skip(skip))

@@ -1,9 +1,11 @@
 """One door to the three segmentation networks of the paper (Section 2.3)."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
-from xpci_utils.grid import BACKBONES
+from xpci_utils.params.cells import BACKBONES
 from xpci_utils.randomness import seed_of
 from xpci_utils.segmentation.sizes import padded_size
 
@@ -18,6 +20,7 @@ def build_network(
     pretrained: bool = False,
     image_size: int | tuple[int, int] = 640,
     seed: int = 0,
+    **settings: Any,
 ) -> nn.Module:
     """Build a segmentation network: images [N, in_channels, H, W] in [-1, 1] to logits [N, num_classes, H, W].
 
@@ -29,18 +32,25 @@ def build_network(
     The network has ``loss(images, labels)``, its published training loss, and ``weights``, which says what it
     started from ("random" or a timm name). With ``pretrained``, the encoders that timm has weights for take them
     (TransUNet at "paper", EMCAD at "paper" and "laptop") and `WeightsUnavailable` is raised offline.
+
+    Two ``settings`` concern one network each and leave the others alone: ``activation`` of EMCAD's decoder ("relu" as
+    published today, "relu6" as before; see `emcad`) and ``reference_stem`` of TransUNet (see `transunet`).
     """
     if name not in BACKBONES:
         raise ValueError(f"There is no backbone {name!r}; choose one of {', '.join(BACKBONES)}.")
     if size not in SIZES:
         raise ValueError(f"There is no size {size!r}; choose one of {', '.join(SIZES)}.")
+    if unknown := settings.keys() - OWN_SETTINGS:
+        raise ValueError(f"There is no setting {min(unknown)!r}; choose from {', '.join(OWN_SETTINGS)}.")
+    own: dict[str, Any] = {}
     image_size = padded_size(image_size)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_of("initial weights", name, seed))
+        torch.default_generator.manual_seed(seed_of("initial weights", name, seed))  # and no GPU's
         if name == "transunet":
             from xpci_utils.segmentation.transunet import TransUNet
 
-            network = TransUNet(num_classes, in_channels, size, pretrained, image_size)
+            own = {"reference_stem": settings.get("reference_stem", False)}
+            network = TransUNet(num_classes, in_channels, size, pretrained, image_size, **own)
         elif name == "swin_unetr":
             from xpci_utils.segmentation.swin_unetr import SwinUNETR
 
@@ -48,15 +58,30 @@ def build_network(
         else:
             from xpci_utils.segmentation.emcad import EMCAD
 
-            network = EMCAD(num_classes, in_channels, size, pretrained)
+            own = {"activation": settings.get("activation", "relu")}
+            network = EMCAD(num_classes, in_channels, size, pretrained, **own)
     network.config = {
         "name": name,
         "num_classes": num_classes,
         "in_channels": in_channels,
         "size": size,
         "image_size": list(image_size),
+        **own,
     }
     return network
+
+
+OWN_SETTINGS = ("activation", "reference_stem")
+# What a setting was in files that were written before it existed.
+BEFORE = {"emcad": {"activation": "relu6"}, "transunet": {"reference_stem": False}}
+
+
+def rebuild_network(config: dict) -> nn.Module:
+    """The network that a ``config`` describes, with random weights; settings that it lacks are those of its time.
+
+    ``config`` is a network's own, as `xpci_utils.segmentation.save_network` writes it.
+    """
+    return build_network(**(BEFORE.get(config["name"], {}) | config))
 
 
 def count_parameters(network: nn.Module) -> int:

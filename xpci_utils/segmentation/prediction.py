@@ -10,7 +10,6 @@ from xpci_utils import paths
 from xpci_utils.frames import FrameSet, crop, pad_image, predict_frame
 from xpci_utils.frames.frameset import write_png
 from xpci_utils.frames.pictures import SUFFIXES, read_grey
-from xpci_utils.segmentation.networks import build_network
 from xpci_utils.training import load_tensors, save_model
 
 
@@ -52,7 +51,7 @@ def load_network(path: str | Path) -> tuple[nn.Module, dict]:
     """Rebuild a network that `save_network` wrote; also returns what it knows about its frames."""
     tensors, config = load_tensors(path)
     known = config.pop("frames")
-    network = build_network(**config)
+    network = rebuild_network(config)
     network.load_state_dict(tensors)
     return network.eval(), known
 

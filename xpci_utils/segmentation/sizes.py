@@ -12,9 +12,8 @@ def padded_size(image_size: int | tuple[int, int]) -> tuple[int, int]:
     height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
     if min(height, width) < 1:
         raise ValueError(f"There are no frames of {height} x {width} pixels.")
-    return tuple(
-        side + sum(added) for side, added in zip((height, width), padding(height, width, MULTIPLE), strict=True)
-    )
+    (top, bottom), (left, right) = padding(height, width, MULTIPLE)
+    return height + top + bottom, width + left + right
 
 
 def check_input(images: torch.Tensor) -> None:

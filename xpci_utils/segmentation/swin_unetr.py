@@ -12,7 +12,7 @@ WINDOW = {"paper": 7, "laptop": 7, "quick": 4}
 """Side of the attention windows, in tokens of two pixels."""
 
 _BATCH = ("batch", {"affine": False})
-NORM = {"paper": "instance", "laptop": _BATCH, "quick": _BATCH}
+NORM: dict[str, str | tuple[str, dict[str, bool]]] = {"paper": "instance", "laptop": _BATCH, "quick": _BATCH}
 """At 1/32 of a reduced frame a channel has four values, of which instance norm leaves next to nothing."""
 
 

@@ -1,27 +1,46 @@
 """Training of a segmentation network on annotated frames and, if there are any, synthetic pairs (Section 3.1)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
+from typing import Protocol, cast
 
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import ConcatDataset
+from torch.utils.data import ConcatDataset, Dataset
 
 from xpci_utils import paths
 from xpci_utils.frames import FrameSet, PairExamples, pad_image, pad_labels
 from xpci_utils.randomness import numpy_rng, seed_of, stream_indices
 from xpci_utils.segmentation.losses import dice_ce_loss
 from xpci_utils.segmentation.prediction import network_input, predict
-from xpci_utils.training import augment, poly_lr, run_steps
-from xpci_utils.training.loop import set_lr
+from xpci_utils.training import (
+    NetworkTraining,
+    StagePlace,
+    augment,
+    default_device,
+    poly_lr,
+    precision,
+    run_steps,
+    set_lr,
+)
 
-Examples = Sequence[tuple[np.ndarray, np.ndarray]]
+
+class Examples(Protocol):
+    """Pairs of (image, labels), both uint8 [H, W], by number: a sequence, or several in a row (`joined`)."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> tuple[np.ndarray, np.ndarray]: ...
+
+
 View = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
 Score = Callable[[FrameSet, dict[str, np.ndarray]], float]
 
 MIXINGS = ("half", "concat", "pretrain")
+BETA2 = 0.999  # Section 3.1
 
 
 class BestWeights:
@@ -50,51 +69,63 @@ class BestWeights:
         self.weights = {name[2:]: tensor for name, tensor in state.items() if name.startswith("w.")}
 
 
+@dataclass(frozen=True)
+class NetworkData:
+    """What a network is trained on, and the frames by which it is evaluated while it trains.
+
+    ``annotated`` and ``synthetic`` are sequences of (image, labels), both uint8 [H, W] of one size; ``view`` is what
+    happens to every example. ``score`` judges label maps of the ``validation`` frames, higher is better.
+    """
+
+    annotated: Examples
+    synthetic: Examples = ()
+    view: View = augment
+    validation: FrameSet | None = None
+    score: Score | None = None
+
+
+def joined(*parts: Examples) -> Examples:
+    """The examples of one part after those of the other."""
+    return ConcatDataset([cast(Dataset, part) for part in parts])  # which asks for no more than `Examples` has
+
+
 class Batches:
     """The training batch of every step, a function of (seed, step) alone.
 
     ``mixing`` "half" takes half of every batch from each source, so that cells with different counts of synthetic
     pairs see the same annotated frames in the same order; "concat" shuffles the plain union, as the paper does;
-    "pretrain" shows synthetic pairs alone in the first half of ``steps`` and annotated frames alone in the second.
-    With one source only, all three are the same stream of it. ``view`` is what happens to every example.
+    "pretrain" shows synthetic pairs alone in the first half of the steps and annotated frames alone in the second.
+    With one source only, all three are the same stream of it.
     """
 
-    def __init__(
-        self,
-        annotated: Examples,
-        synthetic: Examples,
-        mixing: str,
-        batch_size: int,
-        seed: int,
-        *,
-        view: View = augment,
-        steps: int = 0,
-    ):
-        if mixing not in MIXINGS:
-            raise ValueError(f"There is no mixing {mixing!r}; choose from {', '.join(MIXINGS)}.")
-        self.sources = {"annotated": annotated, "synthetic": synthetic}
-        if mixing == "concat" and len(annotated) and len(synthetic):
-            self.sources = {"union": ConcatDataset([annotated, synthetic])}
-        self.mixing, self.batch_size, self.seed, self.view, self.steps = mixing, batch_size, seed, view, steps
+    def __init__(self, data: NetworkData, settings: NetworkTraining):
+        if settings.mixing not in MIXINGS:
+            raise ValueError(f"There is no mixing {settings.mixing!r}; choose from {', '.join(MIXINGS)}.")
+        self.data, self.settings = data, settings
+        self.sources: dict[str, Examples] = {"annotated": data.annotated, "synthetic": data.synthetic}
+        if settings.mixing == "concat" and len(data.annotated) and len(data.synthetic):
+            self.sources = {"union": joined(data.annotated, data.synthetic)}
 
     def sizes(self, step: int) -> dict[str, int]:
         """How many examples of each source the batch of a step holds."""
+        size = self.settings.batch_size
         present = [name for name, source in self.sources.items() if len(source)]
         if len(present) < 2:
-            return dict.fromkeys(present, self.batch_size)
-        if self.mixing == "pretrain":
-            return {"synthetic" if step < self.steps // 2 else "annotated": self.batch_size}
-        return {"annotated": self.batch_size - self.batch_size // 2, "synthetic": self.batch_size // 2}
+            return dict.fromkeys(present, size)
+        if self.settings.mixing == "pretrain":
+            return {"synthetic" if step < self.settings.steps // 2 else "annotated": size}
+        return {"annotated": size - size // 2, "synthetic": size // 2}
 
     def __call__(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Images float [N, 1, H, W] in [-1, 1] and labels uint8 [N, H, W], padded, each in a random view."""
-        rng = numpy_rng("augment", self.seed, step)
+        seed = self.settings.seed
+        rng = numpy_rng("augment", seed, step)
         examples = [
             self.sources[name][int(index)]
             for name, size in self.sizes(step).items()
-            for index in stream_indices(len(self.sources[name]), size, name, self.seed, step=step)
+            for index in stream_indices(len(self.sources[name]), size, name, seed, step=step)
         ]
-        views = [self.view(pad_image(image), pad_labels(labels), rng) for image, labels in examples]
+        views = [self.data.view(pad_image(image), pad_labels(labels), rng) for image, labels in examples]
         images, labels = (np.stack(part) for part in zip(*views, strict=True))
         return network_input(images), torch.from_numpy(labels)
 
@@ -111,7 +142,7 @@ def synthetic_examples(pairs_folder: str | Path, labels_folder: str | Path, coun
         raise ValueError(
             f"{paths.display(pairs_folder)} holds {pool} pairs, {count} are wanted; sample more (notebook 04)."
         )
-    return PairExamples(pairs_folder, labels_folder, numpy_rng("pool order", seed).permutation(pool)[:count])
+    return PairExamples(pairs_folder, labels_folder, numpy_rng("pool order", seed).permutation(pool)[:count].tolist())
 
 
 def training_steps(annotated: int, synthetic: int, batch_size: int, epochs: int) -> int:
@@ -129,70 +160,55 @@ def loss_of(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, loss
     return network.loss(images, labels) if loss == "published" else dice_ce_loss(network(images), labels)
 
 
-def train_network(
-    network: nn.Module,
-    annotated: Examples,
-    *,
-    synthetic: Examples = (),
-    mixing: str = "half",
-    view: View = augment,
-    steps: int,
-    batch_size: int = 4,
-    learning_rate: float = 1e-4,
-    betas: tuple[float, float] = (0.99, 0.999),
-    weight_decay: float = 0.1,
-    loss: str = "published",
-    seed: int = 0,
-    bf16: bool = False,
-    device: str | torch.device | None = None,
-    validation: FrameSet | None = None,
-    score: Score | None = None,
-    evaluations: int = 20,
-    work: Path,
-    identity: str,
-    history: Path,
-) -> BestWeights:
-    """Train ``network`` in place for ``steps`` steps and return the weights that were best on ``validation``.
+def train_network(network: nn.Module, data: NetworkData, settings: NetworkTraining, stage: StagePlace) -> BestWeights:
+    """Train ``network`` in place and return the weights that were best on the validation frames.
 
-    ``annotated`` and ``synthetic`` are sequences of (image, labels) uint8 of one size. AdamW and the poly schedule
-    (power 0.9, per step) are the paper's (Section 3.1); ``loss``: see `loss_of`; flips and quarter turns, all that
-    keep the frame's shape, are the same in every cell. ``score`` judges label maps of the validation frames (higher is
-    better) after every 1 / ``evaluations`` of the training, whatever its length, and goes to ``history`` as
-    ``validation_score``. A run that stops goes on from its checkpoint in ``work``, bit for bit.
+    AdamW and the poly schedule (power 0.9, per step) are the paper's (Section 3.1). The scores of the validation
+    evaluations go to history.jsonl in the folder of ``stage`` as ``validation_score``. A run that stops goes on from
+    its checkpoint, bit for bit.
     """
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    network.to(device, memory_format=torch.channels_last)  # 10 to 30 % faster on CPU, never slower
-    optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, betas=betas, weight_decay=weight_decay)
-    batches, best = Batches(annotated, synthetic, mixing, batch_size, seed, view=view, steps=steps), BestWeights()
+    network.to(default_device())
+    network.to(memory_format=torch.channels_last)  # 10 to 30 % faster on CPU, never slower
+    betas = (settings.beta1, BETA2)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=settings.learning_rate, betas=betas, weight_decay=settings.weight_decay
+    )
+    best, validation, score = BestWeights(), data.validation, data.score
+
+    def evaluate(done: int) -> dict[str, float]:
+        assert validation is not None and score is not None
+        value = score(validation, predict(network, validation))
+        best.offer(value, done, network)
+        return {"validation_score": value}
+
+    run_steps(
+        settings,
+        update=make_update(network, optimizer, Batches(data, settings), settings),
+        state={"network": network, "optimizer": optimizer, "best": best},
+        stage=stage,
+        evaluate=evaluate if validation is not None and score is not None else None,
+        log_every=min(50, ceil(settings.steps / 20)),
+        description=f"training {network.config['name']}",
+    )
+    return best
+
+
+def make_update(
+    network: nn.Module, optimizer: torch.optim.Optimizer, batches: Batches, settings: NetworkTraining
+) -> Callable[[int], dict[str, float]]:
+    """The optimiser step as a function of the step number."""
+    device = next(network.parameters()).device
 
     def update(step: int) -> dict[str, float]:
         images, labels = (tensor.to(device) for tensor in batches(step))
-        torch.manual_seed(seed_of("dropout", seed, step))
-        set_lr(optimizer, poly_lr(learning_rate, step, steps))
+        torch.manual_seed(seed_of("dropout", settings.seed, step))
+        set_lr(optimizer, poly_lr(settings.learning_rate, step, settings.steps))
         network.train()
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            value = loss_of(network, images, labels, loss)
+        with precision(device, settings.bf16):
+            value = loss_of(network, images, labels, settings.loss)
         optimizer.zero_grad()
         value.backward()
         optimizer.step()
         return {"loss": value.item()}
 
-    def evaluate(done: int) -> dict[str, float]:
-        value = score(validation, predict(network, validation))
-        best.offer(value, done, network)
-        return {"validation_score": value}
-
-    watch = validation is not None and score is not None
-    run_steps(
-        steps=steps,
-        update=update,
-        state={"network": network, "optimizer": optimizer, "best": best},
-        work=work,
-        identity=identity,
-        history=history,
-        log_every=min(50, ceil(steps / 20)),
-        evaluate=evaluate if watch else None,
-        evaluate_at={ceil(steps * k / evaluations) for k in range(1, evaluations + 1)} if watch else (),
-        description=f"training {network.config['name']}",
-    )
-    return best
+    return update

@@ -1,4 +1,11 @@
-"""TransUNet (Chen et al. 2021): a ResNet and a vision transformer encode, a cascaded decoder with skips decodes."""
+"""TransUNet (Chen et al. 2021): a ResNet and a vision transformer encode, a cascaded decoder with skips decodes.
+
+Its ResNet exists in two forms with the same parameters. Google trained the ImageNet weights (R50+ViT-B_16.npz, timm's
+vit_base_r50_s16_224) with TensorFlow's "SAME" padding and 32 groups in every GroupNorm: timm's form, the default here.
+Beckschen/TransUNet, commit 02ef001, loads the same weights into a form that pads symmetrically, leaves the first
+pooling unpadded, and normalises every channel of a shortcut alone; with ``reference_stem`` the network here equals that
+one. docs/equality.md says how far the two are apart.
+"""
 
 from dataclasses import dataclass
 from functools import partial
@@ -9,11 +16,13 @@ from timm.models.resnetv2 import ResNetV2
 from timm.models.vision_transformer import VisionTransformer
 from timm.models.vision_transformer_hybrid import HybridEmbed
 from torch import nn
+from torch.nn import functional as F
 
 from xpci_utils.segmentation.losses import transunet_loss
 from xpci_utils.segmentation.pretrained import create_timm
 
 PRETRAINED = "vit_base_r50_s16_224.orig_in21k"
+PRETRAINED_SIDE = 224  # of the images that its position table belongs to
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,9 @@ class TransUNet(nn.Module):
     """Logits [N, num_classes, H, W] of images [N, in_channels, H, W] in [-1, 1]; H x W is fixed at construction.
 
     The position table belongs to one frame size, so another size is refused. One grey channel is repeated three
-    times, as in the reference implementation.
+    times, as in the reference implementation. ``reference_stem`` takes the reference implementation's ResNet, and its
+    linear (not bicubic) resizing of a pretrained position table; the parameters, 106,355,498 at "paper" for 640 x 640
+    pixels and ten classes, are the same.
     """
 
     def __init__(
@@ -53,13 +64,18 @@ class TransUNet(nn.Module):
         size: str = "paper",
         pretrained: bool = False,
         image_size: tuple[int, int] = (640, 640),
+        reference_stem: bool = False,
     ):
         super().__init__()
         settings = SETTINGS[size]
-        self.image_size = tuple(image_size)
+        self.image_size, self.reference_stem = tuple(image_size), reference_stem
         self.repeat = 3 if in_channels == 1 else 1
         with_weights = pretrained and size == "paper"
-        self.encoder = _encoder(settings, in_channels * self.repeat, self.image_size, size == "paper", with_weights)
+        table_size = (PRETRAINED_SIDE,) * 2 if with_weights and reference_stem else self.image_size
+        self.encoder = _encoder(settings, in_channels * self.repeat, table_size, size == "paper", with_weights)
+        if reference_stem:
+            use_reference_stem(self.encoder.patch_embed.backbone)
+            resize_positions(self.encoder, table_size, self.image_size)
         self.decoder = Decoder(settings)
         self.head = nn.Conv2d(settings.decoder[-1], num_classes, 3, padding=1)
         self.weights = f"timm {PRETRAINED}" if with_weights else "random"
@@ -68,6 +84,8 @@ class TransUNet(nn.Module):
         """Return the token map [N, D, H/16, W/16] and the skips at 1/8, 1/4 and 1/2."""
         vit = self.encoder
         half, quarter, eighth, deep = vit.patch_embed.backbone.forward_intermediates(images, intermediates_only=True)
+        if self.reference_stem:  # its unpadded pooling loses the last row and column: zeros, in the skip
+            quarter = F.pad(quarter, (0, 1, 0, 1))
         grid = vit.patch_embed.proj(deep)
         tokens = vit.pos_drop(grid.flatten(2).transpose(1, 2) + vit.pos_embed)
         tokens = vit.norm(vit.blocks(tokens))
@@ -151,7 +169,35 @@ def _encoder(
             embed_layer=partial(HybridEmbed, backbone=backbone),
             **arguments,
         )
+    for block in encoder.blocks:
+        block.attn.proj_drop = nn.Identity()  # as published: dropout after the embedding and in the MLP alone
     return _without_class_token(encoder)
+
+
+def use_reference_stem(resnet: ResNetV2) -> None:
+    """Change a ResNet of timm, in place, into that of Beckschen/TransUNet, commit 02ef001; its parameters stay.
+
+    Symmetric padding, a first pooling without any, weight standardisation with 1e-5 under the root; GroupNorm with
+    1e-6, and on shortcuts with as many groups as channels and 1e-5.
+    """
+    resnet.stem.pool = nn.MaxPool2d(3, stride=2)
+    for name, module in resnet.named_modules():
+        if isinstance(module, StdConv2dSame):
+            module.same_pad, module.padding, module.eps = False, tuple(k // 2 for k in module.kernel_size), 1e-5
+        elif isinstance(module, GroupNormAct):
+            shortcut = "downsample" in name
+            module.eps = 1e-5 if shortcut else 1e-6
+            module.num_groups = module.num_channels if shortcut else module.num_groups
+
+
+def resize_positions(vit: VisionTransformer, before: tuple[int, int], after: tuple[int, int]) -> None:
+    """Resize the position table of frames of ``before`` pixels, in place, linearly from corner to corner."""
+    if before == after:
+        return
+    old, new = ([side // 16 for side in size] for size in (before, after))
+    table = vit.pos_embed.detach().reshape(1, *old, -1).permute(0, 3, 1, 2)
+    table = F.interpolate(table, new, mode="bilinear", align_corners=True)
+    vit.pos_embed = nn.Parameter(table.flatten(2).transpose(1, 2).contiguous())
 
 
 def _without_class_token(vit: VisionTransformer) -> VisionTransformer:

@@ -50,11 +50,13 @@ def sphere_image(diameter_um: float, preset: Preset, material: str = "Al") -> tu
     size = int(np.ceil((diameter_um + 50) / preset.pixel_um))
     centre = size * preset.pixel_um / 2 + 0.3  # not on a pixel's corner, like most real particles
     ball = Body((Layer(material, (sphere((0, 0, 0), diameter_um / 2),)),), position=(centre, centre))
-    return render([make_piece(ball, size, size, preset)], size, size, preset), centre
+    piece = make_piece(ball, size, size, preset)
+    assert piece is not None  # the ball is in the middle of the field
+    return render([piece], size, size, preset), centre
 
 
 def radial_profile(
-    image: np.ndarray, centre_um: float | tuple[float, float], pixel_um: float
+    image: np.ndarray, centre_um: float | tuple[float, float] | np.ndarray, pixel_um: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Azimuthal mean in rings of 1 um every 0.5 um around (y, x) or one number for both: radius [um] and intensity."""
     centre_y, centre_x = np.broadcast_to(centre_um, 2)
@@ -139,12 +141,12 @@ def photon_transfer(
     2007). The slope is the gain [DN per quantum], the intercept the read noise squared plus 1/12 for rounding.
     """
     camera = Camera(replace(preset, hot_pixel_share=0.0, dead_pixel_share=0.0), seed, 0, size, size)
-    means, variances = [], []
+    signals, spreads = [], []
     for k, level in enumerate(np.linspace(0.05, 1.0, levels)):
         a, b = (camera.expose(level, np.random.default_rng((seed, k, i))).astype(float) for i in (0, 1))
-        means.append((a.mean() + b.mean()) / 2 - preset.offset_dn)
-        variances.append((a - b).var() / 2)
-    means, variances = np.array(means), np.array(variances)
+        signals.append((a.mean() + b.mean()) / 2 - preset.offset_dn)
+        spreads.append((a - b).var() / 2)
+    means, variances = np.array(signals), np.array(spreads)
     # Bright levels have noisier variances: weigh each by what one standard deviation of it is.
     slope, intercept = np.polyfit(means, variances, 1, w=1 / variances)
     return means, variances, float(slope), float(intercept)

@@ -3,9 +3,11 @@
 import csv
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from xpci_utils.artifacts import atomic_path
+from xpci_utils.files import atomic_path
 from xpci_utils.frames import Frame, FrameSet, write_frames
 from xpci_utils.simulation.classes import load_classes
 from xpci_utils.simulation.presets import Preset, get_preset
@@ -21,7 +23,7 @@ def adjusted_preset(preset: str | Preset, **values: float) -> Preset:
 
     ``quanta_per_pixel`` may be one number: the flux is then the same in every sequence.
     """
-    changes = {name: value for name, value in values.items() if value}
+    changes: dict[str, Any] = {name: value for name, value in values.items() if value}
     if isinstance(changes.get("quanta_per_pixel"), int | float):
         changes["quanta_per_pixel"] = (changes["quanta_per_pixel"],) * 2
     return replace(get_preset(preset), **changes)
@@ -48,16 +50,16 @@ def write_simulated_frames(
     """
     preset = get_preset(preset)
     splits = plan_splits(counts)
-    options = {"preset": preset, "sampling": sampling, "mask_jitter_px": mask_jitter_px, "workers": workers}
-    chosen = splits["train"][:: -(-len(splits["train"]) // WINDOW_FRAMES)]
-    window = intensity_window(
-        (f.image for f in simulate_frames(0, height, width, seed, indices=chosen, **options)), log=log_window
+    simulate = partial(
+        simulate_frames, 0, height, width, seed, preset, sampling, mask_jitter_px=mask_jitter_px, workers=workers
     )
+    chosen = splits["train"][:: -(-len(splits["train"]) // WINDOW_FRAMES)]
+    window = intensity_window((f.image for f in simulate(indices=chosen)), log=log_window)
     rows: list[tuple] = []
 
     def frames() -> Iterator[Frame]:
         for split, indices in splits.items():
-            for simulated in simulate_frames(0, height, width, seed, indices=indices, **options):
+            for simulated in simulate(indices=indices):
                 rows.extend(_table_rows(simulated, split))
                 yield as_frame(simulated, split, window, log_window)
 

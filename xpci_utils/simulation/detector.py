@@ -116,8 +116,8 @@ class Camera:
 
     def reference_stack(self, kind: str) -> np.ndarray:
         """The flat or dark frames taken before the sequence, uint16 [reference_frames, H, W]."""
-        level = {"flat": self.flat, "dark": 0.0}[kind]
-        return np.stack([self.expose(level, self._rng(kind, i)) for i in range(self.preset.reference_frames)])
+        levels: dict[str, np.ndarray | float] = {"flat": self.flat, "dark": 0.0}
+        return np.stack([self.expose(levels[kind], self._rng(kind, i)) for i in range(self.preset.reference_frames)])
 
     @cached_property
     def references(self) -> tuple[np.ndarray, np.ndarray]:

@@ -4,12 +4,13 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import tifffile
 
-from xpci_utils.artifacts import atomic_path
+from xpci_utils.files import atomic_path
 from xpci_utils.frames.classes import colour_table
 from xpci_utils.simulation.classes import load_classes
 from xpci_utils.simulation.detector import Camera
@@ -29,7 +30,7 @@ class RecordedSequence:
     corrected: np.ndarray  # float32, about 1 in the open beam
     labels: np.ndarray  # uint8, 255 = ignore
     instances: np.ndarray  # uint16
-    metadata: dict[str, object]
+    metadata: dict[str, Any]
 
 
 def record_sequence(
@@ -74,6 +75,7 @@ def export_tiff(sequence: RecordedSequence, folder: Path | str) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     name, preset = str(sequence.metadata["sequence"]), sequence.metadata["preset"]
     written = []
+    colours: dict[str, Any] = {"photometric": "palette", "colormap": _class_colours()}
     for kind, stack in _stacks(sequence):
         path = folder / f"{name}_{kind}.tif"
         with atomic_path(path) as part:
@@ -82,7 +84,7 @@ def export_tiff(sequence: RecordedSequence, folder: Path | str) -> list[Path]:
                 stack,
                 imagej=True,
                 resolution=(1 / preset["pixel_um"], 1 / preset["pixel_um"]),
-                **({"photometric": "palette", "colormap": _class_colours()} if kind == "labels" else {}),
+                **(colours if kind == "labels" else {}),
                 metadata={
                     "axes": "TYX",
                     "unit": "um",

@@ -46,7 +46,8 @@ def is_visible(mask: np.ndarray, window: Window, clean: np.ndarray, noise: float
 
 def widened(window: Window, mask: np.ndarray, shape: tuple[int, int], by: int) -> tuple[Window, np.ndarray]:
     """Window and mask with a border of ``by`` pixels, as far as the frame of that shape reaches."""
-    wide = tuple(slice(max(s.start - by, 0), min(s.stop + by, n)) for s, n in zip(window, shape, strict=True))
+    rows, columns = (slice(max(s.start - by, 0), min(s.stop + by, n)) for s, n in zip(window, shape, strict=True))
+    wide = (rows, columns)
     larger = np.zeros([s.stop - s.start for s in wide], bool)
     inside = tuple(slice(s.start - w.start, s.stop - w.start) for s, w in zip(window, wide, strict=True))
     larger[inside] = mask

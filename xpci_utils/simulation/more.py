@@ -7,13 +7,14 @@ from seeds of their own, so that no sequence comes twice.
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from skimage.measure import label as connected_components
 from tqdm import tqdm
 
-from xpci_utils import artifacts, paths
+from xpci_utils import files, paths
 from xpci_utils.frames import Frame, FrameSet, binary_mask, write_frames
 from xpci_utils.frames.frameset import read_png, write_png
 from xpci_utils.randomness import seed_of
@@ -64,12 +65,12 @@ def write_fresh_pool(frames: FrameSet, folder: str | Path, count: int, seed: int
         for kind, array in (("images", frame.image), ("labels", frame.labels), ("masks", mask)):
             write_png(folder / kind / f"{index:06d}.png", array)
     rows = [_pair_row(index, read_png(folder / "masks" / f"{index:06d}.png")) for index in range(count)]
-    with artifacts.atomic_path(folder / "pairs.csv") as temporary:
+    with files.atomic_path(folder / "pairs.csv") as temporary:
         pd.DataFrame(rows).to_csv(temporary, index=False)
     return folder
 
 
-def _with_tuples(value: object) -> object:
+def _with_tuples(value: Any) -> Any:
     """A value read from JSON as it was written: a preset holds tuples where JSON has lists."""
     if isinstance(value, dict):
         return {name: _with_tuples(item) for name, item in value.items()}

@@ -72,9 +72,9 @@ def intensity_at_detector(
     thickness: Mapping[str, np.ndarray], spectrum: Mapping[float, float], distance_m: float, pixel_m: float
 ) -> np.ndarray:
     """Intensity behind an object relative to the open beam, summed over the spectrum {energy [keV]: weight}."""
-    total = 0.0
+    total: np.ndarray | float = 0.0
     for energy, weight in spectrum.items():
         wave = fresnel_propagate(transmission(thickness, energy), wavelength_m(energy), distance_m, pixel_m)
         intensity = wave.real**2 + wave.imag**2
         total = intensity if weight == 1 else total + intensity.dtype.type(weight) * intensity
-    return total
+    return np.asarray(total)

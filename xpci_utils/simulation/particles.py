@@ -149,7 +149,8 @@ def molten_droplet(rng: np.random.Generator, chemistry: Chemistry, radius: float
 def _bubbles(rng: np.random.Generator, radius: float, progress: float) -> tuple[Ellipsoid, ...]:
     """Disjoint round voids inside a ball, under half of its projected area; at least two, the first one large."""
     smallest = min(max(3.0, 0.1 * radius), 0.3 * radius)
-    wanted, bubbles, area = rng.integers(3, 13), [], 0.0
+    wanted, area = rng.integers(3, 13), 0.0
+    bubbles: list[Ellipsoid] = []
     for attempt in range(80):
         r = radius * (rng.uniform(0.26, 0.4) if attempt < 2 else rng.uniform(0.1, 0.3)) * (0.75 + 0.35 * progress)
         r = max(r, smallest)
@@ -216,7 +217,7 @@ def agglomerate(rng: np.random.Generator, chemistry: Chemistry, radius: float, p
     balls = _chain(rng, count)
     centres = np.array([c for c, _ in balls])
     middle = (centres.max(axis=0) + centres.min(axis=0)) / 2
-    reach = max(np.linalg.norm(c[:2] - middle[:2]) + r for c, r in balls)
+    reach = max(float(np.linalg.norm(c[:2] - middle[:2])) + r for c, r in balls)
     scale = radius / reach
     solids = tuple(
         _crystal(rng, 1.15 * r * scale, 6).moved(np.eye(3), (c - middle) * scale)

@@ -31,7 +31,7 @@ class Piece:
 
     def silhouette(self) -> np.ndarray:
         """Where there is matter."""
-        return sum(self.thickness.values()) > 0
+        return np.asarray(sum(self.thickness.values()) > 0)
 
 
 def make_piece(body: Body, height: int, width: int, preset: Preset) -> Piece | None:
@@ -65,7 +65,7 @@ def render(pieces: Sequence[Piece], height: int, width: int, preset: Preset) -> 
         _write(image, area, 0, _detected(area, members, 1, preset))
     moving = [p for p in pieces if _sub_exposures(p, preset) > 1]
     for area, fast in _clusters(moving, margin, height, width, preset):
-        members = [p for p in pieces if _overlap(tuple(b // preset.oversampling for b in p.box), area)]
+        members = [p for p in pieces if _overlap(_coarse(p.box, preset.oversampling), area)]
         steps = max(_sub_exposures(p, preset) for p in fast)
         # Half of the margin is not written: there, neighbours may be cut by the patch's border.
         _write(image, area, margin // 2, _detected(area, members, steps, preset))
@@ -97,10 +97,16 @@ def _write(image: np.ndarray, area: Box, border: int, patch: np.ndarray) -> None
         image[top:bottom, left:right] = patch[top - y0 : bottom - y0, left - x0 : right - x0]
 
 
+def _coarse(box: Box, n: int) -> Box:
+    """A box of oversampled pixels in camera pixels."""
+    y0, x0, y1, x1 = box
+    return y0 // n, x0 // n, y1 // n, x1 // n
+
+
 def _reach(piece: Piece, margin: int, height: int, width: int, n: int) -> Box:
     """Camera pixels that a piece may influence, within the frame and its margin."""
     extra = [margin + int(np.ceil(abs(s) / 2 / n)) for s in piece.shift]
-    y0, x0, y1, x1 = (b // n for b in piece.box)
+    y0, x0, y1, x1 = _coarse(piece.box, n)
     return (
         max(y0 - extra[0], -margin),
         max(x0 - extra[1], -margin),
@@ -119,7 +125,8 @@ def _clusters(
         while touching := [c for c in clusters if _overlap(c[0], box)]:
             clusters = [c for c in clusters if not _overlap(c[0], box)]
             boxes = np.array([box, *(c[0] for c in touching)])
-            box = (*map(int, boxes[:, :2].min(axis=0)), *map(int, boxes[:, 2:].max(axis=0)))
+            (top, left), (bottom, right) = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
+            box = (int(top), int(left), int(bottom), int(right))
             members = [p for c in touching for p in c[1]] + members
         clusters.append((box, members))
     return clusters

@@ -306,7 +306,8 @@ def _free_place(
 ) -> tuple[float, float]:
     """A centre inside the field that keeps clear of the other particles if a few attempts find one."""
     margin = np.minimum(preset.inside_share * reach, 0.45 * field)
-    best, best_gap = None, -np.inf
+    best: np.ndarray | None = None
+    best_gap = -np.inf
     for _ in range(12):
         place = rng.uniform(margin, field - margin)
         gaps = [np.hypot(*(place - t.position_at(time, preset))) - reach - 0.6 * t.melt_diameter for t in others]
@@ -315,4 +316,5 @@ def _free_place(
             best, best_gap = place, gap
         if gap > 0:
             break
+    assert best is not None  # any gap is wider than the first one to beat
     return float(best[0]), float(best[1])

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 NOTHING = np.float32(1e9)
 
@@ -88,7 +89,7 @@ class Polyhedron:
 Convex = Ellipsoid | Polyhedron
 
 
-def sphere(centre: Sequence[float], radius: float) -> Ellipsoid:
+def sphere(centre: ArrayLike, radius: float) -> Ellipsoid:
     """A ball."""
     return Ellipsoid(np.asarray(centre, float), np.full(3, float(radius)), np.eye(3))
 

@@ -181,8 +181,8 @@ def _placed(objects: list[SceneObject], job: _Job) -> list[tuple[SceneObject, li
     """Objects with the pieces of their bodies that lie in or near the field."""
     placed = []
     for item in objects:
-        pieces = [make_piece(body, job.height, job.width, job.preset) for body in item.bodies]
-        pieces = [p for p in pieces if p is not None]
+        sampled = [make_piece(body, job.height, job.width, job.preset) for body in item.bodies]
+        pieces = [piece for piece in sampled if piece is not None]
         if pieces:
             placed.append((item, pieces))
     return placed
@@ -207,7 +207,7 @@ def _label(
 def _silhouette(pieces: list[Piece], shape: tuple[int, int], n: int) -> tuple[tuple[slice, slice], np.ndarray]:
     """The object's pixels within the frame, and the window of the frame they are in."""
     boxes = np.array([p.box for p in pieces])
-    y0, x0, y1, x1 = *boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0)
+    (y0, x0), (y1, x1) = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
     fine = np.zeros((y1 - y0, x1 - x0), bool)
     for p in pieces:
         fine[p.box[0] - y0 : p.box[2] - y0, p.box[1] - x0 : p.box[3] - x0] |= p.silhouette()

@@ -44,7 +44,7 @@ def imaging_steps(
     rng = numpy_rng("single noise", seed)
     electrons = rng.poisson(clean * quanta) + preset.read_noise_e * rng.normal(size=clean.shape)
     return {
-        "thickness": 1e6 * sum(thickness.values()),
+        "thickness": 1e6 * sum(thickness.values(), start=np.zeros((len(grid), len(grid)), np.float32)),
         "absorption": near,
         "propagated": far,
         "detector": clean,

@@ -1,21 +1,5 @@
 """The one resumable training loop and what the denoiser, SAM and the segmentation networks share around it."""
 
-from xpci_utils.lazy import attach
+import lazy_loader
 
-__getattr__, __dir__ = attach(
-    __name__,
-    {
-        "StoppedForTime": "loop",
-        "augment": "augmentation",
-        "dihedral": "symmetries",
-        "load_tensors": "storage",
-        "poly_lr": "loop",
-        "run_steps": "loop",
-        "save_model": "storage",
-        "set_lr": "loop",
-        "set_threads": "loop",
-        "symmetries_of": "symmetries",
-        "time_is_over": "loop",
-        "watched": "loop",
-    },
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

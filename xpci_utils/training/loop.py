@@ -9,13 +9,16 @@ import os
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 from tqdm import tqdm
 
-from xpci_utils import artifacts
+from xpci_utils import files
+from xpci_utils.training.settings import TrainingSettings
 from xpci_utils.training.storage import load_tensors, save_tensors
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -26,65 +29,59 @@ class StoppedForTime(RuntimeError):
     """The time allotted to this process is over; the checkpoint is written and the same call goes on from it."""
 
 
-def set_threads(threads: int) -> None:
-    """Use ``threads`` CPU threads in torch; part of the parameters, since it changes last bits."""
-    torch.set_num_threads(threads)
+class StagePlace(Protocol):
+    """Where a training writes: a stage of a notebook, or a `TrainingFolder` of a script."""
+
+    @property
+    def folder(self) -> Path: ...  # products, and history.jsonl
+
+    @property
+    def work(self) -> Path: ...  # the checkpoint
+
+    @property
+    def identity(self) -> str: ...  # of what is trained: a checkpoint of another one is not taken up
 
 
-def poly_lr(base_lr: float, step: int, steps: int, power: float = 0.9) -> float:
-    """Polynomial decay, base_lr (1 - step / steps)^power, per optimiser step (Section 3.1)."""
-    return base_lr * (1 - step / steps) ** power
+@dataclass(frozen=True)
+class TrainingFolder:
+    """A folder that a script trains in, outside any stage."""
 
-
-def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """Give every parameter group the learning rate of this step."""
-    for group in optimizer.param_groups:
-        group["lr"] = lr
+    folder: Path
+    work: Path
+    identity: str
 
 
 def run_steps(
-    *,
-    steps: int,
+    settings: TrainingSettings,
     update: Callable[[int], dict[str, float]],
-    state: dict[str, object],
-    work: Path,
-    identity: str,
-    history: Path,
-    log_every: int = 50,
+    state: dict[str, Any],
+    stage: StagePlace,
+    *,
     evaluate: Callable[[int], dict] | None = None,
-    evaluate_at: Iterable[int] = (),
-    checkpoint_seconds: float | None = None,
+    log_every: int = 50,
     description: str = "training",
 ) -> None:
-    """Run ``update(step)`` for steps 0..steps-1, going on from the checkpoint in ``work`` if it fits.
+    """Run ``update(step)`` for each of ``settings.steps``, going on from the checkpoint in ``stage.work`` if it fits.
 
-    ``state`` names everything that changes (modules, optimisers, averages), each with ``state_dict`` and
-    ``load_state_dict``. Every ``log_every`` steps the mean of what ``update`` returned goes to ``history``;
-    ``evaluate(n)`` is called after each n of ``evaluate_at`` and its dict joins the record of step n.
+    ``state`` holds everything that changes (modules, optimisers, averages), each with ``state_dict`` and
+    ``load_state_dict``. Every ``log_every`` steps the mean of what ``update`` returned goes to history.jsonl in
+    ``stage.folder``; ``evaluate(n)`` is called after each n of ``settings.evaluate_at()`` and its dict joins the record
+    of step n.
     """
-    start = _restore(state, work, identity, history)
-    evaluate_at, sums, count = set(evaluate_at), defaultdict(float), 0
-    records = artifacts.read_jsonl(history)
-    pause = CHECKPOINT_SECONDS if checkpoint_seconds is None else checkpoint_seconds
-    saved = time.monotonic()
-    began = saved - (records[-1]["seconds"] if records else 0)
+    steps, evaluate_at = settings.steps, set(settings.evaluate_at()) if evaluate else set()
+    log = _Log(stage.folder / "history.jsonl", steps)
+    saver = _Saver(state, stage)
+    start = saver.restore(log)
     bar = tqdm(range(start, steps), initial=start, total=steps, desc=description, disable=not watched())
     for step in bar:
-        scalars, count, done = update(step), count + 1, step + 1
-        for name, value in scalars.items():
-            sums[name] += value
+        log.add(update(step))
+        done = step + 1
         if done % log_every == 0 or done == steps or done in evaluate_at:
-            record = {"step": done, "steps": steps, "seconds": round(time.monotonic() - began, 2)}
-            record |= {name: total / count for name, total in sums.items()}
-            record |= evaluate(done) if evaluate and done in evaluate_at else {}
-            artifacts.append_jsonl(history, record)
-            bar.set_postfix({k: f"{v:.4g}" for k, v in record.items() if k in sums})
-            sums, count = defaultdict(float), 0
-            if time.monotonic() - saved > pause or done == steps:
-                _save(state, work, identity, done)
-                saved = time.monotonic()
+            record = log.write(done, evaluate(done) if evaluate and done in evaluate_at else {})
+            bar.set_postfix({name: f"{value:.4g}" for name, value in record.items()})
+            saver.save(done, now=done == steps)
             if done < steps and time_is_over():
-                _save(state, work, identity, done)
+                saver.save(done, now=True)
                 raise StoppedForTime(f"{description} stopped for time at step {done} of {steps}; run it again to go on")
 
 
@@ -98,36 +95,73 @@ def watched() -> bool:
     return "XPCI_HEADLESS" not in os.environ and ("ipykernel" in sys.modules or sys.stderr.isatty())
 
 
-def _save(state: dict, work: Path, identity: str, step: int) -> None:
-    tensors, values = {}, {}
-    for name, part in state.items():
-        part_tensors, part_values = _pack(part)
-        tensors |= {f"{name}|{key}": tensor for key, tensor in part_tensors.items()}
-        values[name] = part_values
-    save_tensors(work / CHECKPOINT, tensors, {"identity": identity, "step": step, "values": values})
+class _Log:
+    """The history: means of what the updates returned since the last record, with the seconds of the whole training."""
+
+    def __init__(self, path: Path, steps: int):
+        self.path, self.steps = path, steps
+        self.sums: dict[str, float] = defaultdict(float)
+        self.count, self.began = 0, time.monotonic()
+
+    def go_on(self, step: int) -> None:
+        """Drop records after the checkpoint: those steps will be run, and logged, again. Step 0 starts afresh."""
+        records = [record for record in files.read_jsonl(self.path) if record["step"] <= step]
+        if not step:
+            self.path.unlink(missing_ok=True)
+            return
+        files.write_text(self.path, "".join(json.dumps(record) + "\n" for record in records))
+        self.began = time.monotonic() - (records[-1]["seconds"] if records else 0)
+
+    def add(self, scalars: dict[str, float]) -> None:
+        """Take in what one update returned."""
+        self.count += 1
+        for name, value in scalars.items():
+            self.sums[name] += value
+
+    def write(self, done: int, evaluation: dict) -> dict[str, float]:
+        """Append a record; returns the means in it."""
+        means = {name: total / self.count for name, total in self.sums.items()}
+        seconds = round(time.monotonic() - self.began, 2)
+        files.append_jsonl(self.path, {"step": done, "steps": self.steps, "seconds": seconds, **means, **evaluation})
+        self.sums, self.count = defaultdict(float), 0
+        return means
 
 
-def _restore(state: dict, work: Path, identity: str, history: Path) -> int:
-    """Load the checkpoint into ``state`` and return its step; 0 (and a fresh history) without a fitting one."""
-    path = work / CHECKPOINT
-    if path.is_file():
-        tensors, facts = load_tensors(path)
-        if facts["identity"] == identity:
-            for name, part in state.items():
-                own = {key.split("|", 1)[1]: t for key, t in tensors.items() if key.split("|", 1)[0] == name}
-                _unpack(part, own, facts["values"][name])
-            _keep_history(history, facts["step"])
-            return facts["step"]
-        print(f"the checkpoint in {work} belongs to other parameters; starting afresh")
-    history.unlink(missing_ok=True)
-    return 0
+class _Saver:
+    """The checkpoint of a training: everything in ``state``, the step, and the identity of what is trained."""
 
+    def __init__(self, state: dict[str, Any], stage: StagePlace):
+        self.state, self.identity, self.path = state, stage.identity, stage.work / CHECKPOINT
+        self.saved = time.monotonic()
 
-def _keep_history(history: Path, step: int) -> None:
-    """Drop records after the checkpoint: those steps will be run, and logged, again."""
-    records = [record for record in artifacts.read_jsonl(history) if record["step"] <= step]
-    with artifacts.atomic_path(history) as temporary:
-        temporary.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    def save(self, step: int, now: bool) -> None:
+        """Write the checkpoint if it is time, or ``now``."""
+        if not now and time.monotonic() - self.saved <= CHECKPOINT_SECONDS:
+            return
+        tensors: dict[str, torch.Tensor] = {}
+        values: dict[str, dict] = {}
+        for name, part in self.state.items():
+            part_tensors, part_values = _pack(part)
+            tensors |= {f"{name}|{key}": tensor for key, tensor in part_tensors.items()}
+            values[name] = part_values
+        save_tensors(self.path, tensors, {"identity": self.identity, "step": step, "values": values})
+        self.saved = time.monotonic()
+
+    def restore(self, log: _Log) -> int:
+        """Load the checkpoint into ``state`` and return its step; 0 (and a fresh history) without a fitting one."""
+        step = self._load() if self.path.is_file() else 0
+        log.go_on(step)
+        return step
+
+    def _load(self) -> int:
+        tensors, facts = load_tensors(self.path)
+        if facts["identity"] != self.identity:
+            print(f"the checkpoint in {self.path.parent} belongs to other parameters; starting afresh")
+            return 0
+        for name, part in self.state.items():
+            own = {key.split("|", 1)[1]: t for key, t in tensors.items() if key.split("|", 1)[0] == name}
+            _unpack(part, own, facts["values"][name])
+        return facts["step"]
 
 
 def _pack(part) -> tuple[dict[str, torch.Tensor], dict]:

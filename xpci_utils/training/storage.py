@@ -7,14 +7,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from xpci_utils import artifacts, paths
-from xpci_utils.recipe import sha256
+from xpci_utils import files, paths
 
 
 def save_tensors(path: str | Path, tensors: dict[str, torch.Tensor], facts: dict) -> None:
     """Write tensors and JSON ``facts`` to one file, atomically."""
     plain = {name: tensor.detach().contiguous().cpu().clone() for name, tensor in tensors.items()}
-    with artifacts.atomic_path(path) as temporary:
+    with files.atomic_path(path) as temporary:
         save_file(plain, temporary, metadata={"facts": json.dumps(facts)})
 
 
@@ -36,10 +35,3 @@ def load_tensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict]:
 def save_model(path: str | Path, module: torch.nn.Module, config: dict) -> None:
     """Write a module's state and the ``config`` that builds it again."""
     save_tensors(path, module.state_dict(), config)
-
-
-def write_sha256(path: str | Path) -> None:
-    """Write the sha256 of a file beside it, as <stem>.sha256 in the form that ``sha256sum -c`` reads."""
-    path = Path(path)
-    with artifacts.atomic_path(path.with_suffix(".sha256")) as temporary:
-        temporary.write_text(f"{sha256(path)}  {path.name}\n", encoding="utf-8")

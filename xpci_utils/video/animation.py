@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from xpci_utils.artifacts import atomic_path
+from xpci_utils.files import atomic_path
 
 
 def write_gif(path: Path, pictures: Iterable[np.ndarray], width: int = 640, frame_seconds: float = 0.15) -> None:

@@ -3,11 +3,12 @@
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from xpci_utils import artifacts
+from xpci_utils import files
 
 Arrays = dict[str, np.ndarray]
 
@@ -31,10 +32,11 @@ def run_blocks(
         if time_is_over():
             raise StoppedForTime(f"{description} stopped for time at frame {start} of {frames}; run it again to go on")
         members = range(start, min(start + size, frames))
-        with artifacts.atomic_path(path) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(file, **make(members))
+        with files.atomic_path(path) as temporary, open(temporary, "wb") as file:
+            arrays: dict[str, Any] = make(members)
+            np.savez_compressed(file, **arrays)
         seconds = (time.monotonic() - began) * members.stop / max(members.stop - already, 1)
-        artifacts.append_jsonl(history, {"step": members.stop, "steps": frames, "seconds": round(seconds, 2)})
+        files.append_jsonl(history, {"step": members.stop, "steps": frames, "seconds": round(seconds, 2)})
     return paths
 
 

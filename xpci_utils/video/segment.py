@@ -8,7 +8,7 @@ import pandas as pd
 import tifffile
 from PIL import ImageColor
 
-from xpci_utils import artifacts
+from xpci_utils import files
 from xpci_utils.frames.tiles import frame_scores
 from xpci_utils.video.blocks import read_blocks, run_blocks
 from xpci_utils.video.particles import MEASURED, find_particles
@@ -93,7 +93,7 @@ def _write_stack(
 ) -> None:
     with np.load(blocks[0], allow_pickle=False) as first:
         shape = first["labels"].shape[1:]
-    with artifacts.atomic_path(path) as temporary:
+    with files.atomic_path(path) as temporary:
         tifffile.imwrite(
             temporary,
             (page for content in read_blocks(blocks) for page in content["labels"]),

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import tifffile
 
-from xpci_utils import artifacts
+from xpci_utils import files
 from xpci_utils.frames import IGNORE
 from xpci_utils.simulation.classes import load_classes
 from xpci_utils.simulation.film import Film
@@ -40,15 +40,15 @@ def simulate_film(film: Film, folder: Path, blocks: Path, block_frames: int, his
     path = folder / "film.h5"
     if path.is_file():
         return path
-    files = run_blocks(film.frames, block_frames, blocks, lambda members: _block(film, members), history, "simulating")
+    made = run_blocks(film.frames, block_frames, blocks, lambda members: _block(film, members), history, "simulating")
     folder.mkdir(parents=True, exist_ok=True)
-    _write_truth(folder / "truth.csv", files)
-    pages = (page for content in read_blocks(files) for page in content["instances"])
-    with artifacts.atomic_path(folder / "instances.tif") as part:
+    _write_truth(folder / "truth.csv", made)
+    pages = (page for content in read_blocks(made) for page in content["instances"])
+    with files.atomic_path(folder / "instances.tif") as part:
         shape = (film.frames, film.height, film.width)
         tifffile.imwrite(part, pages, shape=shape, dtype=np.uint16, compression="zlib", imagej=True)
-    with artifacts.atomic_path(path) as part:
-        _write_exchange(part, film, files)
+    with files.atomic_path(path) as part:
+        _write_exchange(part, film, made)
     return path
 
 
@@ -68,17 +68,17 @@ def _block(film: Film, members: range) -> dict[str, np.ndarray]:
     }
 
 
-def _write_truth(path: Path, files: list[Path]) -> None:
-    rows = np.concatenate([content["truth"] for content in read_blocks(files)])
+def _write_truth(path: Path, blocks: list[Path]) -> None:
+    rows = np.concatenate([content["truth"] for content in read_blocks(blocks)])
     table = pd.DataFrame(rows, columns=list(TRUTH_COLUMNS)).round(3)
     names = {c.index: c.name for c in load_classes()}
     table = table.astype({"frame": int, "id": int, "class_index": int, "visible": bool})
     table.insert(2, "class", table.pop("class_index").map(names))
-    with artifacts.atomic_path(path) as part:
+    with files.atomic_path(path) as part:
         table.to_csv(part, index=False)
 
 
-def _write_exchange(path: Path, film: Film, files: list[Path]) -> None:
+def _write_exchange(path: Path, film: Film, blocks: list[Path]) -> None:
     um = film.preset.pixel_um
     with h5py.File(path, "w") as file:
         shape = (film.frames, film.height, film.width)
@@ -87,7 +87,7 @@ def _write_exchange(path: Path, film: Film, files: list[Path]) -> None:
         )
         data.attrs["element_size_um"] = [1.0, um, um]
         start = 0
-        for content in read_blocks(files):
+        for content in read_blocks(blocks):
             data[start : start + len(content["raw"])] = content["raw"]
             start += len(content["raw"])
         for name, kind in (("data_white", "flat"), ("data_dark", "dark")):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from xpci_utils import artifacts
+from xpci_utils import files
 from xpci_utils.frames.frameset import write_png
 
 CERTAIN = 0.9999
@@ -42,7 +42,8 @@ def suggest_frames(uncertainty: np.ndarray, descriptions: np.ndarray, count: int
     ``uncertainty`` [N], ``descriptions`` [N, D]. The first is the most uncertain frame; each further one has the
     largest product of its uncertainty and its distance to the nearest frame chosen before.
     """
-    chosen, nearest = [], np.full(len(uncertainty), np.inf)
+    chosen: list[int] = []
+    nearest = np.full(len(uncertainty), np.inf)
     value = np.asarray(uncertainty, float)
     for _ in range(min(count, len(uncertainty))):
         worth = value * nearest if chosen else value.copy()
@@ -58,5 +59,5 @@ def write_suggestions(folder: Path, frames: Iterable[tuple[str, np.ndarray, np.n
     for name, image, labels in frames:
         write_png(folder / "images" / f"{name}.png", image)
         write_png(folder / "masks" / f"{name}.png", labels)
-    with artifacts.atomic_path(folder / "next_frames.csv") as temporary:
+    with files.atomic_path(folder / "next_frames.csv") as temporary:
         table.to_csv(temporary, index=False)

@@ -4,6 +4,7 @@ Linking is trackpy's (Crocker and Grier 1996, doi 10.1006/jcis.1996.0217), with 
 last step would take it.
 """
 
+from collections.abc import Hashable
 from itertools import pairwise
 
 import numpy as np
@@ -38,7 +39,7 @@ def _linked(particles: pd.DataFrame, reach_um: float, memory_frames: int) -> np.
 
     trackpy.quiet()
     places = {frame: one[["x_um", "y_um"]].to_numpy() for frame, one in particles.groupby("frame")}
-    every = range(min(places), max(places) + 1)
+    every = range(int(particles["frame"].min()), int(particles["frame"].max()) + 1)
     levels = ((frame, places.get(frame, np.zeros((0, 2)))) for frame in every)
     linked = trackpy.link_iter(
         levels,
@@ -105,7 +106,8 @@ def summarise_tracks(linked: pd.DataFrame, frame_interval_us: float, min_frames:
 
 def velocity(frames: pd.Series, x_um: pd.Series, y_um: pd.Series, frame_interval_us: float) -> tuple[float, float]:
     """(vx, vy) [m/s] of the straight line through places at these frames, by least squares."""
-    return tuple(float(np.polyfit(frames * frame_interval_us, axis, 1)[0]) for axis in (x_um, y_um))
+    vx, vy = (float(np.polyfit(frames * frame_interval_us, axis, 1)[0]) for axis in (x_um, y_um))
+    return vx, vy
 
 
 _COLUMNS = (
@@ -114,7 +116,7 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def _summary(number: int, track: pd.DataFrame, frame_interval_us: float) -> dict:
+def _summary(number: Hashable, track: pd.DataFrame, frame_interval_us: float) -> dict:
     track = track.sort_values("frame")
     vx, vy = velocity(track["frame"], track["x_um"], track["y_um"], frame_interval_us)
     clear = track[~track["at_border"]]

@@ -24,19 +24,20 @@ def compare_with_truth(
     detection that lies mostly on them is left out.
     """
     names = truth[truth["visible"]].set_index(["frame", "id"])
-    found, true = [], []
+    rows: list[tuple[int, int, int, float]] = []
+    given_rows: list[tuple[int, int, int]] = []
     with tifffile.TiffFile(labels) as predicted, tifffile.TiffFile(instances) as given:
         for frame, pages in enumerate(zip(predicted.pages, given.pages, strict=True)):
             regions, ids = regions_of(pages[0].asarray()), pages[1].asarray().astype(int)
-            found += [(frame, *row) for row in overlaps(regions, ids)]
+            rows += [(frame, *row) for row in overlaps(regions, ids)]
             numbers, sizes = np.unique(ids[(ids > 0) & (ids < IGNORED_INSTANCE)], return_counts=True)
-            true += [
+            given_rows += [
                 (frame, *row) for row in zip(numbers[sizes >= min_pixels], sizes[sizes >= min_pixels], strict=True)
             ]
-    true = pd.DataFrame(true, columns=["frame", "id", "pixels"]).join(
+    true = pd.DataFrame(given_rows, columns=["frame", "id", "pixels"]).join(
         names[["class", "x_um", "y_um"]], on=["frame", "id"]
     )
-    found = pd.DataFrame(found, columns=["frame", "particle", "id", "iou"])
+    found = pd.DataFrame(rows, columns=["frame", "particle", "id", "iou"])
     of_id = true.set_index(["frame", "id"])[["class", "pixels"]].add_prefix("true_")
     return found.join(of_id, on=["frame", "id"]), true
 

@@ -1,0 +1,38 @@
+from .clamping import masks_for
+from .denoiser import Denoiser, DenoiserConfig, build_denoiser, load_denoiser, save_denoiser
+from .diagnostics import eps_error_by_quartile, foreground_share, pair_grid
+from .loss import HybridLoss, hybrid_loss
+from .pairs import PairTensors
+from .pool import PoolSettings, finished_shards, write_pool
+from .sampling import SAMPLERS, sample_pairs
+from .schedule import NoiseSchedule, respaced_timesteps
+from .sizes import SIZES, denoiser_config
+from .training import describe_denoiser, train_denoiser
+from .wiener import Wiener
+
+__all__ = [
+    "SAMPLERS",
+    "SIZES",
+    "Denoiser",
+    "DenoiserConfig",
+    "HybridLoss",
+    "NoiseSchedule",
+    "PairTensors",
+    "PoolSettings",
+    "Wiener",
+    "build_denoiser",
+    "denoiser_config",
+    "describe_denoiser",
+    "eps_error_by_quartile",
+    "finished_shards",
+    "foreground_share",
+    "hybrid_loss",
+    "load_denoiser",
+    "masks_for",
+    "pair_grid",
+    "respaced_timesteps",
+    "sample_pairs",
+    "save_denoiser",
+    "train_denoiser",
+    "write_pool",
+]

@@ -1,0 +1,10 @@
+from .formats import FORMATS, export
+from .sets import ExportSet, Item, synthetic_set
+
+__all__ = [
+    "FORMATS",
+    "ExportSet",
+    "Item",
+    "export",
+    "synthetic_set",
+]

@@ -1,0 +1,19 @@
+from .annotations import Annotations, open_annotations
+from .checkup import check_up, check_up_folder, imported
+from .convert import Request, import_frames
+from .corrections import levels_of
+from .films import Film, open_film, open_films
+
+__all__ = [
+    "Annotations",
+    "Film",
+    "Request",
+    "check_up",
+    "check_up_folder",
+    "import_frames",
+    "imported",
+    "levels_of",
+    "open_annotations",
+    "open_film",
+    "open_films",
+]

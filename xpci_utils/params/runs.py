@@ -1,0 +1,118 @@
+"""Which runs a sweep asks for: the cells of each grid, and every stage that they need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import chain, product
+from typing import TYPE_CHECKING
+
+from xpci_utils.params.cells import BACKBONES, VARIANTS, Cell, parse_labeller, parse_row, parse_series
+from xpci_utils.params.places import (
+    DENOISER,
+    FRAMES,
+    PAIRS_OF,
+    REPORT,
+    Place,
+    cell_place,
+    labeller_place,
+    labels_place,
+    pairs_place,
+)
+
+if TYPE_CHECKING:
+    from xpci_utils.params.sweep import Sweep
+
+GRIDS = ("paper", "full", "controls", "extended")
+
+
+def series_cell(series: str, annotated: int, synthetic: int, seed: int) -> Cell:
+    """The cell of one series at one count; at 0 pairs all series of a backbone share one cell."""
+    backbone, labeller = parse_series(series)
+    return Cell(backbone, annotated, labeller if synthetic else "none", synthetic, seed=seed)
+
+
+def real_only(cell: Cell) -> Cell:
+    """The cell of the same backbone, annotated frames and seed without synthetic pairs."""
+    return Cell(cell.backbone, cell.annotated, "none", 0, seed=cell.seed)
+
+
+def cells_of(sweep: Sweep, *grids: str) -> list[Cell]:
+    """Every distinct cell of the named grids ("paper" without a name), in a fixed order.
+
+    "paper" is what Tables 1-4 print, with the further seeds of the declared contrasts; "full" has every backbone with
+    every labeller at every count; "controls" are the rows of Table C; "extended" is what takes a night.
+    """
+    return list(dict.fromkeys(chain.from_iterable(_CELLS_OF[name](sweep) for name in grids or ("paper",))))
+
+
+def _paper(sweep: Sweep) -> list[Cell]:
+    return [*_series_cells(sweep, sweep.series), *_seeded(compared_rows(sweep), sweep.contrast_seeds)]
+
+
+def _full(sweep: Sweep) -> list[Cell]:
+    return _series_cells(sweep, [f"{backbone}__{variant}" for backbone in BACKBONES for variant in VARIANTS])
+
+
+def _controls(sweep: Sweep) -> list[Cell]:
+    return _seeded(sweep.controls, sweep.control_seeds)
+
+
+def _extended(sweep: Sweep) -> list[Cell]:
+    return [*_seeded(sweep.extended, sweep.seeds[:1]), *_seeded(compared_rows(sweep), sweep.extended_seeds)]
+
+
+_CELLS_OF = {"paper": _paper, "full": _full, "controls": _controls, "extended": _extended}
+
+
+def _series_cells(sweep: Sweep, series: Iterable[str]) -> list[Cell]:
+    return [
+        series_cell(name, sweep.annotated, count, seed)
+        for count in sorted(sweep.counts)
+        for seed in sweep.seeds
+        for name in series
+    ]
+
+
+def compared_rows(sweep: Sweep) -> list[str]:
+    """The rows of the declared contrasts: each with synthetic pairs, after the same without."""
+    declared = [parse_row(row) for row in sweep.contrasts]
+    return list(dict.fromkeys(cell.row for cell in chain(map(real_only, declared), declared)))
+
+
+def _seeded(rows: list[str], seeds: Iterable[int]) -> list[Cell]:
+    return [Cell.parse(f"{row}__s{seed}") for seed in seeds for row in rows]
+
+
+def pool_labellers(sweep: Sweep, *grids: str) -> list[str]:
+    """The labellers that name synthetic pairs, in order of first use."""
+    return list(dict.fromkeys(name for _, name, _ in _labelled(sweep, *grids)))
+
+
+def stage_places(sweep: Sweep, *grids: str) -> list[Place]:
+    """The places of every stage of the named grids, in an order that can be executed."""
+    wanted = cells_of(sweep, *grids)
+    compared = list(product(sweep.labellers, sweep.labeller_seeds)) if not grids or "paper" in grids else []
+    prompted = [one for one in compared if sweep.noisy_prompts and parse_labeller(one[0]).prompted]
+    labelled = [*_labelled(sweep, *grids), *(("heldout", *one) for one in prompted)]
+    adapted = dict.fromkeys([*compared, *((name, seed) for _, name, seed in labelled)])
+    used = dict.fromkeys([*(cell.pool for cell in wanted if cell.pool), *(pool for pool, _, _ in labelled)])
+    read = [place for pool in used for place in PAIRS_OF[pool]]
+    return [
+        FRAMES,
+        *([DENOISER] if DENOISER in read else []),
+        *(labeller_place(*one) for one in adapted),
+        *(pairs_place(pool) for pool in PAIRS_OF if pool in used or pairs_place(pool) in read),
+        *(labels_place(*one) for one in labelled),
+        *(cell_place(cell) for cell in wanted),
+        REPORT,
+    ]
+
+
+def stage_folders(sweep: Sweep, *grids: str) -> list[str]:
+    """Folders below run_root of every stage of the named grids, in an order that can be executed."""
+    return [place.folder for place in stage_places(sweep, *grids)]
+
+
+def _labelled(sweep: Sweep, *grids: str) -> list[tuple[str, str, int]]:
+    """(pool, labeller, its seed) of every set of labels that the grids' cells train on."""
+    return list(dict.fromkeys((cell.pool, cell.labeller, 0) for cell in cells_of(sweep, *grids) if cell.labelled))

@@ -1,0 +1,179 @@
+"""Do synthetic pairs help on a folder of real, annotated images? The tables of a cross-validation.
+
+Each fold is a run of the profile ``real_study`` in a folder of its own: the images of the other folds train denoiser,
+labeller and EMCAD, with and without synthetic pairs for as many steps, and its own images are predicted once. All
+images of one sequence, such as crops of one micrograph, stay in the same fold. `xpci_utils.running.study` runs them.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import pandas as pd
+
+from xpci_utils import files, stages
+from xpci_utils.evaluation import paired_difference
+from xpci_utils.evaluation.per_frame import nanmean
+from xpci_utils.evaluation.statistics import Difference, sequence_sums
+from xpci_utils.params import PrepareFrames, Sweep
+from xpci_utils.params.cells import parse_row
+from xpci_utils.params.places import cell_place, labeller_place
+from xpci_utils.params.profiles import stage_parameters, sweep_of
+from xpci_utils.params.runs import cells_of, pool_labellers, real_only, stage_folders
+from xpci_utils.report.study import GAINS
+from xpci_utils.report.tables import Table
+from xpci_utils.report.wording import BACKBONE_NAMES, interval, labeller_name, plural, score
+
+PROFILE = "real_study"
+ABOUT = ("fold", "row", "seed", "frame", "sequence")
+COUNTED = ("tp", "fp", "fn")
+RECORDED = ("identity", "threads", "wall_seconds", "finished")
+CSV: dict[str, Any] = {"lineterminator": "\n", "float_format": "%.6g"}
+
+
+@dataclass(frozen=True)
+class Study:
+    """A cross-validation of one annotated folder; ``own`` are notebook 01's parameters that name it."""
+
+    root: Path
+    own: dict[str, str]
+    sweep: Sweep = field(default_factory=lambda: sweep_of(PROFILE))
+
+    @property
+    def folds(self) -> range:
+        frames = stage_parameters(PROFILE, "frames", self.root, self.own)
+        assert isinstance(frames, PrepareFrames)
+        return range(frames.folds)
+
+    @property
+    def places(self) -> list[str]:
+        """Folders of a fold's stages, below its root."""
+        return stage_folders(self.sweep)[:-1]
+
+    @property
+    def finished(self) -> list[int]:
+        """The folds whose stages are all done."""
+        return [f for f in self.folds if all(stages.read_run(self.fold_root(f) / place) for place in self.places)]
+
+    def fold_root(self, fold: int) -> Path:
+        return self.root / f"fold_{fold}"
+
+    def own_of(self, fold: int) -> dict:
+        """Notebook 01's parameters of one fold that its file does not have."""
+        return {**self.own, "fold": fold}
+
+
+def write_study(study: Study) -> None:
+    """Write scores per image, the tables and where they come from, of the folds that are finished."""
+    scores = pd.concat([read_fold(study, fold) for fold in study.finished], ignore_index=True)
+    write_tables(scores, study.root)
+    files.write_csv(study.root / "folds.csv", pd.DataFrame([fold_row(study, fold) for fold in study.finished]), **CSV)
+    runs = {
+        f"fold_{fold}/{place}": recorded(study.fold_root(fold) / place)
+        for fold in study.finished
+        for place in study.places
+    }
+    about = {"folds": len(study.folds), "finished": study.finished, "runs": runs}
+    files.write_json(study.root / "provenance.json", about)
+
+
+def recorded(folder: Path) -> dict[str, Any]:
+    """What is kept of the record of a finished stage, its version among it."""
+    record = stages.read_run(folder) or {}
+    return {"version": stages.version_of(record), **{name: record[name] for name in RECORDED}}
+
+
+def write_tables(scores: pd.DataFrame, folder: Path) -> None:
+    """per_image.csv, gains.csv and gains.md from the scores per image, which is all they need."""
+    rows = [row for row in scores["row"].unique() if parse_row(row).labeller != "none"]
+    tables = [gains(scores, row) for row in rows]
+    files.write_csv(folder / "per_image.csv", scores, **CSV)
+    files.write_csv(folder / "gains.csv", pd.concat([table.data for table in tables]), **CSV)
+    files.write_text(folder / "gains.md", "\n".join(table.markdown() for table in tables))
+
+
+def read_fold(study: Study, fold: int) -> pd.DataFrame:
+    """Scores of every held-out image of a finished fold, by every network."""
+    tables = []
+    for cell in cells_of(study.sweep):
+        place = study.fold_root(fold) / cell_place(cell).folder
+        table = pd.read_csv(place / "per_frame.csv", dtype={"frame": str, "sequence": str})
+        tables.append(table.assign(fold=fold, row=cell.row, seed=cell.seed))
+    scores = pd.concat(tables)
+    per_class = [name for name in map(str, scores) if name.startswith("dice_")]
+    classes = [name for name in per_class if "foreground" not in name and "union" not in name]
+    kept = [*ABOUT, *(name for name in GAINS if name not in ("micro_f1",)), *classes, *COUNTED]
+    return scores[list(dict.fromkeys(kept))].round(5)
+
+
+def gains(scores: pd.DataFrame, row: str) -> Table:
+    """What the synthetic pairs of ``row`` add over the same steps without them, with intervals over images and folds.
+
+    A seed stands for one training per fold, and so for one score of every image. Seeds are random beside images, or
+    beside folds, whose images share denoiser and labeller. Training sets of the folds overlap, so neither interval is
+    exact (Bengio and Grandvalet 2004): the wider one should be believed.
+    """
+    cell = parse_row(row)
+    treated, alone = (scores[scores["row"] == name] for name in (row, real_only(cell).row))
+    classes = [name for name in map(str, scores) if name.startswith("dice_") and name not in GAINS]
+    metrics = GAINS | {name: f"Dice of {name[5:]}" for name in classes}
+    found = {metric: _differences(treated, alone, metric) for metric in metrics}
+    data = pd.DataFrame([{"row": row, "metric": metric} | _numbers(*one) for metric, one in found.items()])
+    data.insert(2, "alone", [_mean(alone, metric) for metric in metrics])
+    data.insert(3, "with_pairs", [_mean(treated, metric) for metric in metrics])
+    printed = pd.DataFrame({"": metrics.values(), "annotated alone": data["alone"].map(score)})
+    printed["with synthetic pairs"] = data["with_pairs"].map(score)
+    for position, unit in enumerate(("images", "folds")):
+        printed[f"difference, interval over {unit}"] = [interval(one[position]) for one in found.values()]
+    folds, images, seeds = (treated[name].nunique() for name in ("fold", "frame", "seed"))
+    caption = (
+        f"{BACKBONE_NAMES[cell.backbone]} on {plural(images, 'held-out image')} of {plural(folds, 'fold')}, "
+        f"{plural(seeds, 'seed')}: annotated images alone, and with {cell.synthetic:,} synthetic pairs named by "
+        f"{labeller_name(cell.labeller)}, for as many steps; denoiser and labeller trained anew in every fold. In "
+        "brackets 95 % intervals."
+    )
+    return Table("gains", caption, data, printed)
+
+
+def _differences(treated: pd.DataFrame, alone: pd.DataFrame, metric: str) -> tuple[Difference, Difference]:
+    """The same mean difference with its interval over images (their sequences) and over folds."""
+    over_images, over_folds = (
+        paired_difference(_by_seed(treated, unit), _by_seed(alone, unit), metric) for unit in ("sequence", "fold")
+    )
+    return over_images, over_folds
+
+
+def _by_seed(rows: pd.DataFrame, unit: str) -> dict[int, pd.DataFrame]:
+    """The rows of each seed, with ``unit`` in place of their sequence."""
+    return {cast(int, seed): of_seed for seed, of_seed in rows.assign(sequence=rows[unit]).groupby("seed")}
+
+
+def _numbers(images: Difference, folds: Difference) -> dict:
+    ends = {
+        f"{unit}_{end}": getattr(one, end)
+        for unit, one in (("images", images), ("folds", folds))
+        for end in ("low", "high", "p")
+    }
+    return {"difference": images.mean, **ends, "seeds": images.seeds, "images": images.sequences}
+
+
+def _mean(rows: pd.DataFrame, metric: str) -> float:
+    """Mean over seeds of the score of all images."""
+    sums = [sequence_sums(of_seed, metric).sum() for _, of_seed in rows.groupby("seed")]
+    return nanmean([one["part"] / one["whole"] for one in sums])
+
+
+def fold_row(study: Study, fold: int) -> dict:
+    """What a fold is made of and how good its parts are: foreground Dice of labeller, look-up table and networks."""
+    root = study.fold_root(fold)
+    split = pd.read_csv(root / "frames/frames.csv")["split"].value_counts()
+    line = {"fold": fold, **{name: int(split[name]) for name in ("train", "val", "test")}}
+    for labeller in pool_labellers(study.sweep):
+        metrics = files.read_json(root / labeller_place(labeller).folder / "metrics.json")
+        line |= {f"{labeller}_dice_foreground": metrics["test"]["dice_foreground"]}
+    for cell in cells_of(study.sweep):
+        metrics = files.read_json(root / cell_place(cell).folder / "metrics.json")
+        line |= {"grey_lookup_dice_foreground": metrics["trivial"]["dice_foreground"]}
+        line |= {f"{cell.name}_dice_foreground": metrics["test"]["dice_foreground"]}
+    runs = [stages.read_run(root / place) or {} for place in study.places]
+    return line | {"core_minutes": round(sum(run["wall_seconds"] * run["threads"] for run in runs) / 60, 1)}

@@ -1,0 +1,91 @@
+"""Run everything of a profile, from raw frames to tables and figures; the same command goes on after an interruption.
+
+Finished stages are left alone. Stages that were finished with other parameters, inputs or versions are listed and
+nothing runs, unless --force is given.
+"""
+
+import os
+import subprocess
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from xpci_utils import paths, stages
+from xpci_utils.params.profiles import run_root, stage_parameters, sweep_of
+from xpci_utils.params.runs import stage_folders
+from xpci_utils.running.checks import announce, check_run
+from xpci_utils.running.options import add_grid, add_own_frames, add_profile, own_frames, parser_of
+from xpci_utils.running.snakefile import check_grid
+from xpci_utils.running.status import State, states_of
+
+
+def main(arguments: list[str]) -> int:
+    """Check, run the stages that are not done, render the executed notebooks, say where the results are."""
+    options = _parse(arguments)
+    own = own_frames(options)
+    root = paths.resolve(run_root(options.profile))
+    folders = stage_folders(sweep_of(options.profile), check_grid(options.grid))
+    if not check_run(options.profile, options.grid, root, own, options.force):
+        return 2
+    states = states_of(root, folders)
+    if not is_complete(options.profile, root, states):
+        announce(options.profile, root, states)
+        if code := run_snakemake(snakemake_command(options, own)):
+            return code
+        write_pages(options.profile)
+    _show_results(options.profile, root, len(folders))
+    return 0
+
+
+def is_complete(profile: str, root: Path, states: list[State]) -> bool:
+    """Whether every stage is done and the report is that of these stages, so that there is nothing to ask Snakemake."""
+    if any(state != "done" for _, state, _ in states) or not (root / "report/notebooks/index.html").is_file():
+        return False
+    try:
+        return not stages.inspect(stage_parameters(profile, "report", root)).to_do
+    except stages.StageError:
+        return False
+
+
+def snakemake_command(options: Namespace, own: dict[str, str]) -> list[str]:
+    """The command line of Snakemake for a profile's grid; what follows ``--`` on ours is passed on."""
+    given = {"profile": options.profile, "grid": options.grid, "shards": options.shards}
+    given |= {"frames": own.get("source_folder"), "classes": own.get("classes_file")}
+    config = [f"{name}={value}" for name, value in given.items() if value]
+    return ["snakemake", "--cores", str(options.cores), *options.snakemake, "--config", *config]
+
+
+def run_snakemake(command: list[str]) -> int:
+    """Run Snakemake with this environment's Python; returns its exit code."""
+    scripts = Path(sys.executable).parent
+    environment = {**os.environ, "PATH": f"{scripts}:{os.environ['PATH']}"}
+    return subprocess.run(
+        [scripts / command[0], *command[1:]], cwd=paths.root(), env=environment, check=False
+    ).returncode
+
+
+def write_pages(profile: str, root: str = "") -> None:
+    """Render the executed notebooks of a run beside its report."""
+    from xpci_utils.report.executed import write_notebooks
+
+    folder = paths.resolve(run_root(profile, root))
+    pages = write_notebooks(folder, folder / "report/notebooks")
+    print(f"{len(pages) - 1} executed notebooks: {paths.display(pages[-1])}")
+
+
+def _show_results(profile: str, root: Path, count: int) -> None:
+    print(f"profile {profile}: all {count} stages are done")
+    for what, place in (("tables", "tables"), ("figures", "figures"), ("everything on one page", "index.html")):
+        print(f"  {what}: {paths.display(root / 'report' / place)}")
+
+
+def _parse(arguments: list[str]) -> Namespace:
+    parser = parser_of("reproduce", __doc__)
+    add_profile(parser)
+    add_grid(parser)
+    add_own_frames(parser)
+    parser.add_argument("--force", action="store_true", help="repeat stages that hold other results, in place")
+    parser.add_argument("--cores", type=int, default=os.cpu_count(), help="CPU cores to use (default: all)")
+    parser.add_argument("--shards", type=int, default=1, help="runs that share the sampling of the pool (default: 1)")
+    parser.add_argument("snakemake", nargs="*", metavar="-- SNAKEMAKE", help="further options for Snakemake")
+    return parser.parse_args(arguments)

@@ -1,0 +1,46 @@
+"""What the Snakefile asks: which stages there are, what each reads, and what decides its result."""
+
+from shlex import quote
+
+from xpci_utils.files import digest
+from xpci_utils.params import ParameterError
+from xpci_utils.params.places import Place, shard_place
+from xpci_utils.params.profiles import notebook_parameters, stage_parameters
+from xpci_utils.params.runs import GRIDS
+from xpci_utils.stages import RUN_FILE, decisive
+
+
+def check_grid(name: str) -> str:
+    """``name`` if there is such a grid; ParameterError lists those there are."""
+    if name not in GRIDS:
+        raise ParameterError(f"there is no grid {name!r}; grids are {', '.join(GRIDS)}")
+    return name
+
+
+def stage_digest(profile: str, notebook: str, **overrides: object) -> str:
+    """Hash of a stage's parameters and version: its rule is repeated when it changes."""
+    parameters = notebook_parameters(profile, notebook, overrides)
+    return digest(decisive(parameters), parameters.version)
+
+
+def run_threads(profile: str, notebook: str) -> int:
+    """CPU threads of a stage, from its parameter file."""
+    return notebook_parameters(profile, notebook).threads
+
+
+def needs(profile: str, place: Place, root: str) -> list[str]:
+    """The run.json of every stage that the stage of ``place`` reads, spelt below ``root`` as it is given."""
+    parameters = stage_parameters(profile, place.folder, root)
+    return [f"{root}/{folder.relative_to(parameters.root)}/{RUN_FILE}" for folder in parameters.inputs]
+
+
+def shards_of(pool: str, shards: int, root: str) -> list[str]:
+    """The run.json of every share of a pool that is sampled by ``shards`` runs, "ddpm"; [] where one run samples it."""
+    if shards < 2 or pool != "ddpm":
+        return []
+    return [f"{root}/{shard_place(pool, shard, shards).folder}/{RUN_FILE}" for shard in range(shards)]
+
+
+def options(place: Place) -> str:
+    """The runner's options for the parameters in which a place differs: " -p pool ddpm"."""
+    return "".join(f" -p {name} {quote(str(value))}" for name, value in place.parameters.items())

@@ -1,0 +1,49 @@
+from .adaptation import adapt_sam
+from .adapters import Adapter, add_adapters, count_parameters, set_trainable
+from .checkpoints import fetch_official_weights, load_labeller, load_official_weights, load_pretrained, save_labeller
+from .labelling import (
+    evaluate_naming,
+    label_pool,
+    most_frequent_class,
+    naming_scores,
+    particle_table,
+    predict_frames,
+    predict_scores,
+    score_frames,
+    trivial_labels,
+)
+from .model import SemanticSam, build_sam, calibrate_batch_norm, describe
+from .naming import Naming, labels_of, regions_of
+from .prompts import prompt_logits
+from .tiny_vit import TinyViT
+
+__all__ = [
+    "Adapter",
+    "Naming",
+    "SemanticSam",
+    "TinyViT",
+    "adapt_sam",
+    "add_adapters",
+    "build_sam",
+    "calibrate_batch_norm",
+    "count_parameters",
+    "describe",
+    "evaluate_naming",
+    "fetch_official_weights",
+    "label_pool",
+    "labels_of",
+    "load_labeller",
+    "load_official_weights",
+    "load_pretrained",
+    "most_frequent_class",
+    "naming_scores",
+    "particle_table",
+    "predict_frames",
+    "predict_scores",
+    "prompt_logits",
+    "regions_of",
+    "save_labeller",
+    "score_frames",
+    "set_trainable",
+    "trivial_labels",
+]

@@ -1,0 +1,22 @@
+from .arms import training_of
+from .networks import BACKBONES, SIZES, build_network, count_parameters
+from .prediction import class_scores, load_network, predict, predict_folder, save_network, write_predictions
+from .training import NetworkData, synthetic_examples, train_network, training_steps
+
+__all__ = [
+    "BACKBONES",
+    "SIZES",
+    "NetworkData",
+    "build_network",
+    "class_scores",
+    "count_parameters",
+    "load_network",
+    "predict",
+    "predict_folder",
+    "save_network",
+    "synthetic_examples",
+    "train_network",
+    "training_of",
+    "training_steps",
+    "write_predictions",
+]

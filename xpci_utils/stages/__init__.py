@@ -1,0 +1,35 @@
+"""When a stage is done: its life from ``begin`` to ``finish``, its lock, its record and what its result depends on.
+
+A stage (one notebook with one set of parameters) reads finished folders and writes one folder. It is finished when
+that folder holds a valid ``run.json``, which is written last, by rename. The same stage asked for again returns at
+once; asked for with other parameters, inputs or another version it stops with a sentence instead of overwriting.
+"""
+
+from xpci_utils.stages.identity import content_digest, decisive, film_digest, folder_digest, inputs_of
+from xpci_utils.stages.lock import StageError, is_locked, refuse_if_locked
+from xpci_utils.stages.record import RUN_FILE, differences, lost, read_record, read_run, version_of
+from xpci_utils.stages.spec import StageSpec
+from xpci_utils.stages.stage import CURE, OtherResultError, Stage, begin, inspect
+
+__all__ = [
+    "CURE",
+    "RUN_FILE",
+    "OtherResultError",
+    "Stage",
+    "StageError",
+    "StageSpec",
+    "begin",
+    "content_digest",
+    "decisive",
+    "differences",
+    "film_digest",
+    "folder_digest",
+    "inputs_of",
+    "inspect",
+    "is_locked",
+    "lost",
+    "read_record",
+    "read_run",
+    "refuse_if_locked",
+    "version_of",
+]
