@@ -21,12 +21,12 @@ HEADER = "# Exact versions, made by scripts/make_lock.py from pyproject.toml; te
 
 
 def main() -> None:
-    """Resolve the project with its test and slurm extras and write the lock file."""
+    """Resolve the project with its extras and write the lock file."""
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True)
         report = Path(folder, "report.json")
         command = [f"{folder}/bin/python", "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed"]
-        subprocess.run([*command, "--report", str(report), f"{ROOT}[test,slurm,cameras]"], check=True)
+        subprocess.run([*command, "--report", str(report), f"{ROOT}[test,slurm,cameras,filters]"], check=True)
         found = [item["metadata"] for item in json.loads(report.read_text())["install"]]
     pins = sorted((normal(item["name"]), item["version"]) for item in found)
     lines = [pin(name, version) for name, version in pins if name != "xpci-utils"]

@@ -47,3 +47,16 @@ def test_tiles_hold_every_pixel_at_its_own_scale(frames):
 
     assert np.array_equal(predict_frame(truth, frame.labels, frames.tile), frame.labels)
     assert {image.shape for image, _ in frames.examples("test")} == {(64, 64)}
+
+
+@pytest.mark.parametrize(("shift", "verdict"), [(0, "FITS"), (1, "WRONG"), (-1, "WRONG")])
+def test_masks_are_known_to_lie_on_their_own_frames(shift, verdict):
+    """docs/import_pairing.md has the rates over many choices of masks."""
+    from xpci_utils.frames.pictures import read_grey, read_indices
+    from xpci_utils.importing.edges import EdgeCheck, Films
+
+    images = sorted((paths.resolve(FOLDER) / "images").iterdir())
+    masks = [next((paths.resolve(FOLDER) / "masks").glob(f"{path.stem}.*")) for path in images]
+    films = Films(lambda i: read_grey(images[i]), lambda name: read_indices(masks[int(name)]), [0] * len(images))
+    pairs = {str(i): i + shift for i in range(1, len(images) - 1)}
+    assert EdgeCheck(films).judge(pairs).name == verdict

@@ -101,10 +101,6 @@ FILMS = {
         r"s\.csv gives no sequence for f1",
     ),
     "sequences of bytes": (lambda b: sequences(b, b"\xff\xfe"), r"s\.csv cannot be read as a table"),
-    "two sequences": (
-        lambda b: sequences(b, "".join(["name,sequence\n", *(f"f{i},s{i % 2}\n" for i in range(10))]).encode()),
-        r"there are 2 sequences; three splits need at least three",
-    ),
     "no such splits": (
         lambda b: option(b, "--splits", b / "splits"),
         r"splits is no folder with train\.txt",

@@ -247,7 +247,7 @@ def test_without_damage_the_same_call_works(bench, capsys):
     assert main(bench.arguments) == 0
     assert "10 frames of 12 x 16 pixels" in capsys.readouterr().out
     assert sorted(path.name for path in bench.out.iterdir()) == [
-        "classes.yaml", "images", "import.json", "masks", "sequences.csv",
+        "classes.yaml", "images", "import.json", "masks", "sequences.csv", "splits",
     ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from xpci_utils import paths, stages
 from xpci_utils.exporting import FORMATS, export, synthetic_set
+from xpci_utils.exporting.formats import renamed
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,8 +22,24 @@ def main(arguments: list[str] | None = None) -> int:
     except (stages.StageError, FileNotFoundError, FileExistsError, ValueError) as error:
         print(f"error: {error}\nNothing was written.", file=sys.stderr)
         return 2
-    print(f"{chosen.told}\nwritten: {paths.display(out)}")
+    told = renamed(chosen).told if options.layout in ("nnunet", "coco") else chosen.told
+    print(f"{told}\nwritten: {paths.display(out)}")
+    if options.layout == "nnunet":
+        print(_about_folds(out))
     return 0
+
+
+def _about_folds(out: Path) -> str:
+    """What nnU-Net will validate on, and what to do about it."""
+    if (out / "splits_final.json").is_file():
+        return (
+            "fold 0 validates on annotated frames alone: after nnUNetv2_plan_and_preprocess copy splits_final.json to "
+            f"nnUNet_preprocessed/{out.name}/, and train fold 0"
+        )
+    return (
+        "no splits_final.json: without annotated validation frames (--annotated) nnU-Net validates on synthetic "
+        "frames, and its scores say little"
+    )
 
 
 def _parser() -> argparse.ArgumentParser:

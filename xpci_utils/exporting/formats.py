@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ from xpci_utils.frames.frameset import SPLITS
 
 ANY_NEIGHBOUR = np.ones((3, 3), bool)
 NNUNET_NAME = re.compile(r"Dataset\d{3}_\w+")
+# Names that nnU-Net, COCO files of ours and readers of annotations keep for something else than a class.
+RESERVED = ("background", "_background_", "ignore", "__ignore__", "ignored", "void", "unlabeled")
 
 
 def export(items: ExportSet, layout: str, out: Path) -> Path:
@@ -33,8 +36,23 @@ def export(items: ExportSet, layout: str, out: Path) -> Path:
     if layout == "nnunet" and not NNUNET_NAME.fullmatch(out.name):
         raise ValueError(f"nnU-Net finds data sets by names like Dataset501_particles; {out.name!r} is not one")
     with files.atomic_folder(out) as folder:
-        FORMATS[layout](items, folder)
+        FORMATS[layout](renamed(items) if layout in ("nnunet", "coco") else items, folder)
     return out
+
+
+def renamed(items: ExportSet) -> ExportSet:
+    """The set with other names for classes whose own name means something else to other programs; ``told`` says so.
+
+    A class "ignore" of its own would become nnU-Net's ignore label, and a "void" would be ignored on the way back.
+    """
+    names, said = [items.class_names[0]], []
+    for name in items.class_names[1:]:
+        own = name
+        while own.casefold() in RESERVED or (own != name and own in (*items.class_names, *names)):
+            own += "_class"
+        said += [f"class {name!r} is called {own!r} here, since {name!r} is a reserved name"] if own != name else []
+        names.append(own)
+    return replace(items, class_names=names, told="; ".join([items.told, *said]))
 
 
 def write_pairs(items: ExportSet, folder: Path) -> None:
@@ -57,7 +75,8 @@ def write_pairs(items: ExportSet, folder: Path) -> None:
 def write_nnunet(items: ExportSet, folder: Path) -> None:
     """nnU-Net v2: imagesTr/<name>_0000.png, labelsTr/<name>.png, dataset.json; test frames in imagesTs and labelsTs.
 
-    nnU-Net wants consecutive labels and its ignore label last, so 255 becomes the number of classes.
+    nnU-Net wants consecutive labels and its ignore label last, so 255 becomes the number of classes. Where there are
+    annotated frames, splits_final.json keeps nnU-Net from making folds of its own, see `_nnunet_splits`.
     """
     ignore, any_ignored = len(items.class_names), False
     for item in items:
@@ -76,6 +95,22 @@ def write_nnunet(items: ExportSet, folder: Path) -> None:
         "description": items.told,
     }
     files.write_json(folder / "dataset.json", content)
+    if splits := _nnunet_splits(items):
+        files.write_json(folder / "splits_final.json", splits)
+
+
+def _nnunet_splits(items: ExportSet) -> list[dict[str, list[str]]]:
+    """One fold: validation on the annotated validation frames, training on all others of imagesTr; [] without such.
+
+    There is one fold since the generator learnt from all training frames: a fold that validated on some of these would
+    score frames whose likenesses it was trained on. A sequence never lies in both lists, as in the splits of a run.
+    """
+    val = [item.name for item in items if item.split == "val" and item.source.startswith("annotated")]
+    train = [item.name for item in items if item.split == "train"]
+    both = {i.sequence for i in items if i.split == "train"} & {i.sequence for i in items if i.name in set(val)} - {""}
+    if both:
+        raise ValueError(f"sequence {min(both)} lies in the train and in the val split; nnU-Net would validate on it")
+    return [{"train": sorted(train), "val": sorted(val)}] if val and train else []
 
 
 def write_coco(items: ExportSet, folder: Path) -> None:
@@ -104,7 +139,7 @@ def write_imagej(items: ExportSet, folder: Path) -> None:
     """Stacks for ImageJ and Fiji, <group>_images.tif and <group>_labels.tif, with pixel size and class colours."""
     groups: dict[str, list[Item]] = {}
     for item in items:
-        groups.setdefault("synthetic" if item.name.startswith("synthetic") else item.split, []).append(item)
+        groups.setdefault(item.split if item.source.startswith("annotated") else "synthetic", []).append(item)
     colours = np.ascontiguousarray(colour_table(items.class_colours).T.astype(np.uint16) * 257)
     legend = json.dumps({"classes": dict(enumerate(items.class_names)), "told": items.told})
     for group, own in groups.items():
@@ -143,8 +178,14 @@ def _instances(labels: np.ndarray, ignore: int) -> Iterator[dict]:
 
 
 def _write_stack(
-    path: Path, planes: Iterator[np.ndarray], own: list[Item], pixel_um: float, legend: str, colours: dict | None = None
+    path: Path,
+    planes: Iterator[np.ndarray],
+    own: list[Item],
+    pixel_um: float | None,
+    legend: str,
+    colours: dict | None = None,
 ) -> None:
+    """An ImageJ stack [frames, H, W]; an unknown pixel gets no scale, so that nobody takes it for a measured one."""
     shape = (len(own), *own[0].labels.shape)
     tifffile.imwrite(
         path,
@@ -152,8 +193,13 @@ def _write_stack(
         shape=shape,
         dtype=np.uint8,
         imagej=True,
-        resolution=(1 / pixel_um, 1 / pixel_um),
-        metadata={"axes": "TYX", "unit": "um", "Labels": [item.name for item in own], "Info": legend},
+        resolution=(1 / pixel_um, 1 / pixel_um) if pixel_um else None,
+        metadata={
+            "axes": "TYX",
+            **({"unit": "um"} if pixel_um else {}),
+            "Labels": [item.name for item in own],
+            "Info": legend,
+        },
         **(colours or {"photometric": "minisblack"}),
     )
 

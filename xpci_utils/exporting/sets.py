@@ -8,9 +8,11 @@ import numpy as np
 
 from xpci_utils import paths, stages
 from xpci_utils.frames import FrameSet
-from xpci_utils.frames.frameset import read_png
+from xpci_utils.frames.files import read_png
 from xpci_utils.params.places import labels_place
 from xpci_utils.stages import StageError
+
+UNKNOWN_PIXEL_UM = 1.0  # what pixel_size_um says where nobody told (data/README.md)
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Item:
     source: str
     image_path: Path
     labels_path: Path
+    sequence: str = ""  # of annotated frames: the film or stretch of time they are from
 
     @property
     def image(self) -> np.ndarray:
@@ -36,12 +39,12 @@ class Item:
 
 @dataclass(frozen=True)
 class ExportSet:
-    """Frames with labels, read one at a time, and what their classes are called."""
+    """Frames with labels, read one at a time, what their classes are called, and the pixel [um], None if unknown."""
 
     items: tuple[Item, ...]
     class_names: list[str]
     class_colours: list[str]
-    pixel_um: float
+    pixel_um: float | None
     told: str
 
     def __len__(self) -> int:
@@ -79,7 +82,8 @@ def synthetic_set(
     kind = "simulated" if frames.simulated else "given"
     told = f"{len(names[: count or None])} synthetic frames of {paths.display(root)}, named by {named}"
     told += f", with {len(frames)} annotated {kind} frames" if annotated else f", learnt from {kind} frames"
-    return ExportSet(tuple(items), frames.class_names, frames.class_colours, frames.pixel_size_um, told)
+    pixel_um = None if frames.pixel_size_um == UNKNOWN_PIXEL_UM else frames.pixel_size_um
+    return ExportSet(tuple(items), frames.class_names, frames.class_colours, pixel_um, told)
 
 
 def _annotated(frames: FrameSet) -> list[Item]:
@@ -92,6 +96,7 @@ def _annotated(frames: FrameSet) -> list[Item]:
             source,
             folder / f"images/{row['name']}.png",
             folder / f"labels/{row['name']}.png",
+            row["sequence"],
         )
         for row in frames.rows
     ]

@@ -7,18 +7,16 @@ from pathlib import Path
 import numpy as np
 
 from xpci_utils import paths
-from xpci_utils.frames.frameset import FrameSet, read_png
-from xpci_utils.frames.tiles import tiles_of
+from xpci_utils.frames.files import read_png
 
 Example = tuple[np.ndarray, np.ndarray]
 
 
 class FrameExamples(Sequence):
-    """The frames of a set, or all their tiles, as (image, labels); decoded frames are kept in memory."""
+    """Every window of every frame (a `FrameSet`) as (image, labels); decoded frames are kept in memory."""
 
-    def __init__(self, frames: FrameSet):
-        self.frames = frames
-        self.windows = tiles_of(frames.height, frames.width, frames.tile)
+    def __init__(self, frames: Sequence, windows: list[tuple[slice, slice]]):
+        self.frames, self.windows = frames, windows
         self._frame = lru_cache(maxsize=1024)(frames.__getitem__)
 
     def __len__(self) -> int:

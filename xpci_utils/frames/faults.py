@@ -11,6 +11,8 @@ from xpci_utils import paths
 
 MAX_PIXELS = 100_000_000
 MIN_SIDE = 8
+NEARLY_GREY = 0.03  # of the brightest value: what JPEG and white balance leave between the channels of a grey picture
+CHANNELS = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1), "luminance": (0.299, 0.587, 0.114)}
 
 
 class FolderError(ValueError):
@@ -70,24 +72,54 @@ def check_size(shape: tuple[int, ...], path: str | Path, smallest: int = MIN_SID
         )
 
 
-def as_grey(array: np.ndarray, where: str) -> np.ndarray:
-    """A frame [H, W] as uint8, uint16 or float32; colour is taken when its channels are equal.
+def as_grey(array: np.ndarray, where: str, grey: str = "shown") -> np.ndarray:
+    """A frame [H, W] as uint8, uint16 or float32 of this machine's byte order.
 
-    Raises FolderError for colour, for bits without grey levels, for NaN, and for integers that float32 cannot hold.
+    Colour is taken when its channels are equal, or differ by at most ``NEARLY_GREY`` of the brightest value (then their
+    mean), or when ``grey`` chooses among them: red, green, blue, luminance (Rec. 601). Raises FolderError for other
+    colour, transparency, bits without grey levels, NaN, and for integers that float32 cannot hold.
     """
-    if array.ndim == 3 and array.shape[-1] in (2, 3, 4):
-        colour = array[..., : 1 if array.shape[-1] == 2 else 3]
-        if (colour != colour[..., :1]).any():
-            raise FolderError(f"{where} is a colour image; convert it to grey, frames have one channel")
-        array = colour[..., 0]
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    if array.ndim == 3 and array.shape[-1] in (1, 2, 3, 4):
+        has_alpha, stored = array.shape[-1] in (2, 4), array
+        array = _one_channel(array[..., :-1] if has_alpha else array, where, grey)
+        if has_alpha:
+            opaque(stored, where)
     if array.ndim != 2:
         raise FolderError(f"{where} has the shape {array.shape}; a frame is height x width")
     if array.dtype.kind not in "uif" or array.dtype.itemsize > 8:
         raise FolderError(f"{where} holds {array.dtype} values; frames are grey levels: integers or floats")
-    if array.dtype in (np.uint8, np.uint16):
-        return np.ascontiguousarray(array.astype(array.dtype.newbyteorder("=")))
+    if array.dtype.kind == "u" and array.dtype.itemsize <= 2:
+        return np.ascontiguousarray(array)
     if not np.isfinite(array).all():
         raise FolderError(f"{where} holds pixels that are no numbers (NaN or infinite); export it again without them")
     if np.abs(array).max() > 2**24:
         raise FolderError(f"{where} holds values of {np.abs(array).max():.3g}; scale them to 16 bits or to about 1")
     return array.astype(np.float32)
+
+
+def opaque(array: np.ndarray, where: str) -> np.ndarray:
+    """The channels before the last, which is an alpha channel; FolderError if that hides anything."""
+    alpha = array[..., -1]
+    if (alpha != alpha.flat[0]).any() or alpha.flat[0] == 0:
+        raise FolderError(
+            f"{where} has transparent pixels (or a second channel), and nothing says what they show; save it without "
+            "transparency"
+        )
+    return array[..., :-1]
+
+
+def _one_channel(array: np.ndarray, where: str, grey: str) -> np.ndarray:
+    if array.shape[-1] == 3 and grey in CHANNELS:
+        values = array @ np.array(CHANNELS[grey])
+        return (np.round(values) if array.dtype.kind in "ui" else values).astype(array.dtype)
+    if (array == array[..., :1]).all():
+        return array[..., 0]
+    values = array.astype(np.float64)
+    if not np.ptp(values, axis=-1).max() <= NEARLY_GREY * np.abs(values).max():
+        raise FolderError(
+            f"{where} is a colour image; convert it to grey, frames have one channel (or let the import do it: --grey "
+            "luminance, red, green or blue, and --grey stored for the numbers behind a palette)"
+        )
+    mean = values.mean(-1)
+    return (np.round(mean) if array.dtype.kind in "ui" else mean).astype(array.dtype)

@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from xpci_utils import files, paths
+from xpci_utils.frames.examples import FrameExamples
+from xpci_utils.frames.files import read_png, write_png
 from xpci_utils.frames.pad import IGNORE
+from xpci_utils.frames.tiles import tiles_of
 
 SPLITS = ("train", "val", "test")
 
@@ -140,35 +142,12 @@ class FrameSet:
 
     def examples(self, split: str) -> Sequence[tuple[np.ndarray, np.ndarray]]:
         """(image, labels) pairs of one split for training: whole frames, or every tile of each frame."""
-        from xpci_utils.frames.examples import FrameExamples
-
-        return FrameExamples(self.split(split))
+        return FrameExamples(self.split(split), tiles_of(self.height, self.width, self.tile))
 
 
 def binary_mask(labels: np.ndarray) -> np.ndarray:
     """True where any particle is: bool, the shape of ``labels``. Ignored pixels are not particles."""
     return (labels != 0) & (labels != IGNORE)
-
-
-def read_png(path: Path) -> np.ndarray:
-    """A single-channel PNG as it is stored; FileNotFoundError if it is lost, ValueError if damaged, with the cure."""
-    try:
-        with Image.open(path) as picture:
-            return np.array(picture)
-    except FileNotFoundError:
-        raise FileNotFoundError(
-            f"{paths.display(path)} is listed but missing; run the stage that wrote it again"
-        ) from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(
-            f"{paths.display(path)} is damaged ({error}); delete it and run the stage that wrote it again"
-        ) from None
-
-
-def write_png(path: Path, array: np.ndarray) -> None:
-    """Write uint8 or uint16 [H, W], or uint8 [H, W, 3], as PNG, whole or not at all."""
-    with files.atomic_path(path) as temporary:
-        Image.fromarray(array).save(temporary, format="PNG")
 
 
 def write_frames(folder: str | Path, frames: Iterable[Frame], info: dict) -> FrameSet:

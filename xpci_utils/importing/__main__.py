@@ -9,11 +9,13 @@ from pathlib import Path
 
 from xpci_utils import paths
 from xpci_utils.frames import FolderError
+from xpci_utils.frames.faults import CHANNELS
 from xpci_utils.importing.checkup import check_up_folder
 from xpci_utils.importing.convert import Request, import_frames
+from xpci_utils.importing.matching import PAIR_BY
 
 FORMATS = """\
-IMAGES  a folder of PNG or TIFF files, a TIFF stack, HDF5 (/exchange/data), Photron .mraw or Phantom .cine
+IMAGES  a folder of PNG or TIFF files or of such folders, a TIFF stack, HDF5 (/exchange/data), .mraw or .cine
 MASKS   class indices as PNG, TIFF or /exchange/labels; CVAT "Segmentation mask 1.1" (.zip); COCO .json; labelme
 """
 
@@ -63,6 +65,23 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--sequences", help="CSV name,sequence: frames that belong together stay in one split")
     parser.add_argument("--splits", help="folder with train.txt, val.txt and test.txt")
     parser.add_argument("--annotated-only", action="store_true", help="leave out frames without annotation")
+    parser.add_argument(
+        "--given-frames-only", action="store_true", help="leave out annotations of frames that are not in IMAGES"
+    )
+    parser.add_argument(
+        "--pair-by",
+        choices=PAIR_BY,
+        default="auto",
+        help="which annotation belongs to which frame: by equal names, by the number in the names as it is or counted "
+        "from one, in the order of the names; auto: what names and pixels leave no doubt of",
+    )
+    parser.add_argument(
+        "--grey",
+        choices=["shown", "stored", *CHANNELS],
+        default="shown",
+        help="grey levels: as programs show them, as stored (behind a palette or a calibration), or out of a colour",
+    )
+    parser.add_argument("--gap", type=int, help="frames to leave out beside each cut of a film, where splits meet")
     parser.add_argument("--pixel-um", type=float, help="size of a pixel in the sample plane [um]")
     return parser
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from xpci_utils import paths
 from xpci_utils.frames.faults import FolderError, reading
-from xpci_utils.importing.films import Film, check_shape, numbered
+from xpci_utils.importing.film import Film, check_shape, numbered
 
 
 def open_photron(path: Path) -> Film:

@@ -19,11 +19,8 @@ from xpci_utils.frames.folder import AnnotatedFolder
 from xpci_utils.frames.frameset import SPLITS
 from xpci_utils.frames.pictures import read_grey, read_indices
 from xpci_utils.importing.corrections import Levels, levels_of
+from xpci_utils.importing.likeness import ALIKE, Likeness, thumbnail
 
-# Frames of different simulated sequences of 64 or 128 pixels correlate, and overlap, by less than 0.5 (36,400 pairs);
-# so do the micrographs of UHCSDB (0.26). Neighbours in a sequence lie above 0.7 in 95 of 100 cases.
-ALIKE = 0.6
-THUMBNAIL = 64
 FEW_FRAMES, FEW_PARTICLES = 10, 10
 
 
@@ -80,9 +77,10 @@ def check_up(
         counts.append(objects.assign(frame=name, split=split))
         ends = np.mean((image == image.min()) | (image == image.max())) if image.dtype.kind == "u" else 0.0
         shares = {"foreground": binary_mask(labels).mean(), "ignored": np.mean(labels == IGNORE), "clipped": ends}
+        shares["blank"] = bool(image.min() == image.max())
         rows.append({"frame": name, "split": split, "particles": objects.particles.sum(), **shares})
-        thumbnails.append(_thumbnail(image))
-        outlines.append(_thumbnail(binary_mask(labels)) > 0.5)
+        thumbnails.append(thumbnail(image))
+        outlines.append(thumbnail(binary_mask(labels)) > 0.5)
     frames = pd.DataFrame(rows).set_index("frame")
     levels = levels_of(read_grey(found.images[name]) for name in found.splits)
     twins = _twins(frames, np.stack(thumbnails), np.stack(outlines))
@@ -131,27 +129,11 @@ def _class_table(counts: pd.DataFrame, classes: list[FrameClass]) -> pd.DataFram
     return pd.DataFrame(columns, index=[one.name for one in classes[1:]])
 
 
-def _thumbnail(image: np.ndarray) -> np.ndarray:
-    """Mean over blocks, at most THUMBNAIL blocks a side, flattened."""
-    block = -(-max(image.shape) // THUMBNAIL)
-    height, width = (max(side // block, 1) for side in image.shape)
-    cut = image[: height * block, : width * block].astype(np.float32)
-    return cut.reshape(height, cut.shape[0] // height, width, cut.shape[1] // width).mean((1, 3)).ravel()
-
-
 def _twins(frames: pd.DataFrame, thumbnails: np.ndarray, outlines: np.ndarray) -> list[Twins]:
     """Pairs of frames of different splits whose grey levels, without what all frames share, or whose masks agree."""
-    pattern = thumbnails - np.median(thumbnails, axis=0) if len(thumbnails) > 2 else thumbnails
-    pattern = pattern - pattern.mean(1, keepdims=True)
-    length = np.linalg.norm(pattern, axis=1, keepdims=True)
-    pattern = pattern / np.where(length > 0, length, 1)
-    masks = outlines.astype(np.float32)
-    areas, splits, found = masks.sum(1), frames.split.to_numpy(), []
+    likeness, splits, found = Likeness(thumbnails, outlines), frames.split.to_numpy(), []
     for i in range(len(frames)):
-        common = masks @ masks[i]
-        overlap = common / np.maximum(areas + areas[i] - common, 1)
-        same = (thumbnails == thumbnails[i]).all(1)
-        alike = np.maximum(np.maximum(pattern @ pattern[i], overlap), same)
+        alike = likeness.row(i)
         for j in np.flatnonzero((alike > ALIKE) & (splits != splits[i]) & (np.arange(len(frames)) > i)):
             pair = (splits[i], splits[j])
             found.append(Twins(frames.index[i], frames.index[j], pair, float(min(alike[j], 1))))
@@ -172,7 +154,7 @@ def _about_splits(seen: CheckUp) -> list[str]:
         said.append(
             f"{len(seen.twins)} pairs of frames in different splits are near copies (worst: {first.first} in "
             f"{first.splits[0]} and {first.second} in {first.splits[1]}, {first.alike:.2f}); the scores would be too "
-            "good: put frames of one film into one sequence (sequences.csv)"
+            "good: let splits be stretches of time of a film, with a gap between them, as the import cuts it (--gap)"
         )
     return said
 
@@ -198,7 +180,9 @@ def _about_frames(seen: CheckUp) -> list[str]:
     ignored = frames.index[frames.ignored > 0.3].tolist()
     if ignored:
         said.append(f"{len(ignored)} masks ignore more than 30 % of their pixels ({_some(ignored)})")
-    clipped = frames.index[frames.clipped > 0.05].tolist()
+    if blank := frames.index[frames.blank].tolist():
+        said.append(f"{len(blank)} images hold one single value ({_some(blank)}): they show nothing; leave them out")
+    clipped = frames.index[(frames.clipped > 0.05) & ~frames.blank].tolist()
     if clipped:
         said.append(
             f"{len(clipped)} images have over 5 % of their pixels at the ends of their range ({_some(clipped)})"

@@ -7,7 +7,7 @@ notebook makes; until then there is nothing by its name.
 import csv
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +19,15 @@ from tqdm import tqdm
 from xpci_utils import files, paths
 from xpci_utils.frames import FolderError, check_folder, read_classes
 from xpci_utils.frames.classes import FrameClass
-from xpci_utils.importing.annotations import Annotations, open_annotations
-from xpci_utils.importing.corrections import Correction, Levels, choose_correction, levels_of
-from xpci_utils.importing.films import Film, open_films
-from xpci_utils.importing.matching import match, sequences_of
+from xpci_utils.frames.frameset import SPLITS
+from xpci_utils.importing.annotations import Annotations
+from xpci_utils.importing.corrections import Correction, Levels, choose_correction
+from xpci_utils.importing.film import Film
+from xpci_utils.importing.films import open_films
+from xpci_utils.importing.layouts import open_masks
+from xpci_utils.importing.looking import check_mask, chosen, look
+from xpci_utils.importing.matching import Masks, match
+from xpci_utils.importing.sequences import sequences_of
 
 IMPORT_FILE = "import.json"
 
@@ -42,6 +47,10 @@ class Request:
     splits: Path | None = None
     annotated_only: bool = False
     pixel_um: float | None = None
+    pair_by: str = "auto"
+    given_frames_only: bool = False
+    grey: str = "shown"
+    gap: int | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,7 @@ class Plan:
     corrections: dict[Path, Correction]
     levels: Levels | None
     told: list[str]
+    splits: dict[str, str] = field(default_factory=dict)
 
 
 def import_frames(request: Request) -> dict:
@@ -73,28 +83,47 @@ def import_frames(request: Request) -> dict:
 
 def plan_import(request: Request) -> Plan:
     """Open everything, match frames and annotations, and find levels and corrections; writes nothing."""
-    films = open_films(request.images)
+    films = open_films(request.images, request.grey)
     classes = read_classes(request.classes) if request.classes else None
-    annotations = open_annotations(request.masks, classes)
-    names = [name for film in films for name in film.names]
-    pairs, how = match(names, annotations.names, request.annotated_only, request.masks)
-    sequences, grouped = sequences_of(films, list(pairs), request.sequences)
-    flats, darks = (_references(path) for path in (request.flats, request.darks))
-    corrections = {
+    annotations = open_masks(request.masks, classes)
+    masks = Masks(annotations.names, request.masks, annotations.read)
+    pairs, how = match(films, masks, request.annotated_only, request.pair_by, request.given_frames_only)
+    corrections = _corrections(films, pairs, request)
+    seen = look(films, pairs, annotations.read)
+    sequences = sequences_of(films, seen.looks, request.sequences, request.splits is not None, request.gap)
+    told = [
+        f"frames: {sum(map(len, films))} in {_kinds(films)}",
+        *dict.fromkeys(note for film in films for note in film.notes),
+        f"annotations: {len(annotations.names)} in {annotations.kind}, matched {how}",
+        *annotations.notes,
+        *_left_out(films, annotations, pairs, seen.blank),
+        sequences.told,
+        f"grey levels: {_told_levels(seen.levels, corrections)}",
+    ]
+    kept = {name: pairs[name] for name in sequences.of}
+    return Plan(films, annotations, kept, sequences.of, corrections, seen.levels, told, sequences.splits)
+
+
+def _corrections(films: list[Film], pairs: dict[str, str], request: Request) -> dict[Path, Correction]:
+    flats, darks = (_references(path, request.grey) for path in (request.flats, request.darks))
+    return {
         film.path: choose_correction(film, request.correct, flats, darks)
         for film in films
         if any(name in pairs for name in film.names)
     }
-    levels = levels_of(_alike(films, pairs))
-    told = [
-        f"frames: {len(names)} in {_kinds(films)}",
-        f"annotations: {len(annotations.names)} in {annotations.kind}, matched {how}",
-        *annotations.notes,
-        *([f"{len(names) - len(pairs)} frames without annotation are left out"] if len(pairs) < len(names) else []),
-        grouped,
-        f"grey levels: {_told_levels(levels, corrections)}",
-    ]
-    return Plan(films, annotations, pairs, sequences, corrections, levels, told)
+
+
+def _left_out(
+    films: list[Film], annotations: Annotations, pairs: dict[str, str], blank: tuple[str, ...]
+) -> Iterator[str]:
+    """What is not taught, and why."""
+    bare, stray = sum(map(len, films)) - len(pairs), len(annotations.names) - len(pairs)
+    if bare:
+        yield f"{bare} frames without annotation are left out"
+    if stray:
+        yield f"{stray} annotations of frames that were not given are left out"
+    if blank:
+        yield f"{len(blank)} frames of one single value are left out: they show nothing (first: {blank[0]})"
 
 
 def _told_levels(levels: Levels | None, corrections: dict[Path, Correction]) -> str:
@@ -104,31 +133,16 @@ def _told_levels(levels: Levels | None, corrections: dict[Path, Correction]) -> 
     return f"{levels}, shifted back" if shifted_back else str(levels)
 
 
-def _references(path: Path | None) -> Film | None:
+def _references(path: Path | None, grey: str) -> Film | None:
     """Reference frames at a path, those of several films as one."""
     if path is None:
         return None
-    films = open_films(path)
+    films = open_films(path, grey)
     if len(films) == 1:
         return films[0]
     frames = [(film, i) for film in films for i in range(len(film))]
     names = tuple(str(i) for i in range(len(frames)))
     return Film(paths.resolve(path), names, films[0].kind, lambda i: frames[i][0][frames[i][1]])
-
-
-def _chosen(films: list[Film], pairs: dict[str, str]) -> Iterator[tuple[Film, int, str]]:
-    return ((film, i, name) for film in films for i, name in enumerate(film.names) if name in pairs)
-
-
-def _alike(films: list[Film], pairs: dict[str, str]) -> Iterator[np.ndarray]:
-    """The chosen frames, all of which must store the same kind of numbers."""
-    first = None
-    for film, i, name in _chosen(films, pairs):
-        frame = film[i]
-        first = first or frame.dtype
-        if frame.dtype != first:
-            raise FolderError(f"frame {name} is {frame.dtype}, the first frame {first}; save all with the same depth")
-        yield frame
 
 
 def _kinds(films: list[Film]) -> str:
@@ -139,17 +153,9 @@ def _kinds(films: list[Film]) -> str:
 def _write(plan: Plan, request: Request, folder: Path) -> dict:
     for kind in ("images", "masks"):
         (folder / kind).mkdir()
-    shape = None
-    for film, i, name in tqdm(_chosen(plan.films, plan.pairs), desc="frames", total=len(plan.pairs), disable=None):
+    for film, i, name in tqdm(chosen(plan.films, plan.pairs), desc="frames", total=len(plan.pairs), disable=None):
         image = _corrected(film[i], plan.corrections[film.path], plan.levels)
-        shape = shape or image.shape
-        if image.shape != shape:
-            raise FolderError(
-                f"frame {name} is {_size(image.shape)}, the first frame {_size(shape)}; all must be alike"
-            )
-        labels = plan.annotations.read(plan.pairs[name])
-        if labels.shape != shape:
-            raise FolderError(f"the annotation of {name} is {_size(labels.shape)}, its frame {_size(shape)}")
+        labels = check_mask(plan.annotations.read(plan.pairs[name]), name, image.shape)
         _write_image(folder / "images" / name, image)
         Image.fromarray(labels).save(folder / "masks" / f"{name}.png")
     _write_tables(plan, request, folder)
@@ -181,6 +187,11 @@ def _write_tables(plan: Plan, request: Request, folder: Path) -> None:
         if not request.splits.is_dir():
             raise FolderError(f"{paths.display(request.splits)} is no folder with train.txt, val.txt and test.txt")
         shutil.copytree(request.splits, folder / "splits")
+    elif plan.splits:
+        (folder / "splits").mkdir()
+        for split in SPLITS:
+            own = "".join(f"{name}\n" for name, given in plan.splits.items() if given == split)
+            (folder / f"splits/{split}.txt").write_text(own, encoding="utf-8")
 
 
 def _classes_content(classes: tuple[FrameClass, ...]) -> dict:
@@ -209,7 +220,3 @@ def _record(plan: Plan, request: Request) -> dict:
         "pixel_size_um": pixel_um,
         "frame_interval_us": intervals.pop() if len(intervals) == 1 else None,
     }
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape))

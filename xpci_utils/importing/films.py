@@ -1,6 +1,6 @@
 """Frames in the files that cameras, beamlines and Fiji write, read one at a time.
 
-a folder               numbered PNG or TIFF files, or several of the files below
+a folder               numbered PNG or TIFF files, several of the files below, or folders of these
 *.tif *.tiff           a stack, as ImageJ, tifffile or a camera program writes it
 *.h5 *.hdf5 *.hdf *.nx HDF5 in Data Exchange layout: /exchange/data, data_white, data_dark
 *.mraw *.cih *.cihx    Photron (needs pyMRAW)
@@ -9,66 +9,55 @@ a folder               numbered PNG or TIFF files, or several of the files below
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from xpci_utils import paths
-from xpci_utils.frames.faults import FolderError, as_grey, check_size, reading, regular_file
-from xpci_utils.frames.pictures import TiffStack, read_png_pixels
+from xpci_utils.frames.faults import FolderError, reading, regular_file
+from xpci_utils.frames.pictures import read_png_pixels
+from xpci_utils.frames.tiff import TiffStack
+from xpci_utils.importing import cameras, hdf5
+from xpci_utils.importing.film import Film, numbered
 
-MAX_FRAMES = 1_000_000  # 20 s at 50,000 frames per second
+__all__ = ["Film", "open_film", "open_films"]
+
 PNG_PICTURE, TIFF_PICTURE = "PNG picture", "TIFF picture"
+UNREAD = (".bmp", ".jpg", ".jpeg", ".gif", ".webp", ".jp2", ".pgm", ".ppm", ".tga", ".dng", ".raw", ".czi", ".nd2",
+          ".avi", ".mp4", ".mov", ".mkv", ".wmv", ".m4v", ".mpg", ".mpeg", ".seq")  # fmt: skip
+SAVE_AS = "save them without loss as PNG or TIFF (Fiji: File > Save As > Tiff or Image Sequence)"
 
 
-@dataclass(frozen=True)
-class Film(Sequence):
-    """Frames of one file (a sequence) with what the file says about them.
-
-    ``film[i]`` is [H, W], uint8, uint16 or float32. ``flats`` and ``darks`` are the reference frames that lie in the
-    same file, ``pixel_um`` and ``interval_us`` are None where the file does not tell.
-    """
-
-    path: Path
-    names: tuple[str, ...]
-    kind: str
-    read: Callable[[int], np.ndarray] = field(repr=False)
-    pixel_um: float | None = None
-    interval_us: float | None = None
-    flats: Film | None = None
-    darks: Film | None = None
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        index = range(len(self))[index]
-        with reading(self.path, "frames"):
-            where = paths.display(self.path) + (f", frame {index}" if len(self) > 1 else "")
-            return as_grey(np.asarray(self.read(index)), where)
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        return (self[i] for i in range(len(self)))
-
-
-def open_films(path: str | Path) -> list[Film]:
+def open_films(path: str | Path, grey: str = "shown") -> list[Film]:
     """The films at ``path``: one of a file; of a folder its single pictures as one, and one per larger file.
 
-    Raises FolderError when there is none.
+    Where a folder holds folders instead, their films, whose frames are then named ``<folder>_<name>``. ``grey`` is what
+    counts as grey level, see `Film`. Raises FolderError when there is none.
     """
     path = paths.resolve(path)
-    if path.is_dir():
-        with reading(path, "a folder"):
-            files = [item for item in sorted(path.iterdir()) if _is_film(item)]
-        found = [open_film(item) for item in files]
-        if not found:
-            raise FolderError(f"{paths.display(path)} holds no frames: no {', '.join(_readers())} file")
-        pictures = [film for film in found if film.kind in (PNG_PICTURE, TIFF_PICTURE)]
-        stacks = [film for film in found if film.kind not in (PNG_PICTURE, TIFF_PICTURE)]
-        return ([_numbered_pictures(path, pictures)] if pictures else []) + stacks
-    return [open_film(path)]
+    if not path.is_dir():
+        return [replace(open_film(path), grey=grey)]
+    with reading(path, "a folder"):
+        items = [item for item in sorted(path.iterdir()) if not item.name.startswith(".")]
+    if {"imagesTr", "dataset.json"} <= {item.name for item in items}:
+        raise FolderError(f"{paths.display(path)} is a data set of nnU-Net; give its imagesTr and labelsTr")
+    files, folders = [item for item in items if _is_film(item)], [item for item in items if item.is_dir()]
+    folders = [item for item in folders if not _is_film(item) and _holds_films(item)]
+    if not files and folders:
+        return [_inside(folder.name, film) for folder in folders for film in open_films(folder, grey)]
+    found = [replace(open_film(item), grey=grey) for item in files]
+    passed_over = _unread(items)
+    if not found:
+        held = f"; it holds {passed_over}, which are not read: {SAVE_AS}" if passed_over else ""
+        raise FolderError(f"{paths.display(path)} holds no frames: no {', '.join(_readers())} file{held}")
+    notes = [f"{paths.display(path)} also holds {passed_over}, which are not read"] if passed_over else []
+    notes += [f"the folders in {paths.display(path)} are not searched ({folders[0].name}, ...)"] if folders else []
+    pictures = [film for film in found if film.kind in (PNG_PICTURE, TIFF_PICTURE)]
+    films = [_numbered_pictures(path, pictures)] if pictures else []
+    films += [film for film in found if film.kind not in (PNG_PICTURE, TIFF_PICTURE)]
+    return [replace(films[0], notes=(*notes, *films[0].notes)), *films[1:]]
 
 
 def open_film(path: str | Path) -> Film:
@@ -78,45 +67,71 @@ def open_film(path: str | Path) -> Film:
         raise FolderError(f"{paths.display(path)} does not exist")
     reader = _readers().get(path.suffix.lower())
     if reader is None:
-        raise FolderError(f"{paths.display(path)} has no known format; known are {', '.join(_readers())} and folders")
+        cure = f"; {SAVE_AS}" if path.suffix.lower() in UNREAD else ""
+        raise FolderError(
+            f"{paths.display(path)} has no known format; known are {', '.join(_readers())} and folders{cure}"
+        )
     film = reader(regular_file(path))
     if not len(film):
         raise FolderError(f"{paths.display(path)} holds no frames")
     return film
 
 
-def numbered(path: Path, count: int) -> tuple[str, ...]:
-    """Names of the frames of a file: its own name for a single one, else with the number, counted from 0."""
-    return (path.stem,) if count == 1 else tuple(f"{path.stem}_{i:05d}" for i in range(count))
+def in_order(name: str) -> list[tuple[int, str]]:
+    """A key that sorts names by their numbers, so that frame_10 comes after frame_9."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def _inside(folder: str, film: Film) -> Film:
+    """A film of a subfolder, whose frames carry its name."""
+    names = tuple(f"{folder}_{name}" for name in film.names)
+    return replace(film, names=names, bare=film.bare or film.names)
+
+
+def _holds_films(folder: Path) -> bool:
+    with reading(folder, "a folder"):
+        inside = [item for item in folder.iterdir() if not item.name.startswith(".")]
+    return any(_is_film(item) for item in inside) or any(_holds_films(item) for item in inside if item.is_dir())
+
+
+def _unread(items: list[Path]) -> str:
+    """The pictures and films of a folder that have no reader here, counted by suffix, and the first of them."""
+    others = [item for item in items if item.suffix.lower() in UNREAD and item.is_file()]
+    counts = Counter(item.suffix.lower() for item in others)
+    told = ", ".join(f"{count} {suffix}" for suffix, count in counts.items())
+    return f"{told} files ({others[0].name}, ...)" if others else ""
 
 
 def _numbered_pictures(path: Path, pictures: list[Film]) -> Film:
-    pixels = {film.pixel_um for film in pictures}
-    kind = f"folder of {len(pictures)} pictures"
-    names = tuple(film.path.stem for film in pictures)
-    return Film(path, names, kind, lambda i: pictures[i][0], pixels.pop() if len(pixels) == 1 else None)
+    """Single pictures as one film, in the order of the numbers in their names."""
+    pictures = sorted(pictures, key=lambda film: in_order(film.path.stem))
+    scales, kind = {(film.pixel_um, film.interval_us) for film in pictures}, f"folder of {len(pictures)} pictures"
+    pixel, interval = scales.pop() if len(scales) == 1 else (None, None)
+    names, notes = tuple(film.path.stem for film in pictures), dict.fromkeys(n for film in pictures for n in film.notes)
+    return Film(path, names, kind, lambda i: pictures[i][0], pixel, interval, notes=tuple(notes))
 
 
 def _open_png(path: Path) -> Film:
-    return Film(path, (path.stem,), PNG_PICTURE, lambda _: read_png_pixels(path, path, grey=True))
+    def read(_: int, grey: bool = False):
+        return read_png_pixels(path, path, grey)
+
+    return Film(path, (path.stem,), PNG_PICTURE, read, show=lambda index: read(index, grey=True))
 
 
 def _open_tiff(path: Path) -> Film:
     stack = TiffStack(path)
     kind = TIFF_PICTURE if len(stack) == 1 else "TIFF stack"
-    return Film(path, numbered(path, len(stack)), kind, stack.__getitem__, stack.pixel_um, stack.interval_us)
+    names, scale = numbered(path, len(stack)), (stack.pixel_um, stack.interval_us)
+    return Film(path, names, kind, stack.indices, *scale, show=stack.shown, notes=stack.notes)
 
 
 def _readers() -> dict[str, Callable[[Path], Film]]:
-    from xpci_utils.importing import cameras, hdf5
-
-    photron = dict.fromkeys((".mraw", ".cih", ".cihx"), cameras.open_photron)
     return {
         ".png": _open_png,
         ".tif": _open_tiff,
         ".tiff": _open_tiff,
         **dict.fromkeys((".h5", ".hdf5", ".hdf", ".nx"), hdf5.open_exchange),
-        **photron,
+        **dict.fromkeys((".mraw", ".cih", ".cihx"), cameras.open_photron),
         ".cine": cameras.open_phantom,
     }
 
@@ -124,17 +139,3 @@ def _readers() -> dict[str, Callable[[Path], Film]]:
 def _is_film(path: Path) -> bool:
     """Photron writes two files per film, of which the picture data stand for both."""
     return path.suffix.lower() in _readers().keys() - {".cih", ".cihx"} and not path.name.startswith(".")
-
-
-def check_shape(shape: tuple[int, ...], path: Path) -> tuple[int, int, int]:
-    """(frames, height, width) of an array of 2 or 3 axes; FolderError for others, and beyond ``MAX_FRAMES``."""
-    if len(shape) not in (2, 3):
-        raise FolderError(f"{paths.display(path)} holds an array of {len(shape)} axes; frames x height x width are 3")
-    check_size(shape[-2:], path)
-    frames, height, width = (1, *shape)[-3:]
-    if frames > MAX_FRAMES:
-        raise FolderError(
-            f"{paths.display(path)} says it holds {frames:,} frames; more than {MAX_FRAMES:,} are not read: the file "
-            "is damaged, or has to be cut"
-        )
-    return frames, height, width

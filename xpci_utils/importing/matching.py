@@ -1,75 +1,138 @@
-"""Which annotation belongs to which frame, and which frames belong together."""
+"""Which annotation belongs to which frame: a rule by names, shown with examples and checked against the pixels.
 
-import csv
-import re
-from collections.abc import Iterable
+Equal names are believed unless the pixels contradict. Any other rule has to leave no second way of pairing open, in the
+names or, where names allow several, in the pixels. Else the user is asked.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from xpci_utils import paths
-from xpci_utils.frames.faults import FolderError, reading, unique
-from xpci_utils.importing.films import Film
+from xpci_utils.frames.faults import FolderError, unique
+from xpci_utils.importing.edges import EdgeCheck, Films, Verdict
+from xpci_utils.importing.film import Film
+from xpci_utils.importing.names import Frames, Rule, by_name, by_number, by_order, by_part
 
-STRETCHES = 10
+PAIR_BY = ("auto", "name", "number", "number-from-one", "order")
+EXAMPLES = 3
 
 
-def match(frames: list[str], annotated: tuple[str, ...], only: bool, path: Path) -> tuple[dict[str, str], str]:
-    """(frame name -> name of its annotation, how they were matched).
+@dataclass(frozen=True)
+class Masks:
+    """What is matched with frames: names of annotations, where they are from, and how one is read."""
 
-    Names match when they are equal; else, when all of them end in different numbers, by the number. With ``only``
-    frames without annotation are left out, otherwise they are a FolderError, as an annotation without frame always is.
+    names: tuple[str, ...]
+    path: Path
+    read: Callable[[str], np.ndarray]
+
+
+def match(
+    films: Sequence[Film], masks: Masks, only: bool = False, by: str = "auto", given_only: bool = False
+) -> tuple[dict[str, str], str]:
+    """(frame name -> name of its annotation, in words how they were matched).
+
+    ``by`` is one of ``PAIR_BY``. Frames without annotation are a FolderError unless ``only``, annotations without frame
+    unless ``given_only`` (with equal names alone); so is a pairing that names and pixels leave open, or contradict.
     """
-    unique(frames, path)
-    pairs, how = {name: name for name in annotated if name in set(frames)}, "by name"
-    if not pairs:
-        pairs, how = _by_number(frames, annotated), "by number, counted as in the names"
-    lonely = [name for name in annotated if name not in set(pairs.values())]
-    if lonely:
-        raise FolderError(
-            f"{paths.display(path)}: {len(lonely)} of {len(annotated)} annotations have no frame (first: {lonely[0]}; "
-            f"frames are named like {frames[0]}); add the frames, or name the annotations like them"
-        )
-    missing = [name for name in frames if name not in pairs]
+    frames = Frames.of(films)
+    unique(frames.names, masks.path)
+    check = EdgeCheck(Films(_reader(films), masks.read, frames.film))
+    rules = _rules(frames, films, masks, by, given_only)
+    rule, verdict = _choose(rules, check, frames, masks, by)
+    pairs = {frames.names[index]: name for name, index in rule.pairs.items()}
+    missing = [name for name in frames.names if name not in pairs]
     if missing and not only:
         raise FolderError(
-            f"{paths.display(path)}: {len(missing)} of {len(frames)} frames have no annotation (first: {missing[0]}); "
-            "add them, or leave these frames out with --annotated-only"
+            f"{paths.display(masks.path)}: {len(missing)} of {len(frames.names)} frames have no annotation (first: "
+            f"{missing[0]}); add them, or leave these frames out with --annotated-only{_unread(films)}"
         )
-    return {name: pairs[name] for name in frames if name in pairs}, how
+    told = rule.told if rule.told == "by name" else f"{rule.told} ({_examples(rule, frames)})"
+    return {name: pairs[name] for name in frames.names if name in pairs}, f"{told}; {verdict.value}"
 
 
-def _by_number(frames: Iterable[str], annotated: Iterable[str]) -> dict[str, str]:
-    by_frame, by_annotation = _numbers(frames), _numbers(annotated)
-    return {by_frame[n]: name for n, name in by_annotation.items() if n in by_frame}
+def _rules(frames: Frames, films: Sequence[Film], masks: Masks, by: str, given_only: bool) -> list[Rule]:
+    """The ways of pairing that names allow, best first, no two of them alike; FolderError without any."""
+    named = by_name(frames, masks.names)
+    whole = named and (given_only or len(named.pairs) == len(masks.names))
+    makers = {
+        "name": lambda: (named if whole else None) or by_part(frames, masks.names),
+        "number": lambda: by_number(frames, masks.names),
+        "number-from-one": lambda: by_number(frames, masks.names, first=1),
+        "order": lambda: by_order(frames, masks.names),
+    }
+    if by != "auto":
+        wanted = [by]
+    elif frames.counted and named:
+        wanted = ["name", "number-from-one"]  # the numbers in such names are the reader's, who counts from 0
+    else:
+        wanted = ["name"] if whole else list(makers)
+    found = [rule for name in wanted if (rule := makers[name]())]
+    if not found:
+        raise FolderError(_lonely(frames, films, masks, named, by))
+    return [rule for i, rule in enumerate(found) if rule.pairs not in [other.pairs for other in found[:i]]]
 
 
-def _numbers(names: Iterable[str]) -> dict[int, str]:
-    """Names by their last number; nothing when one has none or two have the same."""
-    names = list(names)
-    found = {int(digits[-1]): name for name in names if (digits := re.findall(r"\d+", name))}
-    return found if len(found) == len(names) else {}
+def _choose(rules: list[Rule], check: EdgeCheck, frames: Frames, masks: Masks, by: str) -> tuple[Rule, Verdict]:
+    verdicts = [check.judge(rule.pairs) for rule in rules]
+    if by != "auto":
+        return rules[0], verdicts[0]
+    left = [(rule, verdict) for rule, verdict in zip(rules, verdicts, strict=True) if verdict is not Verdict.WRONG]
+    fitting = [pair for pair in left if pair[1] is Verdict.FITS]
+    if len(fitting) == 1:
+        return fitting[0]
+    if left and left[0][0].sure and (len(left) == 1 or not _rival(left, frames)):
+        return left[0]
+    raise FolderError(_question(rules, left, frames, masks))
 
 
-def sequences_of(films: list[Film], chosen: list[str], given: Path | None) -> tuple[dict[str, str], str]:
-    """(frame name -> sequence, a sentence): as given, else one per film or single picture, or stretches in time.
-
-    Splits are dealt by sequence and need three at least. Frames of a single film have none; a stretch of it
-    stands for one, and the frames beside a cut are the only neighbours that two splits can share.
-    """
-    if given is not None:
-        return _given(given, chosen), f"sequences as in {paths.display(given)}"
-    film_of = {name: name if film.path.is_dir() else film.path.stem for film in films for name in film.names}
-    if len({film_of[name] for name in chosen}) >= 3:
-        return {name: film_of[name] for name in chosen}, "one sequence per file"
-    length = max(1, -(-len(chosen) // STRETCHES))
-    found = {name: f"{film_of[name]}_part_{i // length:02d}" for i, name in enumerate(chosen)}
-    return found, f"all frames are of one or two films: cut into {len(set(found.values()))} stretches in time"
+def _rival(left: list[tuple[Rule, Verdict]], frames: Frames) -> bool:
+    """Whether names allow a second pairing as well: a count from 1 where the reader's own names count from 0."""
+    return frames.counted or any(rule.sure for rule, _ in left[1:]) or left[0][0].name != "name"
 
 
-def _given(path: Path, chosen: list[str]) -> dict[str, str]:
-    with reading(path, "a table"), open(path, newline="", encoding="utf-8-sig") as file:
-        rows = {row.get("name"): row.get("sequence") for row in csv.DictReader(file)}
-    if missing := [name for name in chosen if not rows.get(name)]:
-        raise FolderError(
-            f"{paths.display(path)} gives no sequence for {missing[0]}; it needs the columns name,sequence"
+def _question(rules: list[Rule], left: list[tuple[Rule, Verdict]], frames: Frames, masks: Masks) -> str:
+    """What is asked when names and pixels leave a pairing open, with the possible ones."""
+    where = paths.display(masks.path)
+    if not left:
+        rule = rules[0]
+        return (
+            f"{where}: {rule.told}, {_examples(rule, frames)}, but the outlines of the masks follow the edges of other "
+            f"frames more; give the masks the names of their frames, or insist with --pair-by {rule.name}"
         )
-    return {name: rows[name] for name in chosen}
+    ways = "; ".join(f"{rule.told}: {_examples(rule, frames, 2)} (--pair-by {rule.name})" for rule, _ in left)
+    return (
+        f"{where}: neither names nor pixels tell for certain which frame an annotation belongs to. Possible is {ways}. "
+        "Choose, or give the masks the names of their frames"
+    )
+
+
+def _lonely(frames: Frames, films: Sequence[Film], masks: Masks, named: Rule | None, by: str) -> str:
+    paired = named.pairs if named else {}
+    lonely = [name for name in masks.names if name not in paired]
+    asked = f" and cannot be paired by {by}" if by != "auto" else ""
+    return (
+        f"{paths.display(masks.path)}: {len(lonely)} of {len(masks.names)} annotations have no frame{asked} (first: "
+        f"{lonely[0]}; frames are named like {frames.names[0]}); add the frames, or name the annotations like them"
+        + (", or leave these annotations out with --given-frames-only" if paired else "")
+        + _unread(films)
+    )
+
+
+def _examples(rule: Rule, frames: Frames, count: int = EXAMPLES) -> str:
+    """The first pairs of a rule, as a user sees them."""
+    chosen = sorted(rule.pairs.items(), key=lambda pair: pair[1])[:count]
+    return ", ".join(f"{name} -> {frames.names[index]}" for name, index in chosen)
+
+
+def _unread(films: Sequence[Film]) -> str:
+    """What else lies among the frames and may be the missing ones."""
+    notes = [note for film in films for note in film.notes if "not read" in note]
+    return f" ({notes[0]})" if notes else ""
+
+
+def _reader(films: Sequence[Film]) -> Callable[[int], np.ndarray]:
+    place = [(film, i) for film in films for i in range(len(film))]
+    return lambda index: place[index][0][place[index][1]]

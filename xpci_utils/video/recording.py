@@ -3,7 +3,7 @@
 Readers, bit depths and flat field are those of `xpci_utils.importing`. Frames come one at a time, whatever the length.
 """
 
-import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,9 +11,10 @@ import numpy as np
 
 from xpci_utils import paths
 from xpci_utils.frames import FolderError
-from xpci_utils.frames.folder import SUFFIXES
+from xpci_utils.frames.pictures import SUFFIXES
 from xpci_utils.importing.corrections import Correction, Levels, choose_correction, levels_of
-from xpci_utils.importing.films import Film, open_film, open_films
+from xpci_utils.importing.film import Film
+from xpci_utils.importing.films import in_order, open_film, open_films
 from xpci_utils.simulation.window import relative_to_uint8
 
 LOOKED_AT = 31  # frames, spread over the film, from which bit depth and grey range are told
@@ -77,14 +78,30 @@ def open_recording(
     references = [as_one_film(given) if given else None for given in (flats, darks)]
     correction = choose_correction(film, flat_field, *references)
     sample = np.unique(np.linspace(0, len(film) - 1, min(len(film), LOOKED_AT)).round().astype(int))
-    levels = levels_of(film[int(index)] for index in sample)
+    blank: list[int] = []
+    levels = levels_of(_noting_blank(film, sample, blank))
     shift = 0 if correction.said or levels is None else _shift(levels, window)
     raw = levels is not None and levels.stored == 8 and not correction.said
     mapped = "8 bit, taken as it is" if raw else f"{window['kind']} window {window['low']:g} to {window['high']:g}"
     said = (f"grey levels: {levels or 'floats'}", *(correction.said or ("no correction",)), mapped)
+    said = (*film.notes, *_about_blank(blank, len(sample)), *said)
     recording = Recording(film, correction, shift, window, film[0].shape, said)
     _check_range(recording)
     return recording
+
+
+def _noting_blank(film: Film, sample: np.ndarray, blank: list[int]) -> Iterator[np.ndarray]:
+    """The frames of a sample; those of one single value are put on the list."""
+    for index in sample.tolist():
+        frame = film[index]
+        if frame.min() == frame.max():
+            blank.append(index)
+        yield frame
+
+
+def _about_blank(blank: list[int], looked_at: int) -> tuple[str, ...]:
+    said = f"{len(blank)} of {looked_at} frames looked at hold one single value (first: frame {min(blank, default=0)})"
+    return (said,) if blank else ()
 
 
 def _shift(levels: Levels, window: dict) -> int:
@@ -98,7 +115,7 @@ def as_one_film(path: str | Path) -> Film:
     path = paths.resolve(path)
     if not path.is_dir():
         return open_film(path)
-    files = sorted((file for file in path.iterdir() if _is_picture(file)), key=_counted)
+    files = sorted((file for file in path.iterdir() if _is_picture(file)), key=lambda file: in_order(file.stem))
     if len(files) < 2:
         (film,) = open_films(path) if files else _only_film(path)
         return film
@@ -127,11 +144,6 @@ def _only_film(path: Path) -> list[Film]:
 
 def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-
-
-def _counted(path: Path) -> list:
-    """A name in parts, numbers as numbers, so that frame_10 comes after frame_9."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.stem)]
 
 
 def _check_scale(film: Film, pixel_um: float, interval_us: float | None) -> None:

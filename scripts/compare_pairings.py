@@ -1,0 +1,65 @@
+"""How often the check of frames against masks is right: masks on their own frames, shifted by one frame, and mixed.
+
+    python scripts/compare_pairings.py my_frames [more_frames ...]
+
+Each folder holds images/ and masks/ of equal names. Frames whose names share what stands before the first "_" and
+end in numbers count as one film, in the order of the numbers. Prints one row per film and number of masks: the shares
+of verdicts over random choices of masks. docs/import_pairing.md shows what it gave.
+"""
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from xpci_utils.frames.pictures import read_grey, read_indices
+from xpci_utils.importing.edges import EdgeCheck, Films, Verdict
+from xpci_utils.importing.films import in_order
+
+CHOICES = 30
+SIZES = (1, 2, 4, 8, 16)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folders", nargs="+", type=Path)
+    print("| film | masks | pairing | fits | open | wrong |\n|---|---|---|---|---|---|")
+    for folder in parser.parse_args().folders:
+        films: dict[str, list[Path]] = {}
+        for path in sorted((folder / "images").iterdir(), key=lambda path: in_order(path.stem)):
+            films.setdefault(path.stem.partition("_")[0] if "_" in path.stem else folder.name, []).append(path)
+        for name, images in films.items():
+            measure(name, images, [next((folder / "masks").glob(f"{path.stem}.*")) for path in images])
+
+
+def measure(name: str, images: list[Path], masks: list[Path]) -> None:
+    """Print the verdicts on pairings of one film."""
+    frames, labels = [read_grey(path) for path in images], [read_indices(path) for path in masks]
+    check = EdgeCheck(Films(frames.__getitem__, lambda key: labels[int(key)], [0] * len(frames)))
+    rng = np.random.default_rng(0)
+    for size in (*(size for size in SIZES if size < len(frames) - 2), len(frames) - 2):
+        for pairing in ("own frame", "next frame", "frame before", "mixed", "two changed"):
+            if size < 2 and pairing in ("mixed", "two changed"):
+                continue
+            count = CHOICES if size < len(frames) - 2 or pairing in ("mixed", "two changed") else 1
+            found = Counter(check.judge(paired(pairing, size, len(frames), rng)) for _ in range(count))
+            shares = " | ".join(f"{100 * found[v] / count:.0f} %" for v in (Verdict.FITS, Verdict.OPEN, Verdict.WRONG))
+            print(f"| {name} ({len(frames)}) | {size} | {pairing} | {shares} |", flush=True)
+
+
+def paired(pairing: str, size: int, count: int, rng: np.random.Generator) -> dict[str, int]:
+    """Frame by mask for a random choice of ``size`` of the frames that have one before and one after them."""
+    chosen = np.sort(rng.choice(np.arange(1, count - 1), size, replace=False))
+    frames = chosen + {"next frame": 1, "frame before": -1}.get(pairing, 0)
+    if pairing == "mixed":
+        while (frames == chosen).all():
+            frames = rng.permutation(chosen)
+    if pairing == "two changed":
+        first, second = rng.choice(size, 2, replace=False)
+        frames[[first, second]] = frames[[second, first]]
+    return {str(mask): int(frame) for mask, frame in zip(chosen, frames, strict=True)}
+
+
+if __name__ == "__main__":
+    main()

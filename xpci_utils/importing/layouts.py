@@ -1,0 +1,70 @@
+"""Folders of annotations that are more than one folder of files: one folder per recording, and nnU-Net's data sets."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from xpci_utils import paths
+from xpci_utils.frames import IGNORE
+from xpci_utils.frames.classes import FrameClass
+from xpci_utils.frames.faults import FolderError, reading, unique
+from xpci_utils.importing.annotations import PALETTE, Annotations, open_annotations, read_json
+
+NNUNET_FILE = "dataset.json"
+
+
+def open_masks(path: str | Path, classes: list[FrameClass] | None) -> Annotations:
+    """The annotations at ``path``, those in its folders when it holds nothing but folders; FolderError as theirs."""
+    path = paths.resolve(path)
+    if folders := _only_folders(path):
+        return _joined(path, [(folder.name, open_masks(folder, classes)) for folder in folders])
+    if path.is_dir() and path.name.startswith("labels") and (path.parent / NNUNET_FILE).is_file():
+        return _nnunet(path, classes)
+    return open_annotations(path, classes)
+
+
+def _only_folders(path: Path) -> list[Path]:
+    """The folders in a folder that holds no file; none for an unpacked export of CVAT, which is one annotation."""
+    if not path.is_dir() or (path / "SegmentationClass").is_dir():
+        return []
+    with reading(path, "a folder"):
+        items = sorted(item for item in path.iterdir() if not item.name.startswith("."))
+    return items if items and all(item.is_dir() and any(item.iterdir()) for item in items) else []
+
+
+def _joined(path: Path, parts: Sequence[tuple[str, Annotations]]) -> Annotations:
+    """Annotations of several folders as one, each with the name of its folder before its own."""
+    first = parts[0][1]
+    if any([(c.index, c.name) for c in own.classes] != [(c.index, c.name) for c in first.classes] for _, own in parts):
+        raise FolderError(f"the folders in {paths.display(path)} have different classes; give one list as --classes")
+    place = {f"{folder}_{name}": (own, name) for folder, own in parts for name in own.names}
+    names = unique((f"{folder}_{name}" for folder, own in parts for name in own.names), path)
+    notes = tuple(dict.fromkeys(note for _, own in parts for note in own.notes))
+    return Annotations(path, first.kind, names, lambda name: place[name][0].read(place[name][1]), first.classes, notes)
+
+
+def _nnunet(path: Path, classes: list[FrameClass] | None) -> Annotations:
+    """Labels of a data set of nnU-Net v2, whose names of classes and ignore label stand in its dataset.json."""
+    told = read_json(path.parent / NNUNET_FILE).get("labels")
+    if not isinstance(told, dict) or not all(isinstance(value, int) for value in told.values()):
+        return open_annotations(path, classes)  # regions, or a file of another program
+    ignore = told.get("ignore")
+    named = [name for name, value in sorted(told.items(), key=lambda item: item[1]) if value and name != "ignore"]
+    own = [FrameClass(i, name, PALETTE[i % len(PALETTE)]) for i, name in enumerate(named, 1)]
+    classes = classes or [FrameClass(0, "background", "#000000"), *own]
+    if ignore is None:
+        return open_annotations(path, classes)
+    if ignore != len(classes):
+        raise FolderError(
+            f"{paths.display(path.parent / NNUNET_FILE)} has {ignore} as its ignore label, after {ignore - 1} classes; "
+            f"the classes file lists {len(classes) - 1}"
+        )
+    found = open_annotations(path, [*classes, FrameClass(ignore, "ignore", "#ffffff")])
+
+    def read(name: str) -> np.ndarray:
+        labels = found.read(name)
+        return np.where(labels == ignore, IGNORE, labels).astype(np.uint8)
+
+    return replace(found, kind="labels of nnU-Net", read=read, classes=tuple(classes))
