@@ -5,7 +5,7 @@ from xpci_utils.lazy import attach
 __getattr__, __dir__ = attach(
     __name__,
     {
-        "Annotations": "annotations",
+        "Annotations": "base",
         "Film": "films",
         "check_up": "checkup",
         "check_up_folder": "checkup",

@@ -19,7 +19,8 @@ from tqdm import tqdm
 from xpci_utils import artifacts, paths
 from xpci_utils.frames import FolderError, check_folder, read_classes
 from xpci_utils.frames.classes import FrameClass
-from xpci_utils.importing.annotations import Annotations, open_annotations
+from xpci_utils.importing.annotations import of_given_frames, open_annotations
+from xpci_utils.importing.base import Annotations, How
 from xpci_utils.importing.corrections import Correction, Levels, choose_correction, levels_of
 from xpci_utils.importing.films import Film, open_films
 from xpci_utils.importing.matching import match, sequences_of
@@ -42,6 +43,12 @@ class Request:
     splits: Path | None = None
     annotated_only: bool = False
     pixel_um: float | None = None
+    mask_values: str = "auto"
+    instance_classes: Path | None = None
+    crowds: str = "ask"
+    boxes: str = "ask"
+    ignore_label: tuple[str, ...] = ()
+    some_frames: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,8 +82,9 @@ def plan_import(request: Request) -> Plan:
     """Open everything, match frames and annotations, and find levels and corrections; writes nothing."""
     films = open_films(request.images)
     classes = read_classes(request.classes) if request.classes else None
-    annotations = open_annotations(request.masks, classes)
     names = [name for film in films for name in film.names]
+    annotations = open_annotations(request.masks, classes, _how(request, films))
+    annotations = of_given_frames(annotations, names, request.images, request.some_frames)
     pairs, how = match(names, annotations.names, request.annotated_only, request.masks)
     sequences, grouped = sequences_of(films, list(pairs), request.sequences)
     flats, darks = (_references(path) for path in (request.flats, request.darks))
@@ -95,6 +103,20 @@ def plan_import(request: Request) -> Plan:
         f"grey levels: {_told_levels(levels, corrections)}",
     ]
     return Plan(films, annotations, pairs, sequences, corrections, levels, told)
+
+
+def _how(request: Request, films: list[Film]) -> How:
+    """What the command says about the annotations; formats that count frames count those of one film."""
+    return How(
+        frames=films[0].names if len(films) == 1 else (),
+        size=films[0][0].shape,
+        annotated_only=request.annotated_only,
+        mask_values=request.mask_values,
+        instance_classes=request.instance_classes,
+        crowds=request.crowds,
+        boxes=request.boxes,
+        ignored=tuple(request.ignore_label),
+    )
 
 
 def _told_levels(levels: Levels | None, corrections: dict[Path, Correction]) -> str:
@@ -204,6 +226,7 @@ def _record(plan: Plan, request: Request) -> dict:
         "images": paths.display(request.images),
         "masks": paths.display(request.masks),
         "told": plan.told,
+        "mask_values": "class indices, 255 ignored",
         "grey_levels": _told_levels(plan.levels, plan.corrections),
         "corrections": corrections,
         "pixel_size_um": pixel_um,

@@ -1,40 +1,83 @@
-"""Masks that hold one class index per pixel: PNG, TIFF (single, numbered or stacked), or /exchange/labels in HDF5."""
+"""Masks in pictures and arrays: PNG, TIFF (single, numbered or stacked), or /exchange/labels in HDF5.
+
+What their numbers mean no file says: class indices (``--mask-values indices``), one value for the particles of the only
+class (``binary``), one number per particle (``instances``), or class indices counted from 1 for the background
+(``from-one``, as ilastik exports them). Where the numbers leave it open, the import asks instead of guessing.
+"""
 
 from pathlib import Path
 
 import numpy as np
 
 from xpci_utils import paths
-from xpci_utils.frames.classes import FrameClass
+from xpci_utils.frames import IGNORE
 from xpci_utils.frames.faults import FolderError, reading, regular_file, unique
 from xpci_utils.frames.folder import check_labels
+from xpci_utils.frames.mask_values import Values, doubt, values_of
 from xpci_utils.frames.pictures import SUFFIXES, TIFF, read_indices
-from xpci_utils.importing.annotations import Annotations
+from xpci_utils.importing.base import Annotations, How
 from xpci_utils.importing.films import Film, open_film
 from xpci_utils.importing.hdf5 import open_exchange
+from xpci_utils.importing.instances import CELLPOSE, open_instances, without_ending
+from xpci_utils.importing.per_class import files_by_class, open_per_class
+
+CHOICES = ("auto", "indices", "binary", "instances", "from-one")
 
 
-def open_indices(path: Path, classes: list[FrameClass] | None) -> Annotations:
+def open_indices(path: Path, how: How) -> Annotations:
     """Label maps of a folder or file; the classes file must be given, since indices have no names."""
-    if classes is None:
+    if how.classes is None:
         raise FolderError(
             f"the masks in {paths.display(path)} hold numbers without names; name the classes in a file like "
             "data/classes.yaml and give it as --classes"
         )
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
-    stacks = [_open(item) for item in files if _is_mask(item)]
-    if not stacks:
+    files = _files(path)
+    if how.mask_values in ("auto", "binary") and (sorted_out := files_by_class(path, files, how)):
+        return open_per_class(path, sorted_out, how, read_mask)
+    files = [item for item in files if item.parent == path or item == path]
+    if not files:
         raise FolderError(f"{paths.display(path)} holds no masks: no PNG, TIFF or HDF5 file")
-    place = {name: (stack, i) for stack in stacks for i, name in enumerate(stack.names)}
-    names = unique((name for stack in stacks for name in stack.names), path)
+    cellpose = [item for item in files if item.stem.endswith(CELLPOSE)]
+    stacks = [_open(item) for item in cellpose or files]
+    place = {without_ending(name): (stack, i) for stack in stacks for i, name in enumerate(stack.names)}
+    names = unique((without_ending(name) for stack in stacks for name in stack.names), path)
 
-    def read(name: str) -> np.ndarray:
+    def raw(name: str) -> np.ndarray:
         stack, index = place[name]
-        where = stack.path if len(stack) == 1 else f"{paths.display(stack.path)}, {name}"
+        where = _where(name)
         with reading(where, "a mask"):
-            return check_labels(np.asarray(stack.read(index)), classes, where)
+            return _integers(np.asarray(stack.read(index)), where)
 
-    return Annotations(path, f"class indices ({stacks[0].kind})", names, read, tuple(classes))
+    def _where(name: str) -> str:
+        stack = place[name][0]
+        return paths.display(stack.path) if len(stack) == 1 else f"{paths.display(stack.path)}, {name}"
+
+    kind = stacks[0].kind
+    if how.mask_values == "instances" or (cellpose and how.mask_values == "auto"):
+        return open_instances(path, names, raw, _where, how, kind)
+    return _of_classes(path, names, raw, _where, how, kind)
+
+
+def read_mask(path: Path) -> np.ndarray:
+    """The numbers [H, W] of a mask in a PNG or TIFF file."""
+    return _integers(read_indices(path), paths.display(path))
+
+
+def _integers(labels: np.ndarray, where: str) -> np.ndarray:
+    if labels.dtype == bool:
+        return labels.astype(np.uint8)
+    if labels.dtype.kind not in "ui":
+        raise FolderError(f"{where} holds {labels.dtype} values; a mask holds one class index (an integer) per pixel")
+    return labels.astype(labels.dtype.newbyteorder("="))
+
+
+def _files(path: Path) -> list[Path]:
+    """The files of masks at a path, those in its subfolders, too."""
+    found = sorted(path.iterdir()) if path.is_dir() else [path]
+    deeper = [
+        item for folder in found if folder.is_dir() and not folder.name.startswith(".") for item in folder.iterdir()
+    ]
+    return [item for item in (*found, *sorted(deeper)) if _is_mask(item)]
 
 
 def _is_mask(path: Path) -> bool:
@@ -46,3 +89,60 @@ def _open(path: Path) -> Film:
     if path.suffix.lower() == ".png":
         return Film(path, (path.stem,), "PNG picture", lambda _: read_indices(path))
     return open_film(path) if path.suffix.lower() in TIFF else open_exchange(regular_file(path), "labels")
+
+
+def _of_classes(path: Path, names: tuple[str, ...], raw, where, how: How, kind: str) -> Annotations:
+    """Masks of class indices, or of one value for the only class, once their numbers leave no doubt."""
+    meaning = {"binary": _binary, "from-one": _from_one}.get(how.mask_values)
+
+    def read(name: str) -> np.ndarray:
+        labels = raw(name) if meaning is None else meaning(raw(name), how, where(name))
+        return check_labels(labels, how.classes, where(name))
+
+    if how.mask_values == "auto":
+        seen = {}
+        for name in names:
+            read(name)
+            seen[name] = values_of(raw(name))
+        _ask(path, seen)
+    told = {
+        "binary": f"0 is background, the other value of a mask is the class {how.classes[1].name!r}",
+        "from-one": "1 is background, 2 is class 1, 3 is class 2, ...; 0 is ignored",
+        "indices": "numbers are class indices, 255 is ignored",
+    }
+    notes = (f"mask values: {told[how.mask_values]}",) if how.mask_values in told else ()
+    return Annotations(path, f"class indices ({kind})", names, read, tuple(how.classes), notes)
+
+
+def _ask(path: Path, seen: dict[str, Values]) -> None:
+    """FolderError where the numbers of all masks together leave open what they mean."""
+    if found := doubt(seen):
+        raise FolderError(
+            f"{paths.display(path)}: {found}; say --mask-values indices if the numbers are class indices and 255 is to "
+            "be ignored, binary if all particles are of one class, instances if each number is one particle"
+        )
+    if all(one.values[:1] == (1,) for one in seen.values()):
+        raise FolderError(
+            f"{paths.display(path)}: no pixel of any mask is 0 (background), and every mask holds 1; ilastik counts "
+            "labels from 1, and often 1 is the background there; say --mask-values from-one if it is, indices if not"
+        )
+
+
+def _binary(labels: np.ndarray, how: How, where: str) -> np.ndarray:
+    """0 and one other value as 0 and class 1."""
+    if len(how.classes) != 2:
+        raise FolderError(
+            f"{where} is to hold one class (--mask-values binary), but the classes file lists {len(how.classes) - 1}; "
+            "give one class, or one mask per class, called like it (film_0001_drop.png)"
+        )
+    found = values_of(labels).particles
+    if len(found) > 1:
+        raise FolderError(f"{where} holds the values {found[0]} and {found[1]}; binary masks hold 0 and one other")
+    return (labels != 0).astype(np.uint8)
+
+
+def _from_one(labels: np.ndarray, how: How, where: str) -> np.ndarray:
+    """Class indices counted from 1 for the background; 0, to ilastik what nobody labelled, is ignored."""
+    if (labels == IGNORE).any():
+        raise FolderError(f"{where} holds 255, which no class counted from 1 can be; correct the mask")
+    return np.where(labels == 0, IGNORE, labels.astype(np.int64) - 1)
