@@ -10,7 +10,10 @@ import tifffile
 from PIL import Image
 from roifile import ROI_TYPE, ImagejRoi
 
+from xpci_utils.frames import read_classes
 from xpci_utils.importing.__main__ import main
+from xpci_utils.importing.annotations import open_annotations
+from xpci_utils.importing.base import How
 
 BOX = [[3, 2], [8, 2], [8, 6], [3, 6]]  # corners of the bench's particle
 
@@ -108,6 +111,14 @@ def test_points_and_lines_are_left_out_and_said(bench, taken):
     mask, said = taken(rectangle(), line)
     assert np.array_equal(mask, bench.mask)
     assert "left out, ROIs without area (line): 1" in said
+
+
+def test_a_set_of_rois_may_be_called_like_its_frame(bench, tmp_path):
+    save(tmp_path / "f3_RoiSet.zip", [rectangle(position=0)])
+    how = How(frames=tuple(f"f{i}" for i in range(10)), size=(12, 16))
+    found = open_annotations(tmp_path / "f3_RoiSet.zip", read_classes(bench / "classes.yaml"), how)
+    assert found.names == ("f3",)
+    assert np.array_equal(found.read("f3"), bench.mask)
 
 
 def test_one_set_of_rois_per_frame(bench, capsys):

@@ -251,3 +251,18 @@ def test_a_coco_file_beside_pictures_is_not_passed_over(bench, capsys):
 def test_the_record_says_that_masks_hold_indices(bench, taken):
     taken()
     assert imported(bench.out)["mask_values"] == "class indices, 255 ignored"
+
+
+def test_an_outline_that_covers_no_pixel_is_told(bench, taken):
+    bench.coco(segmentation=[SQUARE, [5.0, 9.1, 5.2, 9.1, 5.2, 9.3]])
+    mask, said = taken()
+    assert np.array_equal(mask, bench.mask)
+    assert "vanishing, outlines so small that they cover no pixel: 1" in said
+
+
+def test_files_of_labelme_in_subfolders_are_read(bench, taken):
+    bench.labelme()
+    for i, path in enumerate(sorted(bench.masks.iterdir())):
+        (bench.masks / f"run{i % 2}").mkdir(exist_ok=True)
+        path.rename(bench.masks / f"run{i % 2}" / path.name)
+    assert np.array_equal(taken()[0], bench.mask)

@@ -343,3 +343,37 @@ def test_frames_that_are_called_like_a_class_keep_their_masks(bench, outcome):
         )
     assert outcome()[0] == 0
     assert np.array_equal(arrived(bench, "f3_drop"), bench.mask + bench.mask[::-1] * 2)
+
+
+@pytest.mark.parametrize("pattern", ["mask_{label}_{frame}.png", "{frame}-{label}-mask.png"])
+def test_a_class_may_stand_anywhere_in_the_name(bench, outcome, pattern):
+    per_class(bench, pattern)
+    code, said = outcome()
+    assert code == 0, said
+    assert np.array_equal(arrived(bench), bench.mask + 2 * np.roll(bench.mask, 6, 1))
+
+
+def test_a_film_that_is_called_like_one_of_several_classes_has_masks_of_indices(bench, outcome):
+    bench.empty("masks")
+    masks(bench, bench.mask * 2, name="masks/drop_{}.png")
+    assert outcome()[0] == 0
+    assert np.array_equal(arrived(bench), bench.mask * 2)
+
+
+def test_masks_in_subfolders_are_read(bench, outcome):
+    bench.empty("masks")
+    for i in range(10):
+        (bench.masks / f"run{i % 2}").mkdir(exist_ok=True)
+        bench.png(f"masks/run{i % 2}/f{i}.png", bench.mask)
+    assert outcome()[0] == 0
+    assert np.array_equal(arrived(bench), bench.mask)
+
+
+def test_options_for_numbers_are_told_to_mean_nothing_elsewhere(bench, outcome):
+    bench.coco()
+    assert "--mask-values and --instance-classes mean nothing here: COCO JSON" in outcome("--mask-values", "binary")[1]
+
+
+def test_numbers_of_particles_may_have_gaps(bench, outcome):
+    masks(bench, numbered(6) * (numbered(6) != 2))
+    assert "if every number is one particle (Cellpose, micro-sam)" in outcome()[1]

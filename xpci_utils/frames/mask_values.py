@@ -46,11 +46,12 @@ def values_of(labels: np.ndarray) -> Values:
 
 
 def _each_in_one_piece(labels: np.ndarray) -> bool:
-    dense = labels.astype(np.int64)
-    for value, place in enumerate(ndimage.find_objects(dense), 1):
-        if ndimage.label(dense[place] == value, EVERYWHERE)[1] != 1:
-            return False
-    return True
+    numbers, dense = np.unique(labels, return_inverse=True)
+    dense = dense.reshape(labels.shape) + int(numbers[0] != 0)
+    return all(
+        ndimage.label(dense[place] == value, EVERYWHERE)[1] == 1
+        for value, place in enumerate(ndimage.find_objects(dense), 1)
+    )
 
 
 def looks_like_instances(seen: Mapping[str, Values]) -> bool:
@@ -85,6 +86,6 @@ def stray_hint(labels: np.ndarray) -> str:
     found = values_of(labels)
     if len(found.particles) == 1 and 0 in found.values:
         return f"; if {found.particles[0]} marks the particles of one class, import with --mask-values binary"
-    if found.numbered or len(found.particles) > MOST_CLASSES:
+    if len(found.particles) > MOST_CLASSES or (len(found.particles) > 1 and _each_in_one_piece(labels)):
         return "; if every number is one particle (Cellpose, micro-sam), import with --mask-values instances"
     return ""

@@ -35,6 +35,13 @@ def open_annotations(path: str | Path, classes: list[FrameClass] | None, how: Ho
     if not path.exists():
         raise FolderError(f"{paths.display(path)} does not exist")
     found = _of_folder(path, how) if path.is_dir() else _of_file(path, how)
+    if (
+        (how.mask_values != "auto" or how.instance_classes)
+        and "masks" not in found.kind
+        and "indices" not in found.kind
+    ):
+        told = f"--mask-values and --instance-classes mean nothing here: {found.kind} tells classes itself"
+        found = replace(found, notes=(*found.notes, told))
     if not found.names:
         raise FolderError("; ".join((f"{paths.display(path)} ({found.kind}) annotates no frame", *found.notes)))
     return found

@@ -122,7 +122,7 @@ def _region(entry: dict, value: int, size: Size, how: How, tally: Tally, where: 
         return
     outlines = [points for points in _polygons(outline, where) if with_area(points, tally, where)]
     for points in outlines:
-        check_reach(points, size, tally, where)
+        check_reach(points, size, tally, where, fill_like_coco)
     if outlines:
         yield _Region(_crowd(entry, value, how, tally, where, coded=False), outlines)
 
@@ -170,7 +170,7 @@ def _box(entry: dict, value: int, size: Size, how: How, tally: Tally, where: str
             "have the pixels of such boxes ignored, or --boxes fill to take whole boxes for particles"
         )
     corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * extent + corner
-    check_reach(corners, size, tally, where)
+    check_reach(corners, size, tally, where, fill_like_coco)
     tally.add(BOXES.format("ignored" if how.boxes == "ignore" else "taken for their class"), where)
     yield _Region(IGNORE if how.boxes == "ignore" else value, [corners])
 

@@ -83,7 +83,7 @@ def _shape(entry: ElementTree.Element, size: Size, tally: Tally, where: str) -> 
     outline = _outline(entry, where)
     if not with_area(outline, tally, where):
         return None
-    check_reach(outline, size, tally, where)
+    check_reach(outline, size, tally, where, fill_like_coco)
     return _Shape(label, layer, outline)
 
 

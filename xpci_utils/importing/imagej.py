@@ -36,9 +36,12 @@ class _Roi:
 
 
 def open_rois(bundle: Bundle, how: How) -> Annotations:
-    """The ROIs of one stack, by slice; later ones lie on top of earlier ones."""
+    """The ROIs of one stack by slice, or of the frame that the file is called like; later ones lie on top."""
     path, tally = bundle.path, Tally()
     rois = _rois(bundle, tally)
+    called = SET_NAME.sub("", path.stem)
+    if called in how.frames and not any(one.slice for one in rois):
+        return _annotations(path, [(called, one) for one in rois], how, tally)
     if rois and not how.frames:
         raise FolderError(
             f"{paths.display(path)} counts the slices of one stack, but several films are given; import the film that "
@@ -80,7 +83,7 @@ def _annotations(
     regions: dict[str, list[tuple[_Roi, int]]] = {name: [] for name in listed}
     size = frame_size(path, how)
     for (frame, one), label in zip(place, labels, strict=True):
-        check_reach(np.concatenate(one.paths), size, tally, one.where)
+        check_reach(np.concatenate(one.paths), size, tally, one.where, fill_even_odd)
         regions.setdefault(frame, []).append((one, names[label]))
 
     def read(name: str) -> np.ndarray:

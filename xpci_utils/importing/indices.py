@@ -5,6 +5,7 @@ class (``binary``), one number per particle (``instances``), or class indices co
 (``from-one``, as ilastik exports them). Where the numbers leave it open, the import asks instead of guessing.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from xpci_utils.frames.faults import FolderError, reading, regular_file, unique
 from xpci_utils.frames.folder import check_labels
 from xpci_utils.frames.mask_values import Values, doubt, values_of
 from xpci_utils.frames.pictures import SUFFIXES, TIFF, read_indices
-from xpci_utils.importing.base import Annotations, How
+from xpci_utils.importing.base import Annotations, How, frame_names
 from xpci_utils.importing.films import Film, open_film
 from xpci_utils.importing.hdf5 import open_exchange
 from xpci_utils.importing.instances import CELLPOSE, open_instances, without_ending
@@ -32,15 +33,18 @@ def open_indices(path: Path, how: How) -> Annotations:
             "data/classes.yaml and give it as --classes"
         )
     files = _files(path)
+    if how.instance_classes and how.mask_values == "auto":
+        how = replace(how, mask_values="instances")
     if how.mask_values in ("auto", "binary") and (sorted_out := files_by_class(path, files, how)):
         return open_per_class(path, sorted_out, how, read_mask)
-    files = [item for item in files if item.parent == path or item == path]
+    files = [item for item in files if item.parent == path or item == path] or files
     if not files:
         raise FolderError(f"{paths.display(path)} holds no masks: no PNG, TIFF or HDF5 file")
     cellpose = [item for item in files if item.stem.endswith(CELLPOSE)]
     stacks = [_open(item) for item in cellpose or files]
-    place = {without_ending(name): (stack, i) for stack in stacks for i, name in enumerate(stack.names)}
-    names = unique((without_ending(name) for stack in stacks for name in stack.names), path)
+    masks = [(stack, i) for stack in stacks for i in range(len(stack))]
+    names = _names([(stack.path, without_ending(stack.names[i])) for stack, i in masks], path)
+    place = dict(zip(names, masks, strict=True))
 
     def raw(name: str) -> np.ndarray:
         stack, index = place[name]
@@ -56,6 +60,13 @@ def open_indices(path: Path, how: How) -> Annotations:
     if how.mask_values == "instances" or (cellpose and how.mask_values == "auto"):
         return open_instances(path, names, raw, _where, how, kind)
     return _of_classes(path, names, raw, _where, how, kind)
+
+
+def _names(masks: list[tuple[Path, str]], path: Path) -> tuple[str, ...]:
+    """The frames of masks (file, name), each once; those of subfolders may be called alike."""
+    if all(path in (file, file.parent) for file, _ in masks):
+        return unique((name for _, name in masks), path)
+    return frame_names((f"{file.parent.name}/{name}.png" for file, name in masks), path)
 
 
 def read_mask(path: Path) -> np.ndarray:
@@ -102,8 +113,9 @@ def _of_classes(path: Path, names: tuple[str, ...], raw, where, how: How, kind: 
     if how.mask_values == "auto":
         seen = {}
         for name in names:
-            read(name)
-            seen[name] = values_of(raw(name))
+            labels = raw(name)
+            check_labels(labels, how.classes, where(name))
+            seen[name] = values_of(labels)
         _ask(path, seen)
     told = {
         "binary": f"0 is background, the other value of a mask is the class {how.classes[1].name!r}",

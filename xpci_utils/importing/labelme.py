@@ -47,7 +47,7 @@ def open_labelme(path: Path, how: How) -> Annotations:
     """The annotations of a folder of labelme files; a frame is named by its file, as labelme names it."""
     tally = Tally()
     files = [item for item in json_files(path) if _is_labelme(item, tally)]
-    place = dict(zip(frame_names((item.name for item in files), path), files, strict=True))
+    place = dict(zip(frame_names((item.relative_to(path).as_posix() for item in files), path), files, strict=True))
     shapes = {name: _shapes(file, how, tally) for name, file in place.items()}
     told = sorted({shape.label for own, _ in shapes.values() for shape in own})
     names = Names(path, how, ((label, None) for label in told))
@@ -63,8 +63,10 @@ def open_labelme(path: Path, how: How) -> Annotations:
 
 
 def json_files(path: Path) -> list[Path]:
-    """The JSON files of a folder, in order."""
-    return sorted(item for item in path.iterdir() if item.suffix.lower() == ".json" and not item.name.startswith("."))
+    """The JSON files of a folder, in order; those of its subfolders when it has none itself."""
+    folders = [path, *(item for item in path.iterdir() if item.is_dir() and not item.name.startswith("."))]
+    found = [f for one in folders for f in one.iterdir() if f.suffix.lower() == ".json" and not f.name.startswith(".")]
+    return sorted([item for item in found if item.parent == path] or found)
 
 
 def any_json(path: Path) -> dict:

@@ -8,9 +8,11 @@ import numpy as np
 from xpci_utils.frames.faults import FolderError
 from xpci_utils.importing.base import Size, Tally
 
+SMALL = 1.5  # outlines as narrow as this can miss every pixel [px]
 SILENT = 1.0  # tools put points on the outer edge of the last pixel, or half a pixel beyond
 FEW_POINTS = "left out, outlines of fewer than three points"
 FLAT = "left out, outlines without area (their points lie on a line)"
+TOO_SMALL = "vanishing, outlines so small that they cover no pixel"
 CUT = "cut at the border, outlines that reach beyond the picture"
 
 
@@ -50,8 +52,13 @@ def with_area(points: np.ndarray, tally: Tally, where: str) -> bool:
     return True
 
 
-def check_reach(points: np.ndarray, size: Size, tally: Tally, where: str) -> None:
-    """Tell what reaches over the border; FolderError for what lies outside, or so far out that its scale is another."""
+def check_reach(
+    points: np.ndarray, size: Size, tally: Tally, where: str, fill: Callable[[list[np.ndarray], Size], np.ndarray]
+) -> None:
+    """Tell what reaches over the border or covers no pixel when ``fill`` draws it.
+
+    FolderError for what lies outside, or so far out that it must be of another scale.
+    """
     height, width = size
     (left, top), (right, bottom) = points.min(0), points.max(0)
     beyond = max(-left, -top, right - width, bottom - height)
@@ -64,6 +71,8 @@ def check_reach(points: np.ndarray, size: Size, tally: Tally, where: str) -> Non
         )
     if beyond > SILENT:
         tally.add(CUT, where)
+    if min(right - left, bottom - top) < SMALL and not fill([points], size).any():
+        tally.add(TOO_SMALL, where)
 
 
 def fill_like_coco(outlines: Sequence[np.ndarray], size: Size) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Binary masks, one per class and frame: ``film_0001_drop.png``, ``film_0001_shell.png``, or in folders by class."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,15 +11,20 @@ from xpci_utils.frames import IGNORE
 from xpci_utils.frames.faults import FolderError
 from xpci_utils.frames.mask_values import values_of
 from xpci_utils.frames.pictures import SUFFIXES
-from xpci_utils.importing.base import Annotations, How, Names, frame_name
+from xpci_utils.importing.base import Annotations, How, Names
 
 BETWEEN = "_-. "
 
 
 def files_by_class(path: Path, files: list[Path], how: How) -> dict[str, dict[int, Path]] | None:
-    """Frame -> class index -> file, when every file or its folder is called like a class; else None."""
+    """Frame -> class index -> file, when every file or its folder is called like a class; else None.
+
+    A film may be called like a class, too: files that are all called like the same one of several classes are masks of
+    class indices, unless the command says that they are binary.
+    """
     names = Names(path, how, ())
     found: dict[str, dict[int, Path]] = {}
+    labels: set[int] = set()
     for item in files:
         told = _told(item, path, names) if item.suffix.lower() in SUFFIXES and item.stem not in how.frames else None
         if told is None and item.parent != path and item.parent.name in names:
@@ -26,24 +32,28 @@ def files_by_class(path: Path, files: list[Path], how: How) -> dict[str, dict[in
         if told is None:
             return None
         frame, index = told
+        labels.add(index)
         if (other := found.setdefault(frame, {}).setdefault(index, item)) != item:
             raise FolderError(f"{paths.display(item)} and {other.name} are of the same class and frame; remove one")
-    return found or None
+    sure = len(labels) > 1 or len(how.classes) == 2 or how.mask_values == "binary"
+    return found if found and sure else None
 
 
 def _told(item: Path, path: Path, names: Names) -> tuple[str, int] | None:
-    """(frame, class index) of a file whose name ends, or begins, with a class; the longest such class counts."""
+    """(frame, class index) of a file in whose name a class stands as a word; of several the longest counts."""
     if item.parent != path:
         return None
-    stem = frame_name(item.name, path)
-    cuts = [i for i in range(1, len(stem)) if stem[i] in BETWEEN]
-    for i in cuts:
-        if (label := stem[i + 1 :]).strip(BETWEEN) and label in names:
-            return stem[:i].rstrip(BETWEEN), names[label]
-    for i in reversed(cuts):
-        if (label := stem[:i]) in names and stem[i + 1 :].strip(BETWEEN):
-            return stem[i + 1 :].lstrip(BETWEEN), names[label]
-    return None
+    stem = item.stem
+    edges = [match.span() for match in re.finditer(r"[^_\-. ]+", stem)]
+    spans = [(start, end) for i, (start, _) in enumerate(edges) for _, end in edges[i:] if stem[start:end] in names]
+    if not spans:
+        return None
+    start, end = max(spans, key=lambda span: span[1] - span[0])
+    if any(first < start or last > end for first, last in spans):  # two classes, and so perhaps none
+        return None
+    before, behind = stem[:start].rstrip(BETWEEN), stem[end:].lstrip(BETWEEN)
+    rest = "_".join(filter(None, (before, behind)))
+    return (rest, names[stem[start:end]]) if rest else None
 
 
 def open_per_class(

@@ -60,7 +60,7 @@ def open_qupath(path: Path, files: list[Path], how: How) -> Annotations:
             continue
         if not (label := one.label or only):
             raise FolderError(f"{one.where} has no class; set it in QuPath, or to 'Ignore*' where it is to be ignored")
-        check_reach(np.concatenate(one.rings), size, tally, one.where)
+        check_reach(np.concatenate(one.rings), size, tally, one.where, fill_even_odd)
         regions[name].append((one, names[label]))
 
     def read(name: str) -> np.ndarray:
