@@ -19,7 +19,7 @@ from xpci_utils.frames.pictures import SUFFIXES, TIFF, read_indices
 from xpci_utils.importing.base import Annotations, How, frame_names
 from xpci_utils.importing.films import Film, open_film
 from xpci_utils.importing.hdf5 import open_exchange
-from xpci_utils.importing.instances import CELLPOSE, open_instances, without_ending
+from xpci_utils.importing.instances import CELLPOSE, Masks, open_instances, without_ending
 from xpci_utils.importing.per_class import files_by_class, open_per_class
 
 CHOICES = ("auto", "indices", "binary", "instances", "from-one")
@@ -32,34 +32,38 @@ def open_indices(path: Path, how: How) -> Annotations:
             f"the masks in {paths.display(path)} hold numbers without names; name the classes in a file like "
             "data/classes.yaml and give it as --classes"
         )
-    files = _files(path)
     if how.instance_classes and how.mask_values == "auto":
         how = replace(how, mask_values="instances")
+    files = _files(path)
     if how.mask_values in ("auto", "binary") and (sorted_out := files_by_class(path, files, how)):
         return open_per_class(path, sorted_out, how, read_mask)
     files = [item for item in files if item.parent == path or item == path] or files
     if not files:
         raise FolderError(f"{paths.display(path)} holds no masks: no PNG, TIFF or HDF5 file")
     cellpose = [item for item in files if item.stem.endswith(CELLPOSE)]
-    stacks = [_open(item) for item in cellpose or files]
-    masks = [(stack, i) for stack in stacks for i in range(len(stack))]
-    names = _names([(stack.path, without_ending(stack.names[i])) for stack, i in masks], path)
-    place = dict(zip(names, masks, strict=True))
+    masks = _masks(path, cellpose or files)
+    if how.mask_values == "instances" or (cellpose and how.mask_values == "auto"):
+        return open_instances(path, masks, how)
+    return _of_classes(path, masks, how)
 
-    def raw(name: str) -> np.ndarray:
-        stack, index = place[name]
-        where = _where(name)
-        with reading(where, "a mask"):
-            return _integers(np.asarray(stack.read(index)), where)
 
-    def _where(name: str) -> str:
+def _masks(path: Path, files: list[Path]) -> Masks:
+    """The masks of files by frame, each read when it is asked for."""
+    stacks = [_open(item) for item in files]
+    planes = [(stack, i) for stack in stacks for i in range(len(stack))]
+    names = _names([(stack.path, without_ending(stack.names[i])) for stack, i in planes], path)
+    place = dict(zip(names, planes, strict=True))
+
+    def where(name: str) -> str:
         stack = place[name][0]
         return paths.display(stack.path) if len(stack) == 1 else f"{paths.display(stack.path)}, {name}"
 
-    kind = stacks[0].kind
-    if how.mask_values == "instances" or (cellpose and how.mask_values == "auto"):
-        return open_instances(path, names, raw, _where, how, kind)
-    return _of_classes(path, names, raw, _where, how, kind)
+    def read(name: str) -> np.ndarray:
+        stack, index = place[name]
+        with reading(where(name), "a mask"):
+            return _integers(np.asarray(stack.read(index)), where(name))
+
+    return Masks(names, read, where, stacks[0].kind)
 
 
 def _names(masks: list[tuple[Path, str]], path: Path) -> tuple[str, ...]:
@@ -102,28 +106,26 @@ def _open(path: Path) -> Film:
     return open_film(path) if path.suffix.lower() in TIFF else open_exchange(regular_file(path), "labels")
 
 
-def _of_classes(path: Path, names: tuple[str, ...], raw, where, how: How, kind: str) -> Annotations:
+def _of_classes(path: Path, masks: Masks, how: How) -> Annotations:
     """Masks of class indices, or of one value for the only class, once their numbers leave no doubt."""
-    meaning = {"binary": _binary, "from-one": _from_one}.get(how.mask_values)
+    meaning = {"binary": _binary, "from-one": _from_one}.get(how.mask_values, lambda labels, how, where: labels)
 
     def read(name: str) -> np.ndarray:
-        labels = raw(name) if meaning is None else meaning(raw(name), how, where(name))
-        return check_labels(labels, how.classes, where(name))
+        where = masks.where(name)
+        return check_labels(meaning(masks.read(name), how, where), how.classes, where)
 
     if how.mask_values == "auto":
-        seen = {}
-        for name in names:
-            labels = raw(name)
-            check_labels(labels, how.classes, where(name))
-            seen[name] = values_of(labels)
-        _ask(path, seen)
+        _ask(
+            path,
+            {name: values_of(check_labels(masks.read(name), how.classes, masks.where(name))) for name in masks.names},
+        )
     told = {
         "binary": f"0 is background, the other value of a mask is the class {how.classes[1].name!r}",
         "from-one": "1 is background, 2 is class 1, 3 is class 2, ...; 0 is ignored",
         "indices": "numbers are class indices, 255 is ignored",
     }
     notes = (f"mask values: {told[how.mask_values]}",) if how.mask_values in told else ()
-    return Annotations(path, f"class indices ({kind})", names, read, tuple(how.classes), notes)
+    return Annotations(path, f"class indices ({masks.kind})", masks.names, read, tuple(how.classes), notes)
 
 
 def _ask(path: Path, seen: dict[str, Values]) -> None:

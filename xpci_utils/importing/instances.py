@@ -5,6 +5,7 @@ The class of a particle is the only one there is, or stands in a table: CSV with
 
 import csv
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,35 +23,41 @@ def without_ending(name: str) -> str:
     return name.removesuffix(CELLPOSE)
 
 
-def open_instances(
-    path: Path,
-    names: tuple[str, ...],
-    raw: Callable[[str], np.ndarray],
-    where: Callable[[str], str],
-    how: How,
-    kind: str,
-) -> Annotations:
-    """Label maps from masks [H, W] of particle numbers; 0 is background."""
-    table, known = _table(path, how, set(names))
+@dataclass(frozen=True)
+class Masks:
+    """Masks by frame: ``read(name)`` are their numbers [H, W] as stored, ``where(name)`` is what messages call them."""
+
+    names: tuple[str, ...]
+    read: Callable[[str], np.ndarray]
+    where: Callable[[str], str]
+    kind: str
+
+
+def open_instances(path: Path, masks: Masks, how: How) -> Annotations:
+    """Label maps from masks of particle numbers; 0 is background."""
+    table, known = _table(path, how, set(masks.names))
 
     def read(name: str) -> np.ndarray:
-        labels = raw(name)
+        labels = masks.read(name)
         if labels.min() < 0:
-            raise FolderError(f"{where(name)} holds {labels.min()}; instances are numbered from 1, 0 is background")
-        if table is None:
-            return (labels > 0).astype(np.uint8)
-        numbers, place = np.unique(labels, return_inverse=True)
-        missing = [number for number in numbers.tolist() if number and (name, number) not in table]
-        if missing:
-            raise FolderError(
-                f"{where(name)}: {paths.display(how.instance_classes)} gives no class for {len(missing)} particles "
-                f"(first: {missing[0]}); add them, with the class __ignore__ if they are not to be learnt"
-            )
-        values = [table[name, number] if number else 0 for number in numbers.tolist()]
-        return np.array(values, np.uint8)[place].reshape(labels.shape)
+            raise FolderError(f"{masks.where(name)} holds {labels.min()}; instances count from 1, 0 is background")
+        return (labels > 0).astype(np.uint8) if table is None else _looked_up(labels, name, table, masks, how)
 
     notes = ("mask values: every number is one particle, " + _told(how), *known)
-    return Annotations(path, f"instance masks ({kind})", names, read, tuple(how.classes), notes)
+    return Annotations(path, f"instance masks ({masks.kind})", masks.names, read, tuple(how.classes), notes)
+
+
+def _looked_up(labels: np.ndarray, name: str, table: dict[tuple[str, int], int], masks: Masks, how: How) -> np.ndarray:
+    """Class indices of a mask of particle numbers; FolderError for a particle that the table does not list."""
+    numbers, place = np.unique(labels, return_inverse=True)
+    missing = [number for number in numbers.tolist() if number and (name, number) not in table]
+    if missing:
+        raise FolderError(
+            f"{masks.where(name)}: {paths.display(how.instance_classes)} gives no class for {len(missing)} particles "
+            f"(first: {missing[0]}); add them, with the class __ignore__ if they are not to be learnt"
+        )
+    values = [table[name, number] if number else 0 for number in numbers.tolist()]
+    return np.array(values, np.uint8)[place].reshape(labels.shape)
 
 
 def _told(how: How) -> str:
