@@ -154,7 +154,7 @@ COCO = {
     ),
     "annotations of frames that are not there": (
         lambda b: b.coco(add("images", PICTURE)),
-        r"1 of 11 annotations have no frame \(first: f77; .* leave out .* with --some-frames",
+        r"1 of 11 annotations have no frame \(first: f77; ",
     ),
     "polygon of text": (
         lambda b: b.coco(segmentation=[["a"] * 6]),

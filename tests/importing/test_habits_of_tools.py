@@ -130,7 +130,7 @@ def test_one_file_for_the_frames_of_several_films(bench, taken):
         content["annotations"].append(other)
 
     bench.coco(change)
-    mask, said = taken("--some-frames")
+    mask, said = taken("--given-frames-only")
     assert np.array_equal(mask, bench.mask)
     assert "10 annotations of frames that were not given are left out (the first is film_a_f0)" in said
 

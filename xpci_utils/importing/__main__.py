@@ -98,7 +98,7 @@ def _add_readings(parser: argparse.ArgumentParser) -> None:
         "--ignore-label", action="append", default=[], help="a label whose pixels are ignored; may be given repeatedly"
     )
     parser.add_argument(
-        "--some-frames", action="store_true", help="leave out the annotations of frames that are not among IMAGES"
+        "--given-frames-only", action="store_true", help="leave out the annotations of frames that are not among IMAGES"
     )
 
 

@@ -35,11 +35,8 @@ def open_annotations(path: str | Path, classes: list[FrameClass] | None, how: Ho
     if not path.exists():
         raise FolderError(f"{paths.display(path)} does not exist")
     found = _of_folder(path, how) if path.is_dir() else _of_file(path, how)
-    if (
-        (how.mask_values != "auto" or how.instance_classes)
-        and "masks" not in found.kind
-        and "indices" not in found.kind
-    ):
+    by_numbers = found.kind.startswith(("class indices", "instance masks", "binary masks"))
+    if (how.mask_values != "auto" or how.instance_classes) and not by_numbers:
         told = f"--mask-values and --instance-classes mean nothing here: {found.kind} tells classes itself"
         found = replace(found, notes=(*found.notes, told))
     if not found.names:
@@ -51,7 +48,6 @@ def of_given_frames(found: Annotations, frames: list[str], images: Path, some: b
     """The annotations of ``frames``, when a file annotates more: with ``some`` the others are left out and told.
 
     Where folders stand in the names (2MPa_f1, 3MPa_f1), the frames of the folder ``images`` are those with its name.
-    FolderError, which shows the way, when some annotations have a frame and others do not, and nothing was said.
     """
     given = {unicodedata.normalize("NFC", name) for name in frames}
     kept = {name: name for name in found.names if unicodedata.normalize("NFC", name) in given}
@@ -60,15 +56,9 @@ def of_given_frames(found: Annotations, frames: list[str], images: Path, some: b
             name.removeprefix(f"{images.name}_"): name for name in found.names if name.startswith(f"{images.name}_")
         }
         kept = {new: name for new, name in bare.items() if unicodedata.normalize("NFC", new) in given}
-    if not kept or len(kept) == len(found.names):
+    if not some or not kept or len(kept) == len(found.names):
         return found
     lonely = [name for name in found.names if name not in set(kept.values())]
-    if not some:
-        raise FolderError(
-            f"{paths.display(found.path)}: {len(lonely)} of {len(found.names)} annotations have no frame (first: "
-            f"{lonely[0]}; frames are named like {frames[0]}); add the frames, name the annotations like them, or "
-            "leave out the annotations of frames that are not given with --some-frames"
-        )
     told = f"{len(lonely)} annotations of frames that were not given are left out (the first is {lonely[0]})"
     return replace(found, names=tuple(kept), read=lambda name: found.read(kept[name]), notes=(*found.notes, told))
 

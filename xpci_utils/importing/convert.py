@@ -48,7 +48,7 @@ class Request:
     crowds: str = "ask"
     boxes: str = "ask"
     ignore_label: tuple[str, ...] = ()
-    some_frames: bool = False
+    given_frames_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def plan_import(request: Request) -> Plan:
     classes = read_classes(request.classes) if request.classes else None
     names = [name for film in films for name in film.names]
     annotations = open_annotations(request.masks, classes, _how(request, films))
-    annotations = of_given_frames(annotations, names, request.images, request.some_frames)
+    annotations = of_given_frames(annotations, names, request.images, request.given_frames_only)
     pairs, how = match(names, annotations.names, request.annotated_only, request.masks)
     sequences, grouped = sequences_of(films, list(pairs), request.sequences)
     flats, darks = (_references(path) for path in (request.flats, request.darks))
