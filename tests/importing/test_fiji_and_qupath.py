@@ -10,7 +10,7 @@ import tifffile
 from PIL import Image
 from roifile import ROI_TYPE, ImagejRoi
 
-from xpci_utils.frames import read_classes
+from xpci_utils.frames import FolderError, read_classes
 from xpci_utils.importing.__main__ import main
 from xpci_utils.importing.annotations import open_annotations
 from xpci_utils.importing.base import How
@@ -134,20 +134,14 @@ def test_one_set_of_rois_per_frame(bench, capsys):
         assert np.array_equal(np.array(Image.open(bench.out / f"masks/f{i}.png")), bench.mask)
 
 
-def with_rois(*rois, film=True):
+def with_rois(*rois):
     def damage(bench):
-        if film:
-            tifffile.imwrite(bench / "f.tif", bench.grey, photometric="minisblack")
-            bench.images = bench / "f.tif"
+        tifffile.imwrite(bench / "f.tif", bench.grey, photometric="minisblack")
+        bench.images = bench / "f.tif"
         bench.masks = bench / "RoiSet.zip"
         save(bench.masks, rois)
 
     return damage
-
-
-def unordered(bench):
-    with_rois(rectangle(position=2), film=False)(bench)
-    bench.png("images/f10.png", bench.grey[0])
 
 
 ROIS = {
@@ -167,13 +161,19 @@ ROIS = {
         with_rois(ImagejRoi(roitype=ROI_TYPE.POLYGON, name="drop", position=4)),
         r"\(ROIs of Fiji\) annotates no frame; left out, outlines of fewer than three points: 1",
     ),
-    "of pictures that sort otherwise": (unordered, r"counts the pictures in the order of their numbers"),
 }
 
 
 @pytest.mark.parametrize("name", ROIS)
 def test_rois_that_cannot_be_placed_are_one_sentence(refused, name):
     refused(*ROIS[name])
+
+
+def test_slices_of_pictures_that_sort_otherwise_than_their_numbers_are_refused(bench, tmp_path):
+    save(tmp_path / "RoiSet.zip", [rectangle(position=2)])
+    how = How(frames=("f0", "f10", "f9"), size=(12, 16))
+    with pytest.raises(FolderError, match="counts the pictures in the order of their numbers"):
+        open_annotations(tmp_path / "RoiSet.zip", read_classes(bench / "classes.yaml"), how)
 
 
 def test_a_damaged_roi_is_one_sentence(refused):
