@@ -11,7 +11,7 @@ import pytest
 from xpci_utils import paths, stages
 from xpci_utils.params import ParameterError, ShippableParameters, TrainDdpm
 from xpci_utils.params.profiles import run_root, sweep_of
-from xpci_utils.params.runs import stage_folders
+from xpci_utils.params.runs import GRIDS, stage_folders
 from xpci_utils.running import checks, cli, reproduce, study
 from xpci_utils.stages import StageError
 from xpci_utils.weights import ShippedError
@@ -141,7 +141,7 @@ def test_a_profile_that_does_not_exist_is_named_and_nothing_runs(capsys, command
 def test_a_grid_that_does_not_exist_is_named(capsys, commands, name):
     assert cli.main([name, "--profile", "smoke", "--grid", "control"]) == 2
     printed = capsys.readouterr().err
-    assert "there is no grid 'control'; grids are paper, full, controls, extended" in printed
+    assert f"there is no grid 'control'; grids are {', '.join(GRIDS)}" in printed
     assert commands == []
 
 

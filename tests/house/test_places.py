@@ -31,7 +31,14 @@ PACKAGE = paths.root() / "xpci_utils"
 seeds = st.integers(0, 10_000)
 pools = st.sampled_from(list(PAIRS_OF))
 variants = st.sampled_from(["vit_b", "vit_t"])
-labellers = st.builds("{}{}{}".format, variants, st.sampled_from(["", "-noprompt"]), st.sampled_from(["", "-frozen"]))
+labellers = st.builds(
+    "{}{}{}{}{}".format,
+    variants,
+    st.sampled_from(["", "-noprompt"]),
+    st.sampled_from(["", "-frozen", "-headed", "-whole"]),
+    st.sampled_from(["", "-fewblocks"]),
+    st.sampled_from(["", "-noaug", "-flips", "-strongaug"]),
+)
 shares = st.integers(1, 999).flatmap(lambda shards: st.tuples(st.integers(0, shards - 1), st.just(shards)))
 cells = st.builds(
     lambda backbone, annotated, labeller, pairs, seed: Cell(
@@ -90,7 +97,7 @@ def test_every_place_of_a_sweep_parses_back_and_is_that_of_its_parameters(profil
      "sam/vit_b__s0\n", "report/tables"],
 )  # fmt: skip
 def test_a_folder_that_no_stage_writes_is_refused(folder):
-    with pytest.raises(ValueError, match=r"no stage writes a folder|is not a cell"):
+    with pytest.raises(ValueError, match=r"no stage writes a folder|is not a (cell|labeller)"):
         parse_place(folder)
 
 

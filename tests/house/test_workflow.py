@@ -50,10 +50,10 @@ def test_a_profile_that_does_not_exist_is_named():
 def test_a_grid_that_does_not_exist_is_named(monkeypatch, capsys):
     done = dry_run("--config", "profile=smoke", "grid=control")
     assert done.returncode != 0
-    assert "there is no grid 'control'; grids are paper, full, controls, extended" in done.stdout + done.stderr
+    assert f"there is no grid 'control'; grids are {', '.join(GRIDS)}" in done.stdout + done.stderr
     monkeypatch.setattr(reproduce, "run_snakemake", lambda *_: pytest.fail("Snakemake would have started"))
     assert cli.main(["reproduce", "--profile", "smoke", "--grid", "control"]) == 2
-    assert "there is no grid 'control'; grids are paper, full, controls, extended" in capsys.readouterr().err
+    assert f"there is no grid 'control'; grids are {', '.join(GRIDS)}" in capsys.readouterr().err
     assert cli.main(["reproduce", "--profile", "quick", "--grid", "controls"]) == 2
     assert "params/quick/sweep.yaml lists no runs for the grid 'controls'" in capsys.readouterr().err
 

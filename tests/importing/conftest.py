@@ -223,3 +223,15 @@ def refused(bench, capsys):
         assert bench.state() == before
 
     return check
+
+
+@pytest.fixture
+def taken(bench, capsys):
+    """Import; returns (mask of frame 3, what was printed)."""
+
+    def run(*options):
+        bench.options += options
+        assert main(bench.arguments) == 0, capsys.readouterr().err
+        return np.array(Image.open(bench.out / "masks/f3.png")), capsys.readouterr().out
+
+    return run

@@ -99,7 +99,7 @@ COCO = {
         r"a\.json is a labelme file; give the folder",
     ),
     "category that is no class": (
-        lambda b: b.coco(add("categories", {"id": 2, "name": "bubble"})),
+        lambda b: b.coco(update("categories", 0, name="bubble")),
         r"has the class 'bubble', which the classes file does not list \(it lists drop, shell\)",
     ),
     "category twice": (
@@ -140,9 +140,21 @@ COCO = {
         lambda b: b.coco(segmentation=[[30, 2, 40, 2, 40, 9]]),
         r"annotation 3 has an outline that leaves the picture of 12 x 16",
     ),
-    "polygon of two points": (
-        lambda b: b.coco(segmentation=[[3, 2, 8, 2]]),
-        r"annotation 3 has an outline of fewer than three points",
+    "polygon of another picture": (
+        lambda b: b.coco(segmentation=[[3, 2, 80, 2, 80, 90]]),
+        r"annotation 3 has an outline that leaves the picture of 12 x 16 pixels by 78; it seems to belong to a picture",
+    ),
+    "polygon of half a point": (
+        lambda b: b.coco(segmentation=[[3, 2, 8, 2, 8, 6, 3]]),
+        r"annotation 3 has an outline that ends in half a point",
+    ),
+    "mask painted with CVAT's brush": (
+        lambda b: b.coco(update("annotations", 3, iscrowd=1, segmentation={"size": [12, 16], "counts": [9, 183]})),
+        r"annotation 3 is a mask marked iscrowd: CVAT .* say --crowds learn for the former, --crowds ignore",
+    ),
+    "annotations of frames that are not there": (
+        lambda b: b.coco(add("images", PICTURE)),
+        r"1 of 11 annotations have no frame \(first: f77; ",
     ),
     "polygon of text": (
         lambda b: b.coco(segmentation=[["a"] * 6]),
@@ -150,8 +162,8 @@ COCO = {
     ),
     "polygon of NaN": (lambda b: b.coco(segmentation=[[float("nan")] * 6]), r"entries that are no numbers"),
     "box without outline": (
-        lambda b: b.coco(segmentation=[]),
-        r"annotation 3 has no outline \(segmentation\); boxes alone",
+        lambda b: b.coco(update("annotations", 3, segmentation=[], bbox=[3, 2, 5, 4])),
+        r"annotation 3 has no outline \(segmentation\); boxes alone are no masks: outline it, or say --boxes ignore",
     ),
     "RLE of another size": (
         lambda b: b.coco(segmentation={"size": [16, 12], "counts": [192]}),
@@ -181,7 +193,11 @@ COCO = {
 
 LABELME = {
     "bad JSON": (lambda b: b.labelme(text="{"), r"f3\.json cannot be read as JSON"),
-    "file without size": (lambda b: b.labelme(imageHeight=None), r"f3\.json is not a labelme file"),
+    "file without shapes": (lambda b: b.labelme(shapes=None), r"f3\.json is not a labelme file: it needs the list"),
+    "file with half a size": (
+        lambda b: b.labelme(imageHeight=None),
+        r"f3\.json is None x 16 pixels \(imageHeight, imageWidth\); sizes are whole numbers",
+    ),
     "file for another size": (
         lambda b: b.labelme(imageHeight=13),
         r"the annotation of f3 is 13 x 16, its frame 12 x 16",
@@ -190,26 +206,34 @@ LABELME = {
         lambda b: b.labelme({"label": "shel"}),
         r"has the class 'shel', .*did you mean 'shell'",
     ),
-    "point": (
-        lambda b: b.labelme({"shape_type": "point", "points": [[3, 2]]}),
-        r"f3\.json: shape 0 \(drop\) is a point, which has no area",
+    "shape of the future": (
+        lambda b: b.labelme({"shape_type": "cuboid"}),
+        r"f3\.json: shape 0 \(drop\) is a cuboid, which is not known; outline it",
+    ),
+    "rectangle of three points": (
+        lambda b: b.labelme({"shape_type": "rectangle", "points": [[3, 2], [7, 2], [7, 5]]}),
+        r"shape 0 \(drop\) has 3 points; a rectangle has 2 or 4",
     ),
     "shape without label": (lambda b: b.labelme({"label": None}), r"f3\.json: shape 0 has no label"),
     "polygon outside": (
         lambda b: b.labelme({"points": [[30, 2], [40, 2], [40, 9]]}),
         r"shape 0 \(drop\) lies outside the picture of 12 x 16",
     ),
-    "polygon of two points": (
-        lambda b: b.labelme({"points": [[3, 2], [4, 2]]}),
-        r"shape 0 \(drop\) has too few points",
+    "polygon of another picture": (
+        lambda b: b.labelme({"points": [[3, 2], [90, 2], [90, 9]]}),
+        r"shape 0 \(drop\) leaves the picture of 12 x 16 by 74; it seems to belong to another picture",
+    ),
+    "polygon of text": (
+        lambda b: b.labelme({"points": ["a", "b", "c"]}),
+        r"has too few points, or points without numbers",
     ),
     "mask that is no PNG": (
         lambda b: b.labelme({"shape_type": "mask", "points": [[0, 0], [1, 1]], "mask": "AAAA"}),
-        r"f3\.json cannot be read as a mask of labelme",
+        r"f3\.json: shape 0 \(drop\) cannot be read as a mask of labelme",
     ),
     "mask larger than its picture": (
         lambda b: b.labelme({"shape_type": "mask", "points": [[0, 0], [19, 19]], "mask": patch(20)}),
-        r"f3\.json has a mask of \(20, 20\) in a picture of 12 x 16",
+        r"f3\.json: shape 0 \(drop\) has a mask of \(20, 20\) in a picture of 12 x 16",
     ),
 }
 
@@ -239,5 +263,5 @@ def test_without_damage_each_annotation_works(bench, tool):
 def test_crowds_are_ignored_and_said(bench, capsys):
     bench.coco(lambda content: content["annotations"][3].update(iscrowd=1))
     assert main(bench.arguments) == 0
-    assert "1 regions marked iscrowd are ignored, not learnt" in capsys.readouterr().out
+    assert "regions marked iscrowd are ignored, not learnt: 1 (the first in " in capsys.readouterr().out
     assert np.array_equal(np.array(Image.open(bench.out / "masks/f3.png")), bench.mask * 255)

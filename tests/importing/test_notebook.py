@@ -9,6 +9,7 @@ from xpci_utils import paths, stages
 from xpci_utils.frames import FrameSet
 from xpci_utils.importing.__main__ import main
 from xpci_utils.params import PrepareFrames
+from xpci_utils.stages import decisive
 
 CELLS = ("d0166242", "d5d7fb11", "b7d2e410", "ecd7e0de")  # libraries, check-up, suspects, writing
 
@@ -45,7 +46,7 @@ def test_what_the_import_did_is_part_of_a_stages_identity(bench, tmp_path):
     """The same pictures with another pixel size are other frames."""
     assert main(bench.arguments) == 0
     parameters = PrepareFrames(run_root=str(tmp_path), source="folder", source_folder=str(bench.out))
-    before = parameters.hashed()
+    before = decisive(parameters)
     record = json.loads((bench.out / "import.json").read_text())
     (bench.out / "import.json").write_text(json.dumps(record | {"pixel_size_um": 3.0}))
-    assert parameters.hashed() != before
+    assert decisive(parameters) != before

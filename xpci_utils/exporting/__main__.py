@@ -1,6 +1,6 @@
 """Export the synthetic frames of a run, with their labels, to a layout that other programs read.
 
-python -m xpci_utils.exporting runs/own_frames nnunet nnUNet_raw/Dataset501_particles --annotated
+xpci export runs/own_frames nnunet nnUNet_raw/Dataset501_particles --annotated
 """
 
 import argparse

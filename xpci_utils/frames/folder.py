@@ -11,6 +11,7 @@ Without ``splits`` whole sequences are dealt out: about a fifth to test and a te
 """
 
 import csv
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,8 @@ import numpy as np
 from xpci_utils import paths
 from xpci_utils.frames.classes import FrameClass
 from xpci_utils.frames.faults import FolderError, reading, unique
-from xpci_utils.frames.frameset import SPLITS, Frame, binary_mask
+from xpci_utils.frames.frameset import SPLITS, Frame
+from xpci_utils.frames.mask_values import Values, doubt, stray_hint, values_of
 from xpci_utils.frames.pad import IGNORE
 from xpci_utils.frames.pictures import SUFFIXES, read_grey, read_indices
 from xpci_utils.randomness import numpy_rng
@@ -42,18 +44,21 @@ def check_folder(
 ) -> AnnotatedFolder:
     """Look at every file of ``folder`` and raise FolderError at the first that cannot be used; writes nothing.
 
-    With ``folds`` the test frames are those of one fold of a cross-validation, counted from 0.
+    With ``folds`` the test frames are those of one fold of a cross-validation, counted from 0. What the numbers of
+    masks mean is asked where they leave it open, but not again of a folder that the import wrote.
     """
     folder = paths.resolve(folder)
     images, masks = (_files(folder / kind) for kind in ("images", "masks"))
     _match(images, masks, folder)
-    first, has_particles = None, {}
+    first, seen = None, {}
     for name in images:
-        first, has_particles[name] = _check_pair(images[name], masks[name], classes, first)
+        first, seen[name] = _check_pair(images[name], masks[name], classes, first)
+    if not _is_imported(folder):
+        _ask(seen, folder)
     sequences = _sequences(folder, images)
     splits = deal_fold(sequences, seed, folds, fold) if folds else _splits(folder, images, sequences, seed)
     for split in SPLITS:
-        if not any(has_particles[name] for name, own in splits.items() if own == split):
+        if not any(set(seen[name].particles) - {IGNORE} for name, own in splits.items() if own == split):
             raise FolderError(
                 f"no mask of the {split} split of {paths.display(folder)} holds a particle; add such frames"
             )
@@ -103,14 +108,15 @@ def check_labels(labels: np.ndarray, classes: Sequence[FrameClass], where: str |
         raise FolderError(
             f"{where} holds class index {value} ({count} pixels, the first in row {y}, column {x}), "
             f"but the classes file ends at {len(classes) - 1}; add the class to it or correct the mask"
+            f"{stray_hint(labels)}"
         )
     return labels.astype(np.uint8)
 
 
 def _check_pair(
     image: Path, mask: Path, classes: list[FrameClass], first: np.ndarray | None
-) -> tuple[np.ndarray, bool]:
-    """(the first image of the folder, whether this mask holds a particle)."""
+) -> tuple[np.ndarray, Values]:
+    """(the first image of the folder, the numbers of this mask)."""
     grey, labels = read_grey(image), check_labels(read_indices(mask), classes, mask)
     first = grey if first is None else first
     if labels.shape != grey.shape:
@@ -119,7 +125,26 @@ def _check_pair(
         raise FolderError(f"{image} is {_size(grey)}, the first image {_size(first)}; all must be alike")
     if grey.dtype != first.dtype:
         raise FolderError(f"{image} is {grey.dtype}, the first image {first.dtype}; save all with the same depth")
-    return first, bool(binary_mask(labels).any())
+    return first, values_of(labels)
+
+
+def _is_imported(folder: Path) -> bool:
+    """Whether the import wrote the masks, and so knows what their numbers mean."""
+    path = folder / "import.json"
+    if not path.is_file():
+        return False
+    with reading(path, "JSON"):
+        return "mask_values" in json.loads(path.read_text(encoding="utf-8"))
+
+
+def _ask(seen: dict[str, Values], folder: Path) -> None:
+    """FolderError where the numbers of the masks leave open what they mean."""
+    if found := doubt(seen):
+        where = paths.display(folder)
+        raise FolderError(
+            f"{where}: {found}; import the folder to say which it is: python -m xpci_utils.importing {where}/images "
+            f"{where}/masks NEW_FOLDER --classes {where}/classes.yaml --mask-values indices (or binary, or instances)"
+        )
 
 
 def _size(array: np.ndarray) -> str:

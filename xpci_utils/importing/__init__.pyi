@@ -1,4 +1,5 @@
-from .annotations import Annotations, open_annotations
+from .annotations import open_annotations
+from .base import Annotations
 from .checkup import check_up, check_up_folder, imported
 from .convert import Request, import_frames
 from .corrections import levels_of

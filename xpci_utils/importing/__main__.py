@@ -1,6 +1,6 @@
 """Bring frames and annotations of any known format into a folder that notebook 01 reads.
 
-python -m xpci_utils.importing film.tif masks.zip data/my_frames
+xpci import film.tif masks.zip data/my_frames
 """
 
 import argparse
@@ -12,11 +12,13 @@ from xpci_utils.frames import FolderError
 from xpci_utils.frames.faults import CHANNELS
 from xpci_utils.importing.checkup import check_up_folder
 from xpci_utils.importing.convert import Request, import_frames
+from xpci_utils.importing.indices import CHOICES
 from xpci_utils.importing.matching import PAIR_BY
 
 FORMATS = """\
 IMAGES  a folder of PNG or TIFF files or of such folders, a TIFF stack, HDF5 (/exchange/data), .mraw or .cine
-MASKS   class indices as PNG, TIFF or /exchange/labels; CVAT "Segmentation mask 1.1" (.zip); COCO .json; labelme
+MASKS   class indices, binary or instance masks as PNG, TIFF or /exchange/labels; CVAT "Segmentation mask 1.1" or "CVAT
+        for images 1.1" (.zip); COCO .json; a folder of labelme or X-AnyLabeling; RoiSet.zip of Fiji; GeoJSON of QuPath
 """
 
 
@@ -35,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-PATHS = ("images", "masks", "out", "classes", "flats", "darks", "sequences", "splits")
+PATHS = ("images", "masks", "out", "classes", "flats", "darks", "sequences", "splits", "instance_classes")
 
 
 def _here(value: str | None) -> Path | None:
@@ -83,7 +85,37 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--gap", type=int, help="frames to leave out beside each cut of a film, where splits meet")
     parser.add_argument("--pixel-um", type=float, help="size of a pixel in the sample plane [um]")
+    _add_readings(parser)
     return parser
+
+
+def _add_readings(parser: argparse.ArgumentParser) -> None:
+    """What decides where annotations can be read in two ways."""
+    parser.add_argument(
+        "--mask-values",
+        choices=CHOICES,
+        default="auto",
+        help="what numbers in masks mean: class indices; binary, 0 and one value for the only class; instances, a "
+        "number per particle; from-one, indices with 1 for the background (ilastik). auto: indices, and asks in doubt",
+    )
+    parser.add_argument(
+        "--instance-classes", help="CSV name,instance,class: classes of the particles in instance masks"
+    )
+    parser.add_argument(
+        "--crowds",
+        choices=["ask", "learn", "ignore"],
+        default="ask",
+        help="masks of COCO marked iscrowd: particles of their class (CVAT's brush), or pixels to ignore",
+    )
+    parser.add_argument(
+        "--boxes",
+        choices=["ask", "ignore", "fill"],
+        default="ask",
+        help="boxes of COCO without outline: ignore their pixels, or take the whole box for the particle",
+    )
+    parser.add_argument(
+        "--ignore-label", action="append", default=[], help="a label whose pixels are ignored; may be given repeatedly"
+    )
 
 
 if __name__ == "__main__":

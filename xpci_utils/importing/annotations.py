@@ -1,122 +1,127 @@
 """Annotations in the files that annotation tools write, as class indices per pixel.
 
-    a folder or stack      PNG or TIFF of class indices; 255 is ignored
-    *.h5                   class indices in /exchange/labels
-    *.zip (or unpacked)    CVAT "Segmentation mask 1.1"
-    *.json                 COCO: polygons, RLE, crowds (which are ignored)
-    a folder of *.json     labelme
+    a folder or stack          PNG or TIFF of class indices, of 0 and 255 per class, or of one number per particle
+    *.h5                       the same in /exchange/labels
+    *.zip (or unpacked)        CVAT "Segmentation mask 1.1" and "CVAT for images 1.1"; COCO; ROI sets of Fiji
+    *.json                     COCO: polygons, RLE, crowds (which are ignored)
+    a folder of *.json         labelme, X-AnyLabeling
+    *.geojson, *.json          QuPath, one file per frame
+    *.xml                      CVAT for images 1.1
+    *.roi                      Fiji
 
 Names of classes are looked up in the user's classes file; without one the tool's own names and colours are taken.
+This module only finds out who wrote a file; every format has a module of its own.
 """
 
-import difflib
-import json
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-
-import numpy as np
+import unicodedata
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 from xpci_utils import paths
-from xpci_utils.frames import IGNORE
 from xpci_utils.frames.classes import FrameClass
 from xpci_utils.frames.faults import FolderError, reading
+from xpci_utils.importing import coco, cvat, cvat_xml, imagej, indices, labelme, qupath
+from xpci_utils.importing.archives import Bundle, open_bundle
+from xpci_utils.importing.base import Annotations, How, json_object
 
-BACKGROUND_NAMES = ("background", "_background_")
-IGNORE_NAMES = ("ignore", "__ignore__", "ignored", "void")
-PALETTE = ("#4477aa", "#ee7733", "#228833", "#cc3311", "#66ccee", "#ccbb44", "#aa3377", "#bbbbbb", "#ee3377")
-
-
-@dataclass(frozen=True)
-class Annotations:
-    """Label maps by frame name: ``read(name)`` is uint8 [H, W], 0 background, 255 ignored."""
-
-    path: Path
-    kind: str
-    names: tuple[str, ...]
-    read: Callable[[str], np.ndarray] = field(repr=False)
-    classes: tuple[FrameClass, ...]
-    notes: tuple[str, ...] = ()
+MASKS = (".png", ".tif", ".tiff", ".h5", ".hdf5", ".hdf", ".nx")
+KNOWN = (".zip", ".json", ".geojson", ".xml", ".roi", *MASKS)
 
 
-def open_annotations(path: str | Path, classes: list[FrameClass] | None) -> Annotations:
+def open_annotations(path: str | Path, classes: list[FrameClass] | None, how: How = How()) -> Annotations:  # noqa: B008
     """The annotations at ``path``; FolderError says what is known when this is not."""
-    path = paths.resolve(path)
-    found = _reader(path)(path, classes)
+    path, how = paths.resolve(path), replace(how, classes=classes)
+    if not path.exists():
+        raise FolderError(f"{paths.display(path)} does not exist")
+    found = _of_folder(path, how) if path.is_dir() else _of_file(path, how)
+    by_numbers = found.kind.startswith(("class indices", "instance masks", "binary masks"))
+    if (how.mask_values != "auto" or how.instance_classes) and not by_numbers:
+        told = f"--mask-values and --instance-classes mean nothing here: {found.kind} tells classes itself"
+        found = replace(found, notes=(*found.notes, told))
     if not found.names:
-        raise FolderError(f"{paths.display(path)} annotates no frame")
+        raise FolderError("; ".join((f"{paths.display(path)} ({found.kind}) annotates no frame", *found.notes)))
     return found
 
 
-def _reader(path: Path) -> Callable[[Path, list[FrameClass] | None], Annotations]:
-    from xpci_utils.importing import coco, cvat, indices, labelme
+def of_given_frames(found: Annotations, frames: list[str], images: Path, some: bool) -> Annotations:
+    """The annotations of ``frames``, when a file annotates more: with ``some`` the others are left out and told.
 
-    if path.is_dir():
-        if (path / "SegmentationClass").is_dir():
-            return cvat.open_cvat
-        return labelme.open_labelme if labelme.is_labelme_folder(path) else indices.open_indices
-    if not path.is_file():
-        raise FolderError(f"{paths.display(path)} does not exist")
-    known = {".zip": cvat.open_cvat, ".json": coco.open_coco}
-    known |= dict.fromkeys((".png", ".tif", ".tiff", ".h5", ".hdf5", ".hdf", ".nx"), indices.open_indices)
-    if path.suffix.lower() not in known:
+    Where folders stand in the names (2MPa_f1, 3MPa_f1), the frames of the folder ``images`` are those with its name.
+    """
+    given = {unicodedata.normalize("NFC", name) for name in frames}
+    kept = {name: name for name in found.names if unicodedata.normalize("NFC", name) in given}
+    if not kept:
+        bare = {
+            name.removeprefix(f"{images.name}_"): name for name in found.names if name.startswith(f"{images.name}_")
+        }
+        kept = {new: name for new, name in bare.items() if unicodedata.normalize("NFC", new) in given}
+    if not some or not kept or len(kept) == len(found.names):
+        return found
+    lonely = [name for name in found.names if name not in set(kept.values())]
+    told = f"{len(lonely)} annotations of frames that were not given are left out (the first is {lonely[0]})"
+    return replace(found, names=tuple(kept), read=lambda name: found.read(kept[name]), notes=(*found.notes, told))
+
+
+def _of_file(path: Path, how: How) -> Annotations:
+    suffix = path.suffix.lower()
+    if suffix not in KNOWN or not path.is_file():
         raise FolderError(
-            f"{paths.display(path)} has no known format of masks; known are {', '.join(known)} and folders"
+            f"{paths.display(path)} has no known format of masks; known are {', '.join(KNOWN)} and folders"
         )
-    return known[path.suffix.lower()]
+    if suffix in MASKS:
+        return indices.open_indices(path, how)
+    if suffix == ".zip":
+        return _of_bundle(open_bundle(path), how)
+    if suffix == ".roi":
+        return imagej.open_rois(Bundle(path, {path.name: path.read_bytes}), how)
+    if suffix == ".xml":
+        return cvat_xml.open_cvat_xml(path, path.read_bytes(), how)
+    return qupath.open_qupath(path, [path], how) if qupath.is_qupath(path) else coco.open_coco(path, how)
 
 
-class Names:
-    """Label indices by class name: the user's classes, or those that the annotation tool knows."""
+def _of_bundle(bundle: Bundle, how: How) -> Annotations:
+    """What a zip holds: the exports of CVAT, one COCO file, or ROIs of Fiji."""
+    path = bundle.path
+    if cvat.cvat_root(bundle) is not None:
+        return cvat.open_cvat(bundle, how)
+    if len(found := bundle.called("annotations.xml")) == 1:
+        return cvat_xml.open_cvat_xml(path, _bytes(bundle, found[0]), how)
+    if bundle.ending(".roi"):
+        return imagej.open_rois(bundle, how)
+    if len(found := bundle.ending(".json")) == 1:
+        return coco.open_coco(path, how, json_object(_bytes(bundle, found[0]), f"{paths.display(path)}, {found[0]}"))
+    inside = ", ".join(sorted({name.partition("/")[0] for name in bundle.files})[:4]) or "nothing"
+    raise FolderError(
+        f"{paths.display(path)} holds no labelmap.txt or no SegmentationClass/, no annotations.xml, no single "
+        f".json and no .roi (it holds {inside}); export 'Segmentation mask 1.1' or 'COCO 1.0' from CVAT, or give other "
+        "files unpacked"
+    )
 
-    def __init__(self, path: Path, classes: list[FrameClass] | None, told: Iterable[tuple[str, str | None]]):
-        """``told`` lists (name, colour or None) as the tool has them; FolderError for a name that is no class."""
-        self.path = path
-        told = [(name, colour) for name, colour in told if name not in (*BACKGROUND_NAMES, *IGNORE_NAMES)]
-        if repeated := next((name for name, _ in told if [n for n, _ in told].count(name) > 1), None):
-            raise FolderError(f"{paths.display(path)} has two classes named {repeated!r}; rename one")
-        self.classes = tuple(classes) if classes else _own_classes(path, told)
-        self._index = {one.name: one.index for one in self.classes}
-        self._index |= dict.fromkeys(BACKGROUND_NAMES, 0) | dict.fromkeys(IGNORE_NAMES, IGNORE)
-        for name, _ in told:
-            self[name]
 
-    def __getitem__(self, name: str) -> int:
-        if name in self._index:
-            return self._index[name]
-        known = [one.name for one in self.classes[1:]]
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+def _bytes(bundle: Bundle, name: str) -> bytes:
+    with reading(f"{paths.display(bundle.path)}, {name}"):
+        return bundle.read(name)
+
+
+def _of_folder(path: Path, how: How) -> Annotations:
+    for known, reader in _folder_readers():
+        if known(path):
+            return reader(path, how)
+    if others := [
+        item for item in labelme.json_files(path) if {"images", "annotations"} <= labelme.any_json(item).keys()
+    ]:
         raise FolderError(
-            f"{paths.display(self.path)} has the class {name!r}, which the classes file does not list "
-            f"({f'did you mean {near[0]!r}?' if near else 'it lists ' + ', '.join(known)}); add it there or rename it"
+            f"{paths.display(path)} holds {others[0].name}, a COCO file; give this file itself, or take it out of the "
+            "folder if the pictures beside it are masks"
         )
+    return indices.open_indices(path, how)
 
 
-def _own_classes(path: Path, told: list[tuple[str, str | None]]) -> tuple[FrameClass, ...]:
-    if not told:
-        raise FolderError(
-            f"{paths.display(path)} names no class; name them in a file like data/classes.yaml (--classes)"
-        )
-    if len(told) > 200:
-        raise FolderError(f"{paths.display(path)} names {len(told)} classes; label maps of 8 bits hold at most 200")
-    fallback = (PALETTE[i % len(PALETTE)] for i in range(len(told)))
-    coloured = [(name, colour or spare) for (name, colour), spare in zip(told, fallback, strict=True)]
-    return (FrameClass(0, "background", "#000000"), *(FrameClass(i, *one) for i, one in enumerate(coloured, 1)))
-
-
-def frame_name(text: str, path: Path) -> str:
-    """The frame a picture path of another tool means: its file name without folders and suffix."""
-    name = PurePosixPath(str(text).replace("\\", "/")).name
-    stem = name.rpartition(".")[0] if "." in name else name
-    if not stem.strip(". ") or not stem.isprintable():
-        raise FolderError(f"{paths.display(path)} names a picture {text!r}; that is no usable name of a frame")
-    return stem
-
-
-def read_json(path: Path) -> dict:
-    """A JSON object; FolderError when it is damaged or something else."""
-    with reading(path, "JSON"):
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    if not isinstance(content, dict):
-        raise FolderError(f"{paths.display(path)} holds a JSON {type(content).__name__}, not an object with keys")
-    return content
+def _folder_readers() -> tuple[tuple[Callable[[Path], bool], Callable[[Path, How], Annotations]], ...]:
+    return (
+        (cvat.is_unpacked, lambda path, how: cvat.open_cvat(open_bundle(path), how)),
+        (labelme.is_labelme_folder, labelme.open_labelme),
+        (qupath.is_qupath_folder, qupath.open_qupath_folder),
+        (imagej.is_roi_folder, imagej.open_roi_folder),
+    )

@@ -174,7 +174,18 @@ def _about_classes(seen: CheckUp) -> list[str]:
 
 def _about_frames(seen: CheckUp) -> list[str]:
     said, frames = [], seen.frames
-    empty = frames.index[frames.foreground == 0].tolist()
+    unmarked = frames.index[(frames.foreground == 0) & (frames.ignored > 0)].tolist()
+    if unmarked:
+        said.append(
+            f"{len(unmarked)} masks hold 255 and no class ({_some(unmarked)}): these pixels are ignored, not "
+            "learnt; if 255 stands for particles there, import with --mask-values binary"
+        )
+    if (frames.foreground + frames.ignored > 1 - 1e-9).all():
+        said.append(
+            "no pixel of any mask is background (0): right where everything belongs to a class; if the labels "
+            "are counted from 1 for the background, as ilastik often does, import with --mask-values from-one"
+        )
+    empty = frames.index[(frames.foreground == 0) & (frames.ignored == 0)].tolist()
     if empty:
         said.append(f"{len(empty)} masks are empty ({_some(empty)}); right if nothing is there, else annotate them")
     ignored = frames.index[frames.ignored > 0.3].tolist()

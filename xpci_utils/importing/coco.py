@@ -1,49 +1,92 @@
-"""COCO JSON: polygons and run lengths (RLE), drawn by pycocotools in the order of the file; crowds are ignored."""
+"""COCO JSON: polygons and run lengths (RLE), drawn by pycocotools in the order of the file; crowds are ignored.
 
+Outlines are taken in every bracketing that programs write: ``[[x, y, x, y, ...]]``, ``[x, y, ...]`` and
+``[[x, y], [x, y], ...]``. What has no area, and categories that nothing uses, are left out and told.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from xpci_utils import paths
 from xpci_utils.frames import IGNORE
-from xpci_utils.frames.classes import FrameClass
-from xpci_utils.frames.faults import FolderError, check_size, unique
-from xpci_utils.importing.annotations import Annotations, Names, frame_name, read_json
+from xpci_utils.frames.faults import FolderError, check_size
+from xpci_utils.importing.base import Annotations, How, Names, Size, Tally, frame_names, listed, read_json
+from xpci_utils.importing.outlines import check_reach, fill_like_coco, points_of, with_area
+from xpci_utils.importing.runs import checked_runs
+
+EMPTY = "left out, annotations without outline and without area"
+BOXES = "boxes without outline, whose pixels are {}"
+UNUSED = "left out, categories that no annotation uses and the classes file does not list"
 
 
-def open_coco(path: Path, classes: list[FrameClass] | None) -> Annotations:
-    """The instances of a COCO file; later ones lie on top of earlier ones."""
-    content = read_json(path)
+@dataclass(frozen=True)
+class _Region:
+    """What is drawn of one annotation: outlines [n, 2], or checked run lengths, and the value it is drawn with."""
+
+    value: int
+    outlines: list[np.ndarray] = field(default_factory=list)
+    runs: list[dict] = field(default_factory=list)
+
+
+def open_coco(path: Path, how: How, content: dict | None = None) -> Annotations:
+    """The instances of a COCO file; later ones lie on top of earlier ones. ``content`` is the file's, if known."""
+    content = read_json(path) if content is None else content
     where = paths.display(path)
     if "shapes" in content and "annotations" not in content:
         raise FolderError(f"{where} is a labelme file; give the folder with all of them")
     images, drawn, categories = (_table(content, key, where) for key in ("images", "annotations", "categories"))
-    named = [(str(_key(entry, "name", f"{where}, a category")), None) for entry in categories]
-    names = Names(path, classes, named)
-    index = {_key(entry, "id", f"{where}, a category"): names[str(entry["name"])] for entry in categories}
+    tally = Tally()
+    index, names = _classes(path, how, categories, drawn, tally)
     picture = _pictures(images, path)
-    shapes: dict[object, list[tuple[dict, int]]] = {key: [] for key in picture}
+    regions: dict[object, list[_Region]] = {key: [] for key in picture}
     for number, entry in enumerate(drawn):
         own = f"{where}, annotation {entry.get('id', number)}"
-        if (key := _key(entry, "image_id", own)) not in shapes:
+        if (key := _key(entry, "image_id", own)) not in regions:
             raise FolderError(f"{own} belongs to image {key!r}, which the file does not list")
         if (category := _key(entry, "category_id", own)) not in index:
             raise FolderError(f"{own} has the category {category!r}, which the file does not list")
-        shapes[key].append((entry, index[category]))
+        regions[key] += _region(entry, index[category], picture[key][1], how, tally, own)
     by_name = {name: key for key, (name, _) in picture.items()}
+    marked = {entry["image_id"] for entry in drawn}
+    taken, unmarked = listed(tuple(by_name), [name for name, key in by_name.items() if key not in marked], how)
+    notes = (*names.notes, *tally.notes(), *unmarked)
 
     def read(name: str) -> np.ndarray:
-        key = by_name[name]
-        return _draw(shapes[key], picture[key][1], where)
+        return _draw(regions[by_name[name]], picture[by_name[name]][1])
 
-    crowds = sum(bool(entry.get("iscrowd")) for entry in drawn)
-    notes = (f"{crowds} regions marked iscrowd are ignored, not learnt",) if crowds else ()
-    return Annotations(path, "COCO JSON", tuple(by_name), read, names.classes, notes)
+    return Annotations(path, "COCO JSON", taken, read, names.classes, notes)
 
 
-def _pictures(images: list[dict], path: Path) -> dict[object, tuple[str, tuple[int, int]]]:
+def _classes(
+    path: Path, how: How, categories: list[dict], drawn: list[dict], tally: Tally
+) -> tuple[dict[object, int], Names]:
+    """(class index by category id, the names): unused roots and unused categories of no class are left out."""
+    where = paths.display(path)
+    used = {entry.get("category_id") for entry in drawn if not isinstance(entry.get("category_id"), list | dict)}
+    above = {str(entry.get("supercategory")) for entry in categories}
+    label = {}
+    for entry in categories:
+        key, name = (_key(entry, part, f"{where}, a category") for part in ("id", "name"))
+        if key in label:
+            raise FolderError(f"{where} has two categories with the id {key!r}")
+        if key not in used and str(name) in above:
+            tally.add("left out, categories that only stand above others", repr(name))
+            continue
+        label[key] = str(name)
+    if how.classes:
+        known = Names(path, how, ())
+        for key in [key for key, name in label.items() if key not in used and name not in known]:
+            tally.add(UNUSED, repr(label.pop(key)))
+    names = Names(path, how, ((name, None) for name in label.values()))
+    return {key: names[name] for key, name in label.items()}, names
+
+
+def _pictures(images: list[dict], path: Path) -> dict[object, tuple[str, Size]]:
     """(frame name, (height, width)) by image id."""
-    found = {}
+    found, files = {}, []
     for number, entry in enumerate(images):
         own = f"{paths.display(path)}, image {entry.get('id', number)}"
         shape = tuple(_key(entry, side, own) for side in ("height", "width"))
@@ -52,73 +95,96 @@ def _pictures(images: list[dict], path: Path) -> dict[object, tuple[str, tuple[i
         check_size(shape, own)
         if (key := _key(entry, "id", own)) in found:
             raise FolderError(f"{own}: two images have the id {key!r}")
-        found[key] = (frame_name(_key(entry, "file_name", own), path), shape)
-    unique((name for name, _ in found.values()), path)
-    return found
+        found[key] = shape
+        files.append(str(_key(entry, "file_name", own)))
+    return dict(zip(found, zip(_names_of(images, files, path), found.values(), strict=True), strict=True))
 
 
-def _draw(shapes: list[tuple[dict, int]], size: tuple[int, int], where: str) -> np.ndarray:
+def _names_of(images: list[dict], files: list[str], path: Path) -> tuple[str, ...]:
+    """Frames by ``file_name``; where several have one name, by ``path``, in which COCO Annotator keeps the folders."""
+    longer = [str(entry.get("path") or file) for entry, file in zip(images, files, strict=True)]
+    twice = len({file.casefold() for file in files}) < len(files)
+    return frame_names(longer if twice else files, path)
+
+
+def _region(entry: dict, value: int, size: Size, how: How, tally: Tally, where: str) -> Iterator[_Region]:
+    """What is drawn of an annotation: nothing if it has no area, which is told."""
+    outline = entry.get("segmentation")
+    runs = [outline] if isinstance(outline, dict) else []
+    if isinstance(outline, list) and outline and all(isinstance(part, dict) for part in outline):
+        runs = outline
+    if runs:
+        runs = [checked_runs(one, size, where) for one in runs]
+        yield _Region(_crowd(entry, value, how, tally, where, coded=True), runs=runs)
+        return
+    if not outline:
+        yield from _box(entry, value, size, how, tally, where)
+        return
+    outlines = [points for points in _polygons(outline, where) if with_area(points, tally, where)]
+    for points in outlines:
+        check_reach(points, size, tally, where, fill_like_coco)
+    if outlines:
+        yield _Region(_crowd(entry, value, how, tally, where, coded=False), outlines)
+
+
+def _polygons(outline: object, where: str) -> list[np.ndarray]:
+    """The polygons of a segmentation, in whichever brackets they are."""
+    if not isinstance(outline, list):
+        raise FolderError(f"{where} has no outline (segmentation) that can be read")
+    if not any(isinstance(part, list) for part in outline):
+        return [points_of(outline, where)]
+    pairs = all(isinstance(part, list) and len(part) == 2 for part in outline)
+    if pairs and len(outline) > 2 and not any(isinstance(value, list) for part in outline for value in part):
+        return [points_of(outline, where)]
+    return [points_of(part, where) for part in outline]
+
+
+def _crowd(entry: dict, value: int, how: How, tally: Tally, where: str, coded: bool) -> int:
+    """The value of a region, IGNORE for a crowd; to CVAT and Datumaro iscrowd means no more than "is a mask"."""
+    if not entry.get("iscrowd") or value == IGNORE:
+        return value
+    if how.crowds == "learn":
+        tally.add("regions marked iscrowd, which are learnt as their class", where)
+        return value
+    if coded and how.crowds == "ask":
+        raise FolderError(
+            f"{where} is a mask marked iscrowd: CVAT and Datumaro mark every mask painted with a brush so, COCO marks "
+            "crowds that are not told apart; say --crowds learn for the former, --crowds ignore for the latter"
+        )
+    tally.add("regions marked iscrowd are ignored, not learnt", where)
+    return IGNORE
+
+
+def _box(entry: dict, value: int, size: Size, how: How, tally: Tally, where: str) -> Iterator[_Region]:
+    """An annotation without outline: nothing if its box is empty, too, else as the command says."""
+    box = entry.get("bbox") or [0, 0, 0, 0]
+    corner, extent = points_of(box, where) if len(box) == 4 else (None, None)
+    if corner is None:
+        raise FolderError(f"{where} has neither an outline (segmentation) nor a box of four numbers")
+    if extent.min() <= 0:
+        tally.add(EMPTY, where)
+        return
+    if how.boxes == "ask":
+        raise FolderError(
+            f"{where} has no outline (segmentation); boxes alone are no masks: outline it, or say --boxes ignore to "
+            "have the pixels of such boxes ignored, or --boxes fill to take whole boxes for particles"
+        )
+    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * extent + corner
+    check_reach(corners, size, tally, where, fill_like_coco)
+    tally.add(BOXES.format("ignored" if how.boxes == "ignore" else "taken for their class"), where)
+    yield _Region(IGNORE if how.boxes == "ignore" else value, [corners])
+
+
+def _draw(regions: list[_Region], size: Size) -> np.ndarray:
     from pycocotools import mask as tool
 
     labels = np.zeros(size, np.uint8)
-    for entry, value in shapes:
-        own = f"{where}, annotation {entry.get('id', '?')}"
-        outline = entry.get("segmentation")
-        if isinstance(outline, dict):
-            coded = _run_lengths(outline, size, own)
-        else:
-            coded = tool.merge(tool.frPyObjects(_polygons(outline, size, own), *size))
-        labels[tool.decode(coded).astype(bool)] = IGNORE if entry.get("iscrowd") else value
+    for region in regions:
+        if region.outlines:
+            labels[fill_like_coco(region.outlines, size)] = region.value
+        for runs in region.runs:
+            labels[tool.decode(tool.frPyObjects(runs, *size)).astype(bool)] = region.value
     return labels
-
-
-def _polygons(outline: object, size: tuple[int, int], where: str) -> list[list[float]]:
-    """Outlines as pycocotools takes them: at least three points, numbers, and some of it inside the picture."""
-    if not isinstance(outline, list) or not outline:
-        raise FolderError(f"{where} has no outline (segmentation); boxes alone are no masks")
-    for polygon in outline:
-        if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
-            raise FolderError(f"{where} has an outline of fewer than three points, or half a point")
-        if not all(isinstance(number, int | float) and abs(number) < 1e6 for number in polygon):
-            raise FolderError(f"{where} has an outline with entries that are no numbers")
-        if min(polygon) < -1 or max(polygon[::2]) > size[1] + 1 or max(polygon[1::2]) > size[0] + 1:
-            raise FolderError(f"{where} has an outline that leaves the picture of {size[0]} x {size[1]} pixels")
-    return outline
-
-
-def _run_lengths(coded: dict, size: tuple[int, int], where: str) -> dict:
-    """A run-length code that fills the picture exactly: pycocotools does not look, and writes beyond its memory."""
-    from pycocotools import mask as tool
-
-    if list(coded.get("size", ())) != list(size):
-        raise FolderError(f"{where} has a run-length code for {coded.get('size')}, its image is {list(size)}")
-    counts = coded.get("counts")
-    if isinstance(counts, str | bytes):
-        runs = _unpacked(counts.encode() if isinstance(counts, str) else counts)
-    else:
-        runs = counts
-    if not isinstance(runs, list) or not all(isinstance(run, int) and run >= 0 for run in runs):
-        raise FolderError(f"{where} has a run-length code that cannot be read; export it again")
-    if sum(runs) != size[0] * size[1]:
-        raise FolderError(f"{where} has a run-length code for {sum(runs)} pixels, its image has {size[0] * size[1]}")
-    return tool.frPyObjects({"size": list(size), "counts": runs}, *size)
-
-
-def _unpacked(text: bytes) -> list[int] | None:
-    """Run lengths of COCO's compressed string: six-bit groups, from the third run on as differences."""
-    runs: list[int] = []
-    value = shift = 0
-    for byte in text:
-        group = byte - 48
-        if not 0 <= group < 64 or shift > 30:
-            return None
-        value |= (group & 31) << shift
-        shift += 5
-        if not group & 32:
-            value -= (1 << shift) if group & 16 else 0
-            runs.append(value + (runs[-2] if len(runs) > 2 else 0))
-            value = shift = 0
-    return runs if not shift else None
 
 
 def _table(content: dict, key: str, where: str) -> list[dict]:

@@ -20,7 +20,8 @@ from xpci_utils import files, paths
 from xpci_utils.frames import FolderError, check_folder, read_classes
 from xpci_utils.frames.classes import FrameClass
 from xpci_utils.frames.frameset import SPLITS
-from xpci_utils.importing.annotations import Annotations
+from xpci_utils.importing.annotations import of_given_frames
+from xpci_utils.importing.base import Annotations, How
 from xpci_utils.importing.corrections import Correction, Levels, choose_correction
 from xpci_utils.importing.film import Film
 from xpci_utils.importing.films import open_films
@@ -51,6 +52,11 @@ class Request:
     given_frames_only: bool = False
     grey: str = "shown"
     gap: int | None = None
+    mask_values: str = "auto"
+    instance_classes: Path | None = None
+    crowds: str = "ask"
+    boxes: str = "ask"
+    ignore_label: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,9 @@ def plan_import(request: Request) -> Plan:
     """Open everything, match frames and annotations, and find levels and corrections; writes nothing."""
     films = open_films(request.images, request.grey)
     classes = read_classes(request.classes) if request.classes else None
-    annotations = open_masks(request.masks, classes)
+    names = [name for film in films for name in film.names]
+    annotations = open_masks(request.masks, classes, _how(request, films))
+    annotations = of_given_frames(annotations, names, request.images, request.given_frames_only)
     masks = Masks(annotations.names, request.masks, annotations.read)
     pairs, how = match(films, masks, request.annotated_only, request.pair_by, request.given_frames_only)
     corrections = _corrections(films, pairs, request)
@@ -124,6 +132,20 @@ def _left_out(
         yield f"{stray} annotations of frames that were not given are left out"
     if blank:
         yield f"{len(blank)} frames of one single value are left out: they show nothing (first: {blank[0]})"
+
+
+def _how(request: Request, films: list[Film]) -> How:
+    """What the command says about the annotations; formats that count frames count those of one film."""
+    return How(
+        frames=films[0].names if len(films) == 1 else (),
+        size=films[0][0].shape,
+        annotated_only=request.annotated_only,
+        mask_values=request.mask_values,
+        instance_classes=request.instance_classes,
+        crowds=request.crowds,
+        boxes=request.boxes,
+        ignored=tuple(request.ignore_label),
+    )
 
 
 def _told_levels(levels: Levels | None, corrections: dict[Path, Correction]) -> str:
@@ -215,6 +237,7 @@ def _record(plan: Plan, request: Request) -> dict:
         "images": paths.display(request.images),
         "masks": paths.display(request.masks),
         "told": plan.told,
+        "mask_values": "class indices, 255 ignored",
         "grey_levels": _told_levels(plan.levels, plan.corrections),
         "corrections": corrections,
         "pixel_size_um": pixel_um,

@@ -1,76 +1,63 @@
 """CVAT's export "Segmentation mask 1.1": a zip of coloured masks, and the colours' names in labelmap.txt.
 
-The archive is read where it lies and never unpacked. Its layout, of Pascal VOC:
+The archive is read where it lies and never unpacked. Its layout, of Pascal VOC, may lie one folder deeper:
     labelmap.txt                  label:r,g,b:parts:actions
-    SegmentationClass/*.png       colours of the label map, RGB or palette
+    SegmentationClass/**/*.png    colours of the label map, RGB or palette, in the folders of the pictures
 """
 
 import io
 import re
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from xpci_utils import paths
-from xpci_utils.frames.classes import FrameClass
-from xpci_utils.frames.faults import FolderError, reading, unique
+from xpci_utils.frames.faults import FolderError, reading
 from xpci_utils.frames.pictures import read_png_pixels
-from xpci_utils.importing.annotations import Annotations, Names, frame_name
+from xpci_utils.importing.archives import Bundle
+from xpci_utils.importing.base import Annotations, How, Names, frame_names
 
-LARGEST_MEMBER = 2**26  # bytes of one unpacked mask
-LARGEST_RATIO = 2000  # deflate cannot pack more than about 1000 to 1
 LINE = re.compile(r"\s*(?P<name>[^:]+?)\s*:\s*(?P<rgb>\d{1,3}\s*,\s*\d{1,3}\s*,\s*\d{1,3})\s*(:.*)?")
+MASKS = "SegmentationClass/"
 
 
-def open_cvat(path: Path, classes: list[FrameClass] | None) -> Annotations:
-    """The masks of an export, zipped or unpacked."""
-    with reading(path, "a zip archive"):
-        folder = path if path.is_dir() else zipfile.Path(_checked(zipfile.ZipFile(path), path))
-        masks = sorted(
-            (item for item in (folder / "SegmentationClass").iterdir() if item.name.lower().endswith(".png")),
-            key=lambda item: item.name,
+def cvat_root(bundle: Bundle) -> str | None:
+    """The folder inside an export that holds labelmap.txt and SegmentationClass/, "" for its top, None for no such."""
+    tops = [name.removesuffix("labelmap.txt") for name in bundle.called("labelmap.txt")]
+    tops = [top for top in tops if any(name.startswith(top + MASKS) for name in bundle.files)]
+    if len(tops) > 1:
+        raise FolderError(
+            f"{paths.display(bundle.path)} holds {len(tops)} exports of CVAT ({tops[0] or 'the top'}, {tops[1]}, ...); "
+            "give one at a time"
         )
-        text = (folder / "labelmap.txt").read_text(encoding="utf-8-sig")
+    return tops[0] if tops else None
+
+
+def is_unpacked(path: Path) -> bool:
+    """Whether a folder is an export of CVAT that was unpacked, perhaps with a folder on top."""
+    return any((top / MASKS).is_dir() for top in (path, *(item for item in path.iterdir() if item.is_dir())))
+
+
+def open_cvat(bundle: Bundle, how: How) -> Annotations:
+    """The masks of an export, zipped or unpacked."""
+    path, top = bundle.path, cvat_root(bundle)
+    if top is None:
+        raise FolderError(f"{paths.display(path)} holds no labelmap.txt or no SegmentationClass/ beside it")
+    masks = [name for name in bundle.ending(".png") if name.startswith(top + MASKS)]
+    with reading(path, "an export of CVAT"):
+        text = bundle.read(top + "labelmap.txt").decode("utf-8-sig")
     colours = _label_map(text, path)
-    names = Names(path, classes, ((name, "#{:02x}{:02x}{:02x}".format(*rgb)) for rgb, name in colours.items()))
-    place = dict(zip(unique((frame_name(item.name, path) for item in masks), path), masks, strict=True))
+    names = Names(path, how, ((name, "#{:02x}{:02x}{:02x}".format(*rgb)) for rgb, name in colours.items()))
+    place = dict(zip(frame_names((name.removeprefix(top + MASKS) for name in masks), path), masks, strict=True))
     index = {rgb: names[name] for rgb, name in colours.items()}
 
     def read(name: str) -> np.ndarray:
-        where = f"{paths.display(path)}, {place[name].name}"
+        where = f"{paths.display(path)}, {place[name].removeprefix(top + MASKS)}"
         with reading(where, "a mask"):
-            colour = read_png_pixels(io.BytesIO(place[name].read_bytes()), where, grey=True)
+            colour = read_png_pixels(io.BytesIO(bundle.read(place[name])), where, grey=True)
             return _decode(colour, index, where)
 
-    return Annotations(path, "CVAT Segmentation mask 1.1", tuple(place), read, names.classes)
-
-
-def _checked(archive: zipfile.ZipFile, path: Path) -> zipfile.ZipFile:
-    """Refuse names that lead out of the archive, members that would unpack to anything, and other archives."""
-    members = archive.infolist()
-    for member in members:
-        parts = Path(member.filename.replace("\\", "/")).parts
-        if ".." in parts or member.filename.startswith(("/", "\\")) or (parts and ":" in parts[0]):
-            raise FolderError(
-                f"{paths.display(path)} holds {member.filename!r}, which leads out of it; not an export of CVAT"
-            )
-        if member.file_size > LARGEST_MEMBER or member.file_size > LARGEST_RATIO * max(member.compress_size, 1):
-            raise FolderError(
-                f"{paths.display(path)} holds {member.filename!r}, {member.compress_size} bytes that would unpack to "
-                f"{member.file_size}; no mask is like that"
-            )
-        if member.flag_bits & 1:
-            raise FolderError(f"{paths.display(path)} is encrypted; export it without a password")
-    names = archive.namelist()
-    if repeated := next((name for name in names if names.count(name) > 1), None):
-        raise FolderError(f"{paths.display(path)} holds {repeated!r} twice; export it again")
-    if "labelmap.txt" not in names or not any(name.startswith("SegmentationClass/") for name in names):
-        raise FolderError(
-            f"{paths.display(path)} holds no labelmap.txt or no SegmentationClass/; export 'Segmentation mask 1.1' "
-            "from CVAT, or give a COCO file unpacked"
-        )
-    return archive
+    return Annotations(path, "CVAT Segmentation mask 1.1", tuple(place), read, names.classes, names.notes)
 
 
 def _label_map(text: str, path: Path) -> dict[tuple[int, int, int], str]:

@@ -1,73 +1,145 @@
 """labelme: one JSON file per frame with polygons, boxes, circles and masks, drawn as labelme itself draws them.
 
-Later shapes lie on top of earlier ones; the label ``__ignore__`` marks pixels that count for nothing.
+Files of X-AnyLabeling, labelme's descendant, are read, too: its rectangles have four corners, its ``rotation`` is a
+turned box. Later shapes lie on top of earlier ones; the label ``__ignore__`` marks pixels that count for nothing.
+Points and lines have no area: they are left out and told, and so are JSON files of other programs in the folder.
 """
 
 import base64
 import io
+import json
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from xpci_utils import paths
-from xpci_utils.frames.classes import FrameClass
-from xpci_utils.frames.faults import FolderError, check_size, reading, unique
+from xpci_utils.frames.faults import FolderError, check_size, reading
 from xpci_utils.frames.pictures import read_png_pixels
-from xpci_utils.importing.annotations import Annotations, Names, frame_name, read_json
+from xpci_utils.importing.base import Annotations, How, Names, Size, Tally, frame_names, frame_size, read_json
+from xpci_utils.importing.outlines import CUT, FEW_POINTS, SILENT
 
-POINTS = {"polygon": 3, "rectangle": 2, "circle": 2, "oriented_rectangle": 4, "mask": 2}
+POLYGONS = ("polygon", "oriented_rectangle", "rotation", "quadrilateral")
+COUNTS = {"rectangle": (2, 4), "circle": (2,), "mask": (2,), "rotation": (4,), "oriented_rectangle": (4,)}
+COUNTS |= {"quadrilateral": (4,)}
+WITHOUT_AREA = ("point", "points", "line", "lines", "linestrip")
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """One shape of a file: its label, kind and points [n, 2], and for masks their PNG."""
+
+    label: str
+    kind: str
+    points: np.ndarray
+    patch: object
+    where: str
 
 
 def is_labelme_folder(path: Path) -> bool:
-    """Whether a folder holds JSON files of labelme."""
-    return any("shapes" in read_json(item) for item in _files(path)[:1])
+    """Whether a folder holds at least one JSON file of labelme."""
+    return any("shapes" in any_json(item) for item in json_files(path))
 
 
-def open_labelme(path: Path, classes: list[FrameClass] | None) -> Annotations:
+def open_labelme(path: Path, how: How) -> Annotations:
     """The annotations of a folder of labelme files; a frame is named by its file, as labelme names it."""
-    files = dict(zip(unique((frame_name(f.name, path) for f in _files(path)), path), _files(path), strict=True))
-    shapes = {name: _shapes(file) for name, file in files.items()}
-    told = sorted({shape["label"] for own, _ in shapes.values() for shape in own})
-    names = Names(path, classes, ((label, None) for label in told))
+    tally = Tally()
+    files = [item for item in json_files(path) if _is_labelme(item, tally)]
+    place = dict(zip(frame_names((item.relative_to(path).as_posix() for item in files), path), files, strict=True))
+    shapes = {name: _shapes(file, how, tally) for name, file in place.items()}
+    told = sorted({shape.label for own, _ in shapes.values() for shape in own})
+    names = Names(path, how, ((label, None) for label in told))
 
     def read(name: str) -> np.ndarray:
         own, size = shapes[name]
         labels = np.zeros(size, np.uint8)
         for one in own:
-            labels[_mask(one, size, paths.display(files[name]))] = names[one["label"]]
+            labels[_mask(one, size)] = names[one.label]
         return labels
 
-    return Annotations(path, "labelme JSON", tuple(files), read, names.classes)
+    return Annotations(path, "labelme JSON", tuple(place), read, names.classes, (*names.notes, *tally.notes()))
 
 
-def _files(path: Path) -> list[Path]:
-    return sorted(item for item in path.iterdir() if item.suffix.lower() == ".json" and not item.name.startswith("."))
+def json_files(path: Path) -> list[Path]:
+    """The JSON files of a folder, in order; those of its subfolders when it has none itself."""
+    folders = [path, *(item for item in path.iterdir() if item.is_dir() and not item.name.startswith("."))]
+    found = [f for one in folders for f in one.iterdir() if f.suffix.lower() == ".json" and not f.name.startswith(".")]
+    return sorted([item for item in found if item.parent == path] or found)
 
 
-def _shapes(path: Path) -> tuple[list[dict], tuple[int, int]]:
-    """(shapes, (height, width)) of one file, checked."""
+def any_json(path: Path) -> dict:
+    """What a JSON file holds, {} for damaged ones and for lists, which are no files of labelme."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, OSError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _is_labelme(path: Path, tally: Tally) -> bool:
+    """Whether a file of the folder is to be read: files of other programs are told, damaged ones are a FolderError."""
+    with reading(path, "JSON"):
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    if isinstance(content, dict) and ("shapes" in content or not {"images", "annotations", "type"} & content.keys()):
+        return True
+    tally.add("left out, JSON files in the folder that are not labelme's", path.name)
+    return False
+
+
+def _shapes(path: Path, how: How, tally: Tally) -> tuple[list[_Shape], Size]:
+    """(shapes with an area, (height, width)) of one file, checked; labelme 3 does not tell the size."""
     content, where = read_json(path), paths.display(path)
-    shapes, size = content.get("shapes"), (content.get("imageHeight"), content.get("imageWidth"))
-    if not isinstance(shapes, list) or not all(isinstance(side, int) for side in size):
-        raise FolderError(f"{where} is not a labelme file: it needs shapes, imageHeight and imageWidth")
-    check_size(size, where)
+    shapes = content.get("shapes")
+    if not isinstance(shapes, list):
+        raise FolderError(f"{where} is not a labelme file: it needs the list shapes")
+    size = _size(content, where) or frame_size(path, how)
+    found = []
     for number, shape in enumerate(shapes):
         if not isinstance(shape, dict) or not isinstance(shape.get("label"), str):
             raise FolderError(f"{where}: shape {number} has no label")
-        kind, points = shape.get("shape_type") or "polygon", shape.get("points")
-        if kind not in POINTS:
-            raise FolderError(f"{where}: shape {number} ({shape['label']}) is a {kind}, which has no area; outline it")
-        if not _are_points(points) or len(points) < POINTS[kind]:
-            raise FolderError(
-                f"{where}: shape {number} ({shape['label']}) has too few points, or points without numbers"
-            )
-        if not _touches(points, kind, size):
-            raise FolderError(
-                f"{where}: shape {number} ({shape['label']}) lies outside the picture of {size[0]} x {size[1]}"
-            )
-    return shapes, size
+        one = _shape(shape, f"{where}: shape {number} ({shape['label']})", tally)
+        if one is not None:
+            found.append(one)
+            _check_reach(one, size, tally)
+    return found, size
+
+
+def _size(content: dict, where: str) -> Size | None:
+    """The size that a file tells: in numbers, else by the picture inside it, else not at all (labelme 3)."""
+    size = (content.get("imageHeight"), content.get("imageWidth"))
+    if size == (None, None):
+        if not content.get("imageData"):
+            return None
+        with reading(where, "a file of labelme with its picture inside"):
+            picture = Image.open(io.BytesIO(base64.b64decode(content["imageData"])))
+            size = (picture.height, picture.width)
+    if not all(isinstance(side, int) for side in size):
+        raise FolderError(
+            f"{where} is {size[0]!r} x {size[1]!r} pixels (imageHeight, imageWidth); sizes are whole numbers"
+        )
+    check_size(size, where)
+    return size
+
+
+def _shape(shape: dict, where: str, tally: Tally) -> _Shape | None:
+    kind, points = shape.get("shape_type") or "polygon", shape.get("points")
+    if kind in WITHOUT_AREA:
+        tally.add(f"left out, shapes without area ({kind}, {shape['label']})", where)
+        return None
+    if kind not in (*POLYGONS, *COUNTS):
+        known = ", ".join(dict.fromkeys((*POLYGONS, *COUNTS)))
+        raise FolderError(f"{where} is a {kind}, which is not known; outline it (known are {known})")
+    if not _are_points(points):
+        raise FolderError(f"{where} has too few points, or points without numbers")
+    if kind == "polygon" and len({tuple(point) for point in points}) < 3:
+        tally.add(FEW_POINTS, where)
+        return None
+    if kind in COUNTS and len(points) not in COUNTS[kind]:
+        counts = " or ".join(map(str, COUNTS[kind]))
+        raise FolderError(f"{where} has {len(points)} points; a {kind} has {counts}")
+    return _Shape(shape["label"], kind, np.array(points, float), shape.get("mask"), where)
 
 
 def _are_points(points: object) -> bool:
@@ -77,41 +149,48 @@ def _are_points(points: object) -> bool:
     )
 
 
-def _touches(points: list, kind: str, size: tuple[int, int]) -> bool:
-    x, y = np.array(points, float).T
-    if kind == "circle":
-        radius = math.dist(*points)
-        x, y = x[0] + np.array([-radius, radius]), y[0] + np.array([-radius, radius])
-    return x.max() >= 0 and y.max() >= 0 and x.min() < size[1] and y.min() < size[0]
+def _check_reach(shape: _Shape, size: Size, tally: Tally) -> None:
+    """Tell what reaches over the border; FolderError for what lies outside, or seems to be of another picture."""
+    low, high = shape.points.min(0), shape.points.max(0)
+    if shape.kind == "circle":
+        radius = math.dist(*shape.points)
+        low, high = shape.points[0] - radius, shape.points[0] + radius
+    picture = f"the picture of {size[0]} x {size[1]}"
+    if (high < 0).any() or low[0] >= size[1] or low[1] >= size[0]:
+        raise FolderError(f"{shape.where} lies outside {picture}")
+    beyond = max(*-low, high[0] - size[1], high[1] - size[0])
+    if beyond > max(size) and shape.kind != "circle":
+        raise FolderError(f"{shape.where} leaves {picture} by {beyond:.0f}; it seems to belong to another picture")
+    if beyond > SILENT:
+        tally.add(CUT, shape.where)
 
 
-def _mask(shape: dict, size: tuple[int, int], where: str) -> np.ndarray:
+def _mask(shape: _Shape, size: Size) -> np.ndarray:
     """The pixels of one shape, as labelme draws it."""
-    points, kind = shape["points"], shape.get("shape_type") or "polygon"
-    if kind == "mask":
-        return _pasted(shape, size, where)
+    if shape.kind == "mask":
+        return _pasted(shape, size)
     picture = Image.new("1", size[::-1])
     draw = ImageDraw.Draw(picture)
-    xy = [tuple(point) for point in points]
-    if kind == "circle":
-        (x, y), radius = xy[0], math.dist(*xy[:2])
+    xy = [tuple(point) for point in shape.points.tolist()]
+    if shape.kind == "circle":
+        (x, y), radius = xy[0], math.dist(*xy)
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=1, outline=1)
-    elif kind == "rectangle":
-        (x0, y0), (x1, y1) = xy[:2]
+    elif shape.kind == "rectangle" and len(xy) == 2:
+        (x0, y0), (x1, y1) = xy
         draw.rectangle((min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)), fill=1, outline=1)
     else:
         draw.polygon(xy, fill=1, outline=1)
     return np.array(picture, bool)
 
 
-def _pasted(shape: dict, size: tuple[int, int], where: str) -> np.ndarray:
+def _pasted(shape: _Shape, size: Size) -> np.ndarray:
     """A mask that labelme keeps as a small PNG beside its corner; what leaves the picture is cut off."""
-    with reading(where, "a mask of labelme"):
-        stored = io.BytesIO(base64.b64decode(shape.get("mask") or "", validate=True))
-        patch = read_png_pixels(stored, where, grey=False, smallest=1).astype(bool)
+    with reading(shape.where, "a mask of labelme"):
+        stored = io.BytesIO(base64.b64decode(shape.patch or "", validate=True))
+        patch = read_png_pixels(stored, shape.where, grey=False, smallest=1).astype(bool)
     if patch.ndim != 2 or patch.shape[0] > size[0] or patch.shape[1] > size[1]:
-        raise FolderError(f"{where} has a mask of {patch.shape} in a picture of {size[0]} x {size[1]} pixels")
-    left, top = (round(v) for v in shape["points"][0])
+        raise FolderError(f"{shape.where} has a mask of {patch.shape} in a picture of {size[0]} x {size[1]} pixels")
+    left, top = (round(v) for v in shape.points[0].tolist())
     rows, columns = np.nonzero(patch)
     inside = (rows + top >= 0) & (rows + top < size[0]) & (columns + left >= 0) & (columns + left < size[1])
     mask = np.zeros(size, bool)

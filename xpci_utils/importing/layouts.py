@@ -10,27 +10,35 @@ from xpci_utils import paths
 from xpci_utils.frames import IGNORE
 from xpci_utils.frames.classes import FrameClass
 from xpci_utils.frames.faults import FolderError, reading, unique
-from xpci_utils.importing.annotations import PALETTE, Annotations, open_annotations, read_json
+from xpci_utils.importing import cvat
+from xpci_utils.importing.annotations import open_annotations
+from xpci_utils.importing.base import PALETTE, Annotations, How, Names, read_json
 
 NNUNET_FILE = "dataset.json"
 
 
-def open_masks(path: str | Path, classes: list[FrameClass] | None) -> Annotations:
+def open_masks(path: str | Path, classes: list[FrameClass] | None, how: How = How()) -> Annotations:  # noqa: B008
     """The annotations at ``path``, those in its folders when it holds nothing but folders; FolderError as theirs."""
-    path = paths.resolve(path)
-    if folders := _only_folders(path):
-        return _joined(path, [(folder.name, open_masks(folder, classes)) for folder in folders])
+    path, how = paths.resolve(path), replace(how, classes=classes)
+    if folders := _only_folders(path, how):
+        return _joined(path, [(folder.name, open_masks(folder, classes, how)) for folder in folders])
     if path.is_dir() and path.name.startswith("labels") and (path.parent / NNUNET_FILE).is_file():
-        return _nnunet(path, classes)
-    return open_annotations(path, classes)
+        return _nnunet(path, how)
+    return open_annotations(path, classes, how)
 
 
-def _only_folders(path: Path) -> list[Path]:
-    """The folders in a folder that holds no file; none for an unpacked export of CVAT, which is one annotation."""
-    if not path.is_dir() or (path / "SegmentationClass").is_dir():
+def _only_folders(path: Path, how: How) -> list[Path]:
+    """The folders in a folder that holds no file.
+
+    None for an unpacked export of CVAT, which is one annotation, or where each is called like a class and holds its
+    binary masks.
+    """
+    if not path.is_dir() or cvat.is_unpacked(path):
         return []
     with reading(path, "a folder"):
         items = sorted(item for item in path.iterdir() if not item.name.startswith("."))
+    if how.classes and items and all(item.name in Names(path, how, ()) for item in items):
+        return []
     return items if items and all(item.is_dir() and any(item.iterdir()) for item in items) else []
 
 
@@ -45,23 +53,23 @@ def _joined(path: Path, parts: Sequence[tuple[str, Annotations]]) -> Annotations
     return Annotations(path, first.kind, names, lambda name: place[name][0].read(place[name][1]), first.classes, notes)
 
 
-def _nnunet(path: Path, classes: list[FrameClass] | None) -> Annotations:
+def _nnunet(path: Path, how: How) -> Annotations:
     """Labels of a data set of nnU-Net v2, whose names of classes and ignore label stand in its dataset.json."""
     told = read_json(path.parent / NNUNET_FILE).get("labels")
     if not isinstance(told, dict) or not all(isinstance(value, int) for value in told.values()):
-        return open_annotations(path, classes)  # regions, or a file of another program
+        return open_annotations(path, how.classes, how)  # regions, or a file of another program
     ignore = told.get("ignore")
     named = [name for name, value in sorted(told.items(), key=lambda item: item[1]) if value and name != "ignore"]
     own = [FrameClass(i, name, PALETTE[i % len(PALETTE)]) for i, name in enumerate(named, 1)]
-    classes = classes or [FrameClass(0, "background", "#000000"), *own]
+    classes = how.classes or [FrameClass(0, "background", "#000000"), *own]
     if ignore is None:
-        return open_annotations(path, classes)
+        return open_annotations(path, classes, how)
     if ignore != len(classes):
         raise FolderError(
             f"{paths.display(path.parent / NNUNET_FILE)} has {ignore} as its ignore label, after {ignore - 1} classes; "
             f"the classes file lists {len(classes) - 1}"
         )
-    found = open_annotations(path, [*classes, FrameClass(ignore, "ignore", "#ffffff")])
+    found = open_annotations(path, [*classes, FrameClass(ignore, "ignore", "#ffffff")], how)
 
     def read(name: str) -> np.ndarray:
         labels = found.read(name)

@@ -72,7 +72,7 @@ class PrepareFrames(SeededParameters):
             raise ValueError("source is 'folder', but source_folder names none")
         if self.source == "simulator" and self.source_folder:
             raise ValueError(
-                f"source_folder is {self.source_folder!r}, but source is 'simulator', which would ignore it; set source "
+                f"source_folder is {self.source_folder!r}, but source is 'simulator' and would ignore it; set source "
                 "to 'folder', or leave source_folder empty"
             )
         return self

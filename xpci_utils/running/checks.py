@@ -30,7 +30,7 @@ def check_own_frames(profile: str, own: Mapping[str, str]) -> None:
     if own and frames.source == "simulator":
         raise ParameterError(
             f"profile {profile} simulates its frames and would ignore {own.get('source_folder') or 'the classes file'}; "
-            f"profiles for frames of your own: {', '.join(_of_folders())}"
+            f"profiles for your own frames: {', '.join(_of_folders())}"
         )
     folder = own.get("source_folder", frames.source_folder)
     if frames.source == "folder" and not paths.resolve(folder).is_dir():
