@@ -154,7 +154,34 @@ def test_a_grid_is_announced_and_handed_to_snakemake(capsys, commands, fresh):
     count = len(stage_folders(sweep_of("smoke"), "controls"))
     assert f"profile smoke: {count} of {count} stages to do in {fresh}/smoke" in printed
     assert "about 5 minutes on 2 cores" in printed
+    assert "stages are done" not in printed, "as after a dry run"
+
+
+def test_a_complete_run_shows_its_results_and_asks_snakemake_nothing(capsys, commands, fresh, monkeypatch):
+    monkeypatch.setattr(reproduce, "is_complete", lambda *_: True)
+    assert cli.main(["reproduce", "--profile", "smoke"]) == 0
+    printed = capsys.readouterr().out
+    assert commands == []
     assert f"tables: {fresh}/smoke/report/tables" in printed
+    assert f"everything on one page: {fresh}/smoke/report/index.html" in printed
+
+
+def test_pages_are_written_when_every_stage_is_done(capsys, commands, fresh, monkeypatch):
+    pages, states = [], iter(["to do", "done"])
+    monkeypatch.setattr(reproduce, "write_pages", pages.append)
+    monkeypatch.setattr(reproduce, "states_of", lambda root, folders: [("frames", next(states), "")])
+    assert cli.main(["reproduce", "--profile", "smoke"]) == 0
+    assert (len(commands), pages) == (1, ["smoke"])
+    assert "stages are done" in capsys.readouterr().out
+
+
+def test_a_run_without_a_report_is_not_complete(fresh):
+    done = [("frames", "done", "")]
+    assert not reproduce.is_complete("smoke", fresh / "smoke", [*done, ("ddpm", "to do", "")])
+    assert not reproduce.is_complete("smoke", fresh / "smoke", done), "no page lies there"
+    (fresh / "smoke/report/notebooks").mkdir(parents=True)
+    (fresh / "smoke/report/notebooks/index.html").write_text("")
+    assert not reproduce.is_complete("smoke", fresh / "smoke", done), "its report is of other stages, or of none"
 
 
 def test_shards_and_further_options_reach_snakemake(commands, fresh):
@@ -174,6 +201,7 @@ def test_a_grid_that_failed_is_told_by_its_exit_code(monkeypatch, capsys, comman
 def test_folders_with_blanks_arrive_whole(tmp_path, monkeypatch, commands, fresh):
     """Relative ones count from where one stands, not from the repository."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "data/my frames").mkdir(parents=True)
     arguments = ["--frames", "data/my frames", "--classes", "my classes.yaml"]
     assert cli.main(["reproduce", "--profile", "own_frames", *arguments]) == 0
     (command,) = commands
@@ -181,6 +209,16 @@ def test_folders_with_blanks_arrive_whole(tmp_path, monkeypatch, commands, fresh
     assert config["frames"] == str(tmp_path / "data/my frames")
     assert config["classes"] == str(tmp_path / "my classes.yaml")
     assert sum("my frames" in word for word in command) == 1, "one word of the command line"
+
+
+def test_frames_that_would_be_ignored_or_are_nowhere_are_refused(tmp_path, capsys, commands, fresh):
+    assert cli.main(["reproduce", "--profile", "smoke", "--frames", str(tmp_path)]) == 2
+    printed = capsys.readouterr().err
+    assert f"profile smoke simulates its frames and would ignore {tmp_path}" in printed
+    assert "own_frames" in printed
+    assert cli.main(["reproduce", "--profile", "own_frames", "--frames", str(tmp_path / "nowhere")]) == 2
+    assert f"there is no folder {tmp_path / 'nowhere'} with frames" in capsys.readouterr().err
+    assert commands == []
 
 
 def test_folders_with_blanks_arrive_whole_in_a_study(tmp_path, monkeypatch):
@@ -210,8 +248,13 @@ def test_snakemake_is_this_environments(monkeypatch):
 
 
 def finished_frames(root, profile="smoke", **changed):
-    """Frames of a profile that are finished in ``root``, with changed parameters; their products are a byte."""
-    parameters = checks.stage_parameters(profile, "frames", root).model_copy(update=changed)
+    """Frames of a profile that are finished in ``root``, with changed parameters."""
+    return finished(root, profile, "frames", **changed)
+
+
+def finished(root, profile, place, **changed):
+    """A stage of a profile that is finished in ``root``, with changed parameters; its products are a byte."""
+    parameters = checks.stage_parameters(profile, place, root).model_copy(update=changed)
     stage = stages.begin(parameters)
     for name in parameters.products:
         path = stage.folder / name if "." in name else stage.folder / name / "a.png"
@@ -244,6 +287,18 @@ def test_results_of_an_earlier_version_stop_everything_unless_forced(capsys, com
     assert cli.main(["reproduce", "--profile", "smoke"]) == 2
     assert f"frames holds another result (changed: its version, {raised - 1} -> {raised})" in capsys.readouterr().err
     assert len(commands) == 1
+
+
+def test_a_share_of_another_pool_is_named_before_anything_runs(capsys, commands, fresh):
+    """It is no stage of the grid, and would fail its job, or that of the pool that takes it, hours later."""
+    for place in ("frames", "ddpm"):
+        finished(fresh / "smoke", "smoke", place)
+    share = finished(fresh / "smoke", "smoke", "pools/ddpm/shards/0_of_2", sampling_steps=9)
+    assert cli.main(["reproduce", "--profile", "smoke", "--shards", "2"]) == 2
+    assert f"{share} holds another result (changed: sampling_steps: 9 -> 8)" in capsys.readouterr().err
+    assert commands == []
+    assert cli.main(["reproduce", "--profile", "smoke", "--shards", "2", "--force"]) == 0
+    assert not (share / "run.json").exists()
 
 
 def test_own_frames_are_compared_with_those_of_the_run(capsys, commands, fresh, tmp_path):

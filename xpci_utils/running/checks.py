@@ -29,7 +29,7 @@ def check_own_frames(profile: str, own: Mapping[str, str]) -> None:
     assert isinstance(frames, PrepareFrames)
     if own and frames.source == "simulator":
         raise ParameterError(
-            f"profile {profile} simulates its frames and would ignore {own.get('source_folder') or 'the classes file'}; "
+            f"profile {profile} simulates its frames and would ignore {own.get('source_folder') or 'the classes'}; "
             f"profiles for your own frames: {', '.join(_of_folders())}"
         )
     folder = own.get("source_folder", frames.source_folder)
