@@ -66,15 +66,15 @@ def needs(module: str) -> frozenset[str]:
     return frozenset(imported_by(ast.parse(modules()[module].read_text()))) - {module, PACKAGE}
 
 
-def closure(start: set[str]) -> set[str]:
-    """All modules that some modules need, directly or not, and the packages that they lie in."""
+def closure(start: set[str], packages: bool = True) -> set[str]:
+    """All modules that some modules need, directly or not, and with ``packages`` those that they lie in."""
     found: set[str] = set()
     waiting = set(start)
     while waiting:
         module = waiting.pop()
         found.add(module)
         above = module.rpartition(".")[0]
-        waiting |= (needs(module) | ({above} if above and above != PACKAGE else set())) - found
+        waiting |= (needs(module) | ({above} if packages and above and above != PACKAGE else set())) - found
     return found
 
 
@@ -113,7 +113,7 @@ def ordered_rooms() -> list[str]:
 def circles() -> list[str]:
     """Modules that need themselves by way of others."""
     graph = {module: set(needs(module)) for module in modules() if module != PACKAGE}
-    return [module for module, needed in graph.items() if any(module in closure({one}) for one in needed)]
+    return [module for module, needed in graph.items() if any(module in closure({one}, packages=False) for one in needed)]
 
 
 def listing() -> str:
