@@ -44,8 +44,8 @@ def _about_folds(out: Path) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="xpci export", description=__doc__.splitlines()[0])
-    parser.add_argument("run_root", help="folder of a run, like runs/own_frames")
-    parser.add_argument("layout", choices=list(FORMATS))
+    parser.add_argument("run_root", metavar="RUN", help="folder of a run, like runs/own_frames")
+    parser.add_argument("layout", choices=list(FORMATS), help="which program it is for")
     parser.add_argument("out", metavar="OUT", help="the folder to write; it must not exist yet")
     parser.add_argument("--labeller", default="", help="whose labels; needed when there are several")
     parser.add_argument("--pool", default="ddpm", help="which pool of the run")

@@ -1,12 +1,18 @@
-"""Keep the results of a finished run in figures/<profile>/results, and draw figures/<profile> from them.
-
-``xpci collect`` reads the run and draws, ``xpci figures`` draws from what was kept, and ``xpci contrasts`` prints the
-rows that the validation frames choose to be tested. None of them trains anything.
-"""
+"""Results that are committed: collected from a run, drawn again, or looked at for the rows to be tested."""
 
 from xpci_utils import paths
 from xpci_utils.running.options import add_profile, parser_of
 from xpci_utils.stages import StageError
+
+
+ABOUT = {
+    "collect": "Keep the results of a run's finished stages in figures/<profile>/results, few enough to be committed, and "
+    "draw figures/<profile> from them.",
+    "figures": "Draw the tables, figures and index.html in figures/<profile> again from figures/<profile>/results; "
+    "nothing is trained and no run is needed.",
+    "contrasts": "Print the score of every row on the validation frames, and per backbone the row that is best there: it "
+    "is declared in params/<profile>.yaml and then tested with new seeds. Test frames are not looked at.",
+}
 
 
 def main(arguments: list[str]) -> int:
@@ -14,7 +20,7 @@ def main(arguments: list[str]) -> int:
     from xpci_utils.report import committed, use_style, write_report
 
     command, *rest = arguments
-    parser = parser_of(command, __doc__)
+    parser = parser_of(command, ABOUT[command])
     add_profile(parser, "laptop")
     profile = parser.parse_args(rest).profile
     target = paths.root() / "figures" / profile

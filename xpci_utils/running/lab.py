@@ -1,4 +1,4 @@
-"""Open the notebooks in JupyterLab, with the parameters of a profile.
+"""Open the notebooks in JupyterLab, with the parameters of a profile; further options go to JupyterLab.
 
 The notebooks in ``notebooks/`` have the parameters of ``quick``. For another profile, copies with its parameters are
 written to ``runs/<profile>/notebooks``, so that "Run All" shows what ``make reproduce PROFILE=...`` made there.

@@ -1,4 +1,4 @@
-"""Run one notebook with one parameter file.
+"""Run one notebook with one parameter file: what Snakemake calls for every stage.
 
 Parameters are checked before a kernel starts, a finished stage is left alone, progress is printed from
 ``history.jsonl``, and the exit code tells what happened: 0 done, 1 a cell failed, 2 bad parameters, 75 stopped
@@ -192,6 +192,10 @@ def _value(text: str) -> object:
 
 def _parse(arguments: list[str] | None) -> Namespace:
     parser = parser_of("run", __doc__)
+    parser.epilog = (
+        "Example: xpci run 02_train_ddpm -f params/quick/02_train_ddpm.yaml -p steps 600. Exit codes: 0 done, 1 a cell "
+        "failed, 2 a parameter is wrong, 75 stopped for time and resumable, 138 the kernel died."
+    )
     parser.add_argument("notebook", help="which notebook, by path or name: 05_train_segmentation")
     parser.add_argument("-f", "--file", required=True, metavar="PARAMS", help="flat YAML file with every parameter")
     parser.add_argument(

@@ -89,5 +89,5 @@ def _parse(arguments: list[str]) -> Namespace:
     parser.add_argument("--force", action="store_true", help="repeat stages that hold other results, in place")
     parser.add_argument("--cores", type=int, default=os.cpu_count(), help="CPU cores to use (default: all)")
     parser.add_argument("--shards", type=int, default=1, help="runs that share the sampling of the pool (default: 1)")
-    parser.add_argument("snakemake", nargs="*", metavar="-- SNAKEMAKE", help="further options for Snakemake")
+    parser.add_argument("snakemake", nargs="*", metavar="-- OPTIONS", help="further options for Snakemake, such as -n")
     return parser.parse_args(arguments)

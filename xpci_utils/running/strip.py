@@ -1,4 +1,4 @@
-"""Source notebooks as git shall see them: no outputs, except exact text that nbval compares.
+"""Strip the notebooks of outputs, as git shall see them, except exact text that nbval compares.
 
 With ``--from runs/quick`` the cells tagged ``keep_output`` take their text from the notebooks executed there. Those
 cells keep ``execution_count`` 1, without which nbval compares nothing.
