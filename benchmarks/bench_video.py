@@ -48,7 +48,7 @@ def process(film: Path, folder: Path, model: Path, threads: int, frames: int) ->
     set_threads(threads)
     network, known = load_network(model)
     recording = video.open_recording(film, known["window"], known["pixel_size_um"])
-    settings = {"min_pixels": 6, "min_probability": 0.99, "block_frames": 16, "history": folder / "history.jsonl"}
+    settings = {"limits": video.ParticleLimits(6, 0.99), "block_frames": 16, "history": folder / "history.jsonl"}
     wall, cpu = time.perf_counter(), time.process_time()
     blocks = video.segment_film(
         recording.first(frames),

@@ -148,8 +148,8 @@ def sample(study: Study) -> None:
     for number in range(blocks):
         turn = {
             name: partial(
-                write_pool, denoisers[weights], study.output / "pools" / name, study.pairs, settings, shard=number,
-                shards=blocks,
+                write_pool, denoisers[weights], study.output / "pools" / name, study.pairs, settings,
+                shard=(number, blocks),
             )
             for name, (weights, settings) in pools.items()
         }  # fmt: skip

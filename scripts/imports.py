@@ -113,7 +113,9 @@ def ordered_rooms() -> list[str]:
 def circles() -> list[str]:
     """Modules that need themselves by way of others."""
     graph = {module: set(needs(module)) for module in modules() if module != PACKAGE}
-    return [module for module, needed in graph.items() if any(module in closure({one}, packages=False) for one in needed)]
+    return [
+        module for module, needed in graph.items() if any(module in closure({one}, packages=False) for one in needed)
+    ]
 
 
 def listing() -> str:

@@ -61,7 +61,7 @@ def write_text(path: str | Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_json(path: str | Path, content: dict) -> None:
+def write_json(path: str | Path, content: dict | list) -> None:
     """Write ``content`` as indented JSON, atomically; NaN is refused, since JSON has none."""
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 

@@ -49,7 +49,7 @@ def train(folder):
 
 def sample(folder, shard=0, shards=1, taken_from=()):
     denoiser = build_denoiser(CONFIG).fit(examples(4).batch(range(4))).eval()
-    options = {"shard": shard, "shards": shards, "taken_from": taken_from, "history": folder.with_suffix(".jsonl")}
+    options = {"shard": (shard, shards), "taken_from": taken_from, "history": folder.with_suffix(".jsonl")}
     write_pool(denoiser, folder, PAIRS, POOL, **options)
 
 

@@ -44,7 +44,7 @@ def contents(folder):
 def write_shard(denoiser, pool, shard, shards, count=18, settings=SETTINGS):
     """A share of a pool, in a folder of its own beside the pool's pairs."""
     folder = pool / f"shards/{shard}_of_{shards}"
-    return write_pool(denoiser, folder, count, settings, shard=shard, shards=shards)
+    return write_pool(denoiser, folder, count, settings, shard=(shard, shards))
 
 
 def test_shards_out_of_order_equal_one_run(denoiser, tmp_path, monkeypatch):
@@ -181,7 +181,7 @@ def test_other_pairs_are_refused(denoiser, tmp_path):
     with pytest.raises(ValueError, match="seed: 7 -> 8"):
         write_pool(denoiser, tmp_path, 4, PoolSettings(sampler="ddpm", steps=3, seed=8, block=4))
     with pytest.raises(ValueError, match="numbered 0 to 1"):
-        write_pool(denoiser, tmp_path, 4, SETTINGS, shard=2, shards=2)
+        write_pool(denoiser, tmp_path, 4, SETTINGS, shard=(2, 2))
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)

@@ -11,11 +11,11 @@ import tifffile
 from toy_film import COLOURS, NAMES, grey_scores, moving_discs
 
 from xpci_utils.training import StoppedForTime
-from xpci_utils.video import join_film, open_recording, segment_film
+from xpci_utils.video import ParticleLimits, join_film, open_recording, segment_film
 
 HERE = Path(__file__).parent
 WINDOW = {"kind": "linear", "low": 0.0, "high": 255.0}
-SETTINGS = {"tile": 0, "pixel_size_um": 2.0, "min_pixels": 6, "min_probability": 0.9}
+SETTINGS = {"tile": 0, "pixel_size_um": 2.0, "limits": ParticleLimits(6, 0.9)}
 
 
 def segmented(film, folder, scores=grey_scores, block_frames=5, **changes):
@@ -80,7 +80,7 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from toy_film import grey_scores
-from xpci_utils.video import open_recording, segment_film
+from xpci_utils.video import ParticleLimits, open_recording, segment_film
 seen = []
 def scores(images):
     seen.append(1)
@@ -89,8 +89,8 @@ def scores(images):
     return grey_scores(images)
 film, folder = Path(sys.argv[2]), Path(sys.argv[3])
 recording = open_recording(film, {"kind": "linear", "low": 0.0, "high": 255.0}, 2.0)
-segment_film(recording, scores, folder / "blocks", tile=0, pixel_size_um=2.0, min_pixels=6, min_probability=0.9,
-             block_frames=5, history=folder / "history.jsonl")
+segment_film(recording, scores, folder / "blocks", tile=0, pixel_size_um=2.0,
+             limits=ParticleLimits(6, 0.9), block_frames=5, history=folder / "history.jsonl")
 """
 
 
@@ -127,14 +127,14 @@ from pathlib import Path
 import numpy as np, tifffile
 sys.path.insert(0, sys.argv[1])
 from toy_film import COLOURS, NAMES, grey_scores, moving_discs
-from xpci_utils.video import join_film, open_recording, segment_film
+from xpci_utils.video import ParticleLimits, join_film, open_recording, segment_film
 folder, count = Path(sys.argv[2]), int(sys.argv[3])
 folder.mkdir()
 page = moving_discs(1, (256, 256))[0]
 tifffile.imwrite(folder / "film.tif", (page for _ in range(count)), shape=(count, 256, 256), dtype="uint8")
 recording = open_recording(folder / "film.tif", {"kind": "linear", "low": 0.0, "high": 255.0}, 2.0)
-blocks = segment_film(recording, grey_scores, folder / "blocks", tile=0, pixel_size_um=2.0, min_pixels=6,
-                      min_probability=0.9, block_frames=8, history=folder / "history.jsonl")
+blocks = segment_film(recording, grey_scores, folder / "blocks", tile=0, pixel_size_um=2.0,
+                      limits=ParticleLimits(6, 0.9), block_frames=8, history=folder / "history.jsonl")
 join_film(blocks, folder / "labels.tif", NAMES, COLOURS, 2.0, 20.0)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
-from diffusers import UNet2DModel
+from diffusers.models.unets.unet_2d import UNet2DModel
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -51,13 +52,14 @@ class DenoiserConfig:
     @classmethod
     def of(cls, config: DenoiserConfig | Mapping) -> DenoiserConfig:
         """Check a mapping's keys and values; ValueError names the first that does not fit."""
-        if isinstance(config, cls):
+        if isinstance(config, DenoiserConfig):
             return config
         known = [field.name for field in fields(cls)]
         for key in config:
             if key not in known:
                 raise ValueError(f"The denoiser has no setting {key!r}; it knows {', '.join(known)}.")
-        made = cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in config.items()})
+        settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+        made = cls(**settings)
         made.check()
         return made
 
@@ -111,8 +113,9 @@ def zero_outputs(unet: UNet2DModel) -> None:
     """Zero the last layer of every residual branch and of the network, as improved-diffusion does (diffusers not)."""
     for name, module in unet.named_modules():
         if name == "conv_out" or name.endswith(("conv2", "to_out.0")):
-            nn.init.zeros_(module.weight)
-            nn.init.zeros_(module.bias)
+            for parameter in (module.weight, module.bias):
+                assert isinstance(parameter, Tensor)
+                nn.init.zeros_(parameter)
 
 
 class Denoiser(nn.Module):
@@ -124,11 +127,14 @@ class Denoiser(nn.Module):
     Inside, pairs are `offset + scale * x` for image and mask x in [-1, 1]; `encode` and `decode` translate.
     """
 
+    scale: Tensor
+    offset: Tensor
+
     def __init__(self, config: DenoiserConfig):
         super().__init__()
         self.config = config
         self.schedule = NoiseSchedule.cosine(config.timesteps, config.schedule_shift)
-        self.unet = build_unet(config)
+        self.unet: nn.Module = build_unet(config)  # a wrapper hides `to` of diffusers' class from type checkers
         self.wiener = Wiener(self.schedule, CHANNELS, *config.padded) if config.wiener_skip else None
         self.register_buffer("scale", torch.ones(CHANNELS, 1, 1))
         self.register_buffer("offset", torch.zeros(CHANNELS, 1, 1))

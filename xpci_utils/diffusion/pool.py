@@ -160,30 +160,30 @@ def write_pool(
     count: int,
     settings: PoolSettings | None = None,
     *,
-    shard: int = 0,
-    shards: int = 1,
+    shard: tuple[int, int] = (0, 1),
     taken_from: Sequence[Path] = (),
     known: Examples | None = None,
     history: str | Path | None = None,
 ) -> Path:
     """Write `count` pairs to images/ and masks/ (PNG; masks 0 / 255), with pairs.csv; return the folder.
 
-    Blocks that are there already are left alone. Shard k of n writes every n-th block alone; blocks that lie in one of
+    Blocks that are there already are left alone. `shard` (k, n) writes every n-th block alone; blocks in one of
     the shards `taken_from` are copied, and the pool equals that of one run byte for byte on the same kind of machine.
     Memory does not grow with `count`. pairs.csv: index, name, foreground (share of the frame), components,
     specks_removed; an empty mask stays and shows as foreground 0. After each block a record of progress is appended to
     ``history``, a file outside the pool. Of the (image, ...) examples `known`, one per pair, the images are taken over
     and only masks are drawn for them (`clamping`). Raises ValueError if a folder holds pairs that were made otherwise.
     """
-    if not 0 <= shard < shards:
-        raise ValueError(f"shard = {shard}: with shards = {shards}, shards are numbered 0 to {shards - 1}.")
+    first, every = shard
+    if not 0 <= first < every:
+        raise ValueError(f"shard = {first}: with shards = {every}, shards are numbered 0 to {every - 1}.")
     settings, folder = settings or PoolSettings(), Path(folder)
     for name in ("images", "masks", "blocks"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for place in (folder, *taken_from):
         claim(place, denoiser, settings)
     tables = block_tables(folder, count, settings.block)
-    members = {start: block_members(start, count, settings.block) for start in list(tables)[shard::shards]}
+    members = {start: block_members(start, count, settings.block) for start in list(tables)[first::every]}
     waiting = [start for start in members if not is_done(tables[start], members[start])]
     progress = Progress(sum(len(members[start]) for start in waiting), history)
     for start in tqdm(waiting, desc="pairs", unit="block", disable=not watched()):

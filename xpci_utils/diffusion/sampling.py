@@ -7,10 +7,12 @@ other batch shapes), so pairs can be made anywhere, in any order, and again.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
-from diffusers import DDPMScheduler, DPMSolverMultistepScheduler
+from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
+from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
 from torch import Tensor
 
 from xpci_utils.diffusion.denoiser import Denoiser
@@ -21,7 +23,7 @@ from xpci_utils.randomness import torch_generator
 # ddpm: 250 evenly spaced steps with learned variance is the paper's setting (Sec. 3.1). The others use the mean alone:
 # an SDE solver, which adds noise at every step too, and deterministic ODE solvers. DDIM is DPM-Solver++ of order 1 (Lu
 # et al. 2022, Sec. 4.1), which avoids diffusers' DDIMScheduler, whose step to the previous time ignores the spacing.
-MULTISTEP = {
+MULTISTEP: dict[str, dict[str, Any]] = {
     "sde-dpmsolver++": {"algorithm_type": "sde-dpmsolver++", "solver_order": 2},
     "dpmsolver++": {"solver_order": 2},
     "ddim": {"solver_order": 1},
@@ -46,13 +48,15 @@ def solver_timesteps(schedule: NoiseSchedule, steps: int) -> np.ndarray:
     return np.unique(np.append(times, len(schedule) - 1).astype(np.int64))[::-1]
 
 
-def make_scheduler(sampler: str, schedule: NoiseSchedule, steps: int):
+def make_scheduler(sampler: str, schedule: NoiseSchedule, steps: int) -> DDPMScheduler | DPMSolverMultistepScheduler:
     """A diffusers scheduler on our betas that takes x_0 predictions, with its time steps set.
 
     Clipping is done by the denoiser (`predict_x_0`), because `clip_sample` knows no range per channel and
     DPM-Solver's learned variance assumes three channels.
     """
-    common = {"num_train_timesteps": len(schedule), "trained_betas": schedule.betas, "prediction_type": "sample"}
+    common: dict[str, Any] = {"num_train_timesteps": len(schedule), "trained_betas": schedule.betas}
+    common |= {"prediction_type": "sample"}
+    scheduler: DDPMScheduler | DPMSolverMultistepScheduler
     if sampler == "ddpm":
         scheduler = DDPMScheduler(**common, variance_type="learned_range", clip_sample=False)
         scheduler.set_timesteps(timesteps=respaced_timesteps(len(schedule), steps).tolist())
@@ -71,19 +75,21 @@ def pair_noise(generators: Sequence[torch.Generator], shape: tuple[int, ...]) ->
 
 @torch.inference_mode()
 def sample_block(
-    denoiser: Denoiser, indices: Sequence[int], *, sampler: str, steps: int, seed: int, bf16: bool = False
+    denoiser: Denoiser, indices: Sequence[int] | np.ndarray, *, sampler: str, steps: int, seed: int, bf16: bool = False
 ) -> Tensor:
     """The pairs `indices` as one batch, float [N, 2, H, W] in [-1, 1], padding cropped."""
     scheduler = make_scheduler(sampler, denoiser.schedule, steps)
     generators = [torch_generator("pair", seed, int(i)) for i in indices]
     x_t = pair_noise(generators, (denoiser.scale.shape[0], *denoiser.config.padded)).to(denoiser.device)
-    extra = {"generator": generators} if sampler in STOCHASTIC else {}
+    extra: dict[str, Any] = {"generator": generators} if sampler in STOCHASTIC else {}
     for time in scheduler.timesteps:
         t = torch.full((len(indices),), int(time), device=denoiser.device)
         with torch.autocast(denoiser.device.type, dtype=torch.bfloat16, enabled=bf16):
             x_0, v = denoiser.predict_x_0(x_t, t)
         output = torch.cat([x_0, v], 1) if sampler == "ddpm" else x_0
-        x_t = scheduler.step(output, time, x_t, **extra).prev_sample
+        moved = scheduler.step(output, time, x_t, **extra)
+        assert not isinstance(moved, tuple)  # as it is with return_dict=False
+        x_t = moved.prev_sample
     return crop(denoiser.decode(x_t).clamp(-1, 1), denoiser.config.height, denoiser.config.width)
 
 
@@ -95,10 +101,10 @@ def to_images_and_masks(pairs: Tensor) -> tuple[np.ndarray, np.ndarray]:
 
 def blocks_of(indices: Sequence[int], block: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(all indices of an aligned block, positions in it that are wanted) for every block that `indices` touch."""
-    indices = np.asarray(indices, dtype=np.int64)
-    for number in np.unique(indices // block):
+    wanted = np.asarray(indices, dtype=np.int64)
+    for number in np.unique(wanted // block):
         members = np.arange(number * block, (number + 1) * block)
-        yield members, np.flatnonzero(np.isin(members, indices))
+        yield members, np.flatnonzero(np.isin(members, wanted))
 
 
 def sample_pairs(
@@ -119,7 +125,9 @@ def sample_pairs(
     Returns uint8 images [N, H, W] and uint8 masks [N, H, W] of 0 / 255. Raises ValueError for an unknown sampler.
     """
     wanted = range(indices) if isinstance(indices, int) else indices
-    was_training, images, masks = denoiser.training, [], []
+    images: list[np.ndarray] = []
+    masks: list[np.ndarray] = []
+    was_training = denoiser.training
     denoiser.eval()
     for members, keep in blocks_of(wanted, block):
         pairs = sample_block(denoiser, members, sampler=sampler, steps=steps, seed=seed, bf16=bf16)[keep]

@@ -85,10 +85,10 @@ def write_nnunet(items: ExportSet, folder: Path) -> None:
         any_ignored |= bool((labels == IGNORE).any())
         _copy(item.image_path, folder / f"images{part}/{item.name}_0000.png")
         _save(folder / f"labels{part}/{item.name}.png", np.where(labels == IGNORE, ignore, labels).astype(np.uint8))
-    labels = {name: index for index, name in enumerate(items.class_names)}
+    index = {name: number for number, name in enumerate(items.class_names)}
     content = {
         "channel_names": {"0": "X-ray phase contrast"},
-        "labels": {"background": 0, **{k: v for k, v in labels.items() if v}}
+        "labels": {"background": 0, **{k: v for k, v in index.items() if v}}
         | ({"ignore": ignore} if any_ignored else {}),
         "numTraining": sum(item.split != "test" for item in items),
         "file_ending": ".png",
@@ -121,7 +121,8 @@ def write_coco(items: ExportSet, folder: Path) -> None:
     names = [*items.class_names[1:], "ignore"]
     categories = [{"id": i, "name": name, "supercategory": "particle"} for i, name in enumerate(names, 1)]
     for split in items.splits:
-        images, annotations = [], []
+        images: list[dict] = []
+        annotations: list[dict] = []
         for item in (item for item in items if item.split == split):
             _copy(item.image_path, folder / f"images/{item.name}.png")
             labels = item.labels

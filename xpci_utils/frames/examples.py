@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -12,23 +13,41 @@ from xpci_utils.frames.files import read_png
 Example = tuple[np.ndarray, np.ndarray]
 
 
-class FrameExamples(Sequence):
+class Annotated(Protocol):
+    """What is needed of a frame: its image and labels, uint8 [H, W]."""
+
+    @property
+    def image(self) -> np.ndarray: ...
+
+    @property
+    def labels(self) -> np.ndarray: ...
+
+
+class Frames(Protocol):
+    """What is needed of frames (a `FrameSet`): how many there are, and each by its index."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Annotated: ...
+
+
+class FrameExamples(Sequence[Example]):
     """Every window of every frame (a `FrameSet`) as (image, labels); decoded frames are kept in memory."""
 
-    def __init__(self, frames: Sequence, windows: list[tuple[slice, slice]]):
+    def __init__(self, frames: Frames, windows: list[tuple[slice, slice]]):
         self.frames, self.windows = frames, windows
         self._frame = lru_cache(maxsize=1024)(frames.__getitem__)
 
     def __len__(self) -> int:
         return len(self.frames) * len(self.windows)
 
-    def __getitem__(self, index: int) -> Example:
+    def __getitem__(self, index: int) -> Example:  # type: ignore[override]  # one by one, no slices
         frame_index, window_index = divmod(range(len(self))[index], len(self.windows))
         frame, window = self._frame(frame_index), self.windows[window_index]
         return frame.image[window], frame.labels[window]
 
 
-class PairExamples(Sequence):
+class PairExamples(Sequence[Example]):
     """Synthetic frames with the labels a labeller gave them, in the order of ``indices``."""
 
     def __init__(self, pairs_folder: str | Path, labels_folder: str | Path, indices: Sequence[int]):
@@ -38,6 +57,6 @@ class PairExamples(Sequence):
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, index: int) -> Example:
+    def __getitem__(self, index: int) -> Example:  # type: ignore[override]  # one by one, no slices
         name = f"{self.indices[index]:06d}.png"
         return read_png(self.pairs / "images" / name), read_png(self.labels / name)

@@ -156,7 +156,7 @@ def _sequences(folder: Path, images: dict[str, Path]) -> dict[str, str]:
     if not path.is_file():
         return {name: name for name in images}
     with reading(path, "a table"), open(path, newline="", encoding="utf-8-sig") as file:
-        rows = {row.get("name"): row.get("sequence") for row in csv.DictReader(file)}
+        rows = {row.get("name"): row.get("sequence") or "" for row in csv.DictReader(file)}
     missing = [name for name in images if not rows.get(name)]
     if missing:
         raise FolderError(f"{path} gives no sequence for {missing[0]}; it needs the columns name,sequence")

@@ -37,10 +37,10 @@ class Values:
 def values_of(labels: np.ndarray) -> Values:
     """The numbers of a mask [H, W] of integers."""
     if labels.dtype == np.uint8:
-        values = np.flatnonzero(np.bincount(labels.ravel(), minlength=256))
+        found = np.flatnonzero(np.bincount(labels.ravel(), minlength=256))
     else:
-        values = np.unique(labels)
-    values = tuple(int(value) for value in values)
+        found = np.unique(labels)
+    values = tuple(int(value) for value in found)
     particles = [value for value in values if value]
     return Values(values, particles == list(range(1, len(particles) + 1)) and _each_in_one_piece(labels))
 

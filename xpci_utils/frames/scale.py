@@ -49,10 +49,10 @@ def in_us(unit: str) -> float | None:
 def tiff_scale(file: tifffile.TiffFile) -> Scale:
     """The scale of a TIFF file by its OME metadata or ImageJ's description; resolutions for printing do not count."""
     with reading(file.filename or "a TIFF file", "a description of its scale"):
-        if file.is_ome:
+        if file.ome_metadata is not None:
             return _ome(file.ome_metadata)
         if file.imagej_metadata:
-            return _imagej(file.imagej_metadata, file.pages[0].tags)
+            return _imagej(file.imagej_metadata, file.pages.first.tags)
     return Scale()
 
 
@@ -66,7 +66,8 @@ def _factor(unit: str, table: dict[str, float]) -> float | None:
 
 
 def _imagej(told: dict, tags: tifffile.TiffTags) -> Scale:
-    unit, notes = told.get("unit", ""), []
+    unit = told.get("unit", "")
+    notes: list[str] = []
     sides = [_side(tags.get(name)) for name in ("XResolution", "YResolution")]
     factors = [in_um(unit), in_um(told.get("yunit", unit))]
     pixel = _square([side and factor and side * factor for side, factor in zip(sides, factors, strict=True)], notes)
@@ -78,7 +79,8 @@ def _imagej(told: dict, tags: tifffile.TiffTags) -> Scale:
 def _ome(text: str) -> Scale:
     found = tifffile.xml2dict(text)["OME"].get("Image") or {}
     pixels = (found[0] if isinstance(found, list) else found).get("Pixels") or {}
-    sides, notes = [], []
+    sides: list[float | None] = []
+    notes: list[str] = []
     for axis in "XY":
         size, unit = pixels.get(f"PhysicalSize{axis}"), pixels.get(f"PhysicalSize{axis}Unit", "um")
         factor = in_um(unit)

@@ -39,7 +39,7 @@ class TiffStack:
             self._series = self._file.series[0]
             self._count = _frames_of(self._file, path)
             _check_pages(self._file, path)
-            self._page = self._file.pages[0].keyframe
+            self._page = self._file.pages.first
             self._function = _calibration(self._file)
             scale = tiff_scale(self._file)
             end = (self._series.dataoffset or 0) + self._series.nbytes
@@ -60,7 +60,9 @@ class TiffStack:
             offset = series.dataoffset + index * int(np.prod(plane)) * dtype.itemsize
             return np.memmap(self.path, dtype, "r", offset, plane)
         if len(series) == self._count:
-            return series[index].asarray()
+            page = series[index]
+            assert page is not None  # _check_pages looked
+            return page.asarray()
         return series.asarray().reshape(self._count, *plane)[index]
 
     def shown(self, index: int) -> np.ndarray:
@@ -72,11 +74,16 @@ class TiffStack:
         if pixels.dtype == bool:
             return self.indices(index).astype(bool)
         if self._page.photometric == PHOTOMETRIC.PALETTE:
-            return _colours(pixels, self._page.colormap)
+            palette = self._page.colormap
+            if palette is None:
+                raise FolderError(
+                    f"{paths.display(self.path)} holds numbers of a palette, but no palette; export it again"
+                )
+            return _colours(pixels, palette)
         if self._page.photometric == PHOTOMETRIC.MINISWHITE:
             pixels = self._inverted(pixels, bits)
         if self._function is not None:
-            return self._calibrated(pixels)
+            return self._calibrated(pixels, *self._function)
         return (pixels * (255 // (2**bits - 1))).astype(np.uint8) if bits < 8 else pixels
 
     def indices(self, index: int) -> np.ndarray:
@@ -99,8 +106,7 @@ class TiffStack:
             )
         return (2**bits - 1) - pixels
 
-    def _calibrated(self, pixels: np.ndarray) -> np.ndarray:
-        function, coefficients = self._function
+    def _calibrated(self, pixels: np.ndarray, function: int, coefficients: tuple[float, ...]) -> np.ndarray:
         if function != STRAIGHT_LINE or len(coefficients) != 2:
             raise FolderError(
                 f"{paths.display(self.path)} carries a calibration of ImageJ (function {function}), by which its grey "
@@ -157,7 +163,7 @@ def _check_pages(file: tifffile.TiffFile, path: Path) -> None:
             f"{where} says it holds {len(series.pages)} frames, but {len(missing)} of them are not there (the first: "
             f"frame {missing[0]}); {cure} save the frames that are there as a stack"
         )
-    page = file.pages[0].keyframe
+    page = file.pages.first
     turned = page.tags.valueof("Orientation", 1)
     if turned not in UPRIGHT:
         raise FolderError(
@@ -170,7 +176,7 @@ def _check_pages(file: tifffile.TiffFile, path: Path) -> None:
 
 def _lost_files(file: tifffile.TiffFile, path: Path) -> list[str]:
     """Names of the files that OME metadata list and that are not beside this one."""
-    if not file.is_ome:
+    if file.ome_metadata is None:
         return []
     named = dict.fromkeys(re.findall(r'<UUID[^>]*FileName="([^"]+)"', file.ome_metadata))
     return [name for name in named if not (path.parent / name).is_file()][:3]

@@ -6,6 +6,7 @@ xpci import film.tif masks.zip data/my_frames
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from xpci_utils import paths
 from xpci_utils.frames import FolderError
@@ -24,8 +25,9 @@ MASKS   class indices, binary or instance masks as PNG, TIFF or /exchange/labels
 
 def main(arguments: list[str] | None = None) -> int:
     """Import, say what was found, look it over; 0 when the folder was written, 2 when something was wrong."""
-    options = vars(_parser().parse_args(arguments))
-    request = Request(**{name: _here(value) if name in PATHS else value for name, value in options.items()})
+    given = vars(_parser().parse_args(arguments))
+    options: dict[str, Any] = {name: _here(value) if name in PATHS else value for name, value in given.items()}
+    request = Request(**options)
     try:
         record = import_frames(request)
     except (FolderError, ValueError, OSError) as error:

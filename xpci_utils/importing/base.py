@@ -42,6 +42,12 @@ class How:
     boxes: str = "ask"
     ignored: tuple[str, ...] = ()
 
+    @property
+    def named(self) -> list[FrameClass]:
+        """The classes of the classes file, for readers that are only called where there is one."""
+        assert self.classes is not None
+        return self.classes
+
 
 @dataclass(frozen=True)
 class Annotations:

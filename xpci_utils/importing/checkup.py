@@ -55,7 +55,7 @@ class CheckUp:
         extremes |= {"most at the ends of the range": -self.frames.clipped}
         for reason, values in extremes.items():
             if values.min() < values.max():
-                chosen.setdefault(values.idxmin(), reason)
+                chosen.setdefault(str(values.idxmin()), reason)
         return dict(list(chosen.items())[:count])
 
     def __str__(self) -> str:
@@ -136,7 +136,7 @@ def _twins(frames: pd.DataFrame, thumbnails: np.ndarray, outlines: np.ndarray) -
         alike = likeness.row(i)
         for j in np.flatnonzero((alike > ALIKE) & (splits != splits[i]) & (np.arange(len(frames)) > i)):
             pair = (splits[i], splits[j])
-            found.append(Twins(frames.index[i], frames.index[j], pair, float(min(alike[j], 1))))
+            found.append(Twins(frames.index[i], frames.index[int(j)], pair, float(min(alike[j], 1))))
     return sorted(found, key=lambda twins: -twins.alike)
 
 

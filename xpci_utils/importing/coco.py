@@ -7,6 +7,7 @@ Outlines are taken in every bracketing that programs write: ``[[x, y, x, y, ...]
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -158,9 +159,9 @@ def _crowd(entry: dict, value: int, how: How, tally: Tally, where: str, coded: b
 def _box(entry: dict, value: int, size: Size, how: How, tally: Tally, where: str) -> Iterator[_Region]:
     """An annotation without outline: nothing if its box is empty, too, else as the command says."""
     box = entry.get("bbox") or [0, 0, 0, 0]
-    corner, extent = points_of(box, where) if len(box) == 4 else (None, None)
-    if corner is None:
+    if len(box) != 4:
         raise FolderError(f"{where} has neither an outline (segmentation) nor a box of four numbers")
+    corner, extent = points_of(box, where)
     if extent.min() <= 0:
         tally.add(EMPTY, where)
         return
@@ -194,7 +195,7 @@ def _table(content: dict, key: str, where: str) -> list[dict]:
     return table
 
 
-def _key(entry: dict, key: str, where: str) -> object:
+def _key(entry: dict, key: str, where: str) -> Any:
     if key not in entry or isinstance(entry[key], list | dict):
         raise FolderError(f"{where} lacks {key!r}")
     return entry[key]

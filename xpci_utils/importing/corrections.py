@@ -96,14 +96,15 @@ def _by_median(film: Film, darks: Film | None) -> Correction:
         raise FolderError(
             f"the median over time of {_where(film)} is not brighter than 0; there is no beam to divide by"
         )
-    said = (f"dark (mean of {len(darks)})",) if darks is not None else ()
+    said: tuple[str, ...] = (f"dark (mean of {len(darks)})",) if darks is not None else ()
     said += (f"divided by the median over time of {len(chosen)} frames", "defective pixels")
     return Correction(lambda frame: flat_field_correct(frame - dark, median, np.zeros_like(median)), said)
 
 
 def _mean(film: Film, frames: Film) -> np.ndarray:
     """Mean of reference frames, float32, of the size of the frames they are for."""
-    total, shape = np.float64(0), frames[0].shape
+    shape = frames[0].shape
+    total = np.zeros(shape)
     for frame in film:
         if frame.shape != shape:
             raise FolderError(

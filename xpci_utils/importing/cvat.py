@@ -66,9 +66,10 @@ def _label_map(text: str, path: Path) -> dict[tuple[int, int, int], str]:
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         match = LINE.fullmatch(line)
-        rgb = tuple(int(part) for part in match["rgb"].split(",")) if match else (999,)
-        if max(rgb) > 255:
+        parts = [int(part) for part in match["rgb"].split(",")] if match else []
+        if match is None or max(parts) > 255:
             raise FolderError(f"{paths.display(path)}: line {number} of labelmap.txt is not like 'drop:204,51,17::'")
+        rgb = (parts[0], parts[1], parts[2])
         if rgb in found:
             both = f"{found[rgb]} and {match['name']}"
             raise FolderError(f"{paths.display(path)}: labelmap.txt gives {both} one colour; change one in CVAT")

@@ -34,14 +34,15 @@ def open_cvat_xml(path: Path, content: bytes, how: How) -> Annotations:
     """The shapes of an annotations.xml, whose bytes are ``content``."""
     root, where, tally = _parsed(content, path), paths.display(path), Tally()
     pictures = root.findall("image")
-    sizes, shapes = {}, {}
+    sizes: dict[str, Size] = {}
+    shapes: dict[str, list[_Shape]] = {}
     for name, picture in zip(frame_names((_told(p, "name", where) for p in pictures), path), pictures, strict=True):
         own = f"{where}, {name}"
-        sizes[name] = tuple(int(_number(picture, side, own)) for side in ("height", "width"))
+        sizes[name] = (int(_number(picture, "height", own)), int(_number(picture, "width", own)))
         check_size(sizes[name], own)
         shapes[name] = [one for entry in picture if (one := _shape(entry, sizes[name], tally, own)) is not None]
-    told = [(label.findtext("name", "").strip(), label.findtext("color")) for label in root.iterfind(".//label")]
-    told = {name: colour if re.fullmatch("#[0-9a-fA-F]{6}", colour or "") else None for name, colour in told if name}
+    colours = [(label.findtext("name", "").strip(), label.findtext("color")) for label in root.iterfind(".//label")]
+    told = {name: colour if re.fullmatch("#[0-9a-fA-F]{6}", colour or "") else None for name, colour in colours if name}
     told |= {one.label: None for own in shapes.values() for one in own if one.label not in told}
     names = Names(path, how, told.items())
     bare = [name for name, picture in zip(shapes, pictures, strict=True) if not len(picture)]
@@ -120,6 +121,7 @@ def _patch(entry: ElementTree.Element, size: Size, where: str) -> tuple[np.ndarr
 def _mask(shape: _Shape, size: Size) -> np.ndarray:
     if shape.outline is not None:
         return fill_like_coco([shape.outline], size)
+    assert shape.patch is not None  # a shape has one of both
     mask = np.zeros(size, bool)
     (left, top), (height, width) = shape.corner, shape.patch.shape
     mask[top : top + height, left : left + width] = shape.patch
@@ -127,9 +129,10 @@ def _mask(shape: _Shape, size: Size) -> np.ndarray:
 
 
 def _told(entry: ElementTree.Element, key: str, where: str) -> str:
-    if not entry.get(key):
+    value = entry.get(key)
+    if not value:
         raise FolderError(f"{where}: <{entry.tag}> lacks {key!r}")
-    return entry.get(key)
+    return value
 
 
 def _number(entry: ElementTree.Element, key: str, where: str) -> float:

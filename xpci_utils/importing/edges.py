@@ -126,7 +126,7 @@ class EdgeCheck:
 
     def _sample(self, pairs: Mapping[str, int]) -> list[str]:
         """Masks with a border, spread evenly over all of them; as many as time allows for frames of this size."""
-        names = sorted(pairs, key=pairs.get)
+        names = sorted(pairs, key=pairs.__getitem__)
         most = PIXELS // (3 * max(1, int(np.prod(self._borders(names[0]).shape)))) if names else 0
         most = min(max(most, FEWEST_SAMPLED), MOST_SAMPLED)
         order = np.argsort(np.arange(len(names)) * 0.6180339887 % 1)  # evenly spread, however many are taken
@@ -193,8 +193,9 @@ def borders(labels: np.ndarray, ignore: int = 255) -> Borders:
         parts.append((np.where(upper, near, far), np.where(upper, far, near), classes))
     whole = [np.concatenate(part) for part in zip(*parts, strict=True)]
     every = -(-len(whole[0]) // MOST_PIXELS) or 1
-    kept = [part[::every] for part in whole]
-    return Borders(*kept, max(1.0, min(len(kept[0]), len(whole[0]) / CORRELATED_PX)), labels.shape)
+    inside, outside, classes = (part[::every] for part in whole)
+    apart = max(1.0, min(len(inside), len(whole[0]) / CORRELATED_PX))
+    return Borders(inside, outside, classes, apart, labels.shape)
 
 
 def _signs(steps: np.ndarray, classes: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ MAX_FRAMES = 1_000_000  # 20 s at 50,000 frames per second
 
 
 @dataclass(frozen=True)
-class Film(Sequence):
+class Film(Sequence[np.ndarray]):
     """Frames of one file (a sequence) with what the file says about them.
 
     ``film[i]`` is [H, W], uint8, uint16 or float32. ``read`` gives what is stored, class indices included, ``show``
@@ -41,7 +41,7 @@ class Film(Sequence):
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, index: int) -> np.ndarray:
+    def __getitem__(self, index: int) -> np.ndarray:  # type: ignore[override]  # one by one, no slices
         index = range(len(self))[index]
         read = self.read if self.show is None or self.grey == "stored" else self.show
         with reading(self.path, "frames"):

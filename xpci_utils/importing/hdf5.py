@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -70,7 +71,7 @@ def _like_flats(file: h5py.File) -> str:
     """What is named like flats anywhere in the file and is not empty; "" without any."""
     found: list[str] = []
 
-    def look(name: str, item: object) -> None:
+    def look(name: str, item: Any) -> None:
         filled = len(item) if isinstance(item, h5py.Group) else item.size and item.dtype.kind in "uif"
         if LIKE_A_FLAT.search(name.rpartition("/")[2]) and filled:
             found.append(f"/{name}")

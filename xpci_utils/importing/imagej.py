@@ -119,9 +119,10 @@ def _rois(bundle: Bundle, tally: Tally) -> list[_Roi]:
 def _paths(roi: ImagejRoi) -> list[np.ndarray]:
     """Closed paths [n, 2] in pixels, counted from the corner of the first one."""
     if roi.roitype in (ROI_TYPE.RECT, ROI_TYPE.OVAL) and not roi.composite:
-        x, y, width, height = roi.left, roi.top, roi.right - roi.left, roi.bottom - roi.top
+        box: tuple[float, ...] = (roi.left, roi.top, roi.right - roi.left, roi.bottom - roi.top)
         if roi.subpixelrect:
-            x, y, width, height = roi.xd, roi.yd, roi.widthd, roi.heightd
+            box = (roi.xd, roi.yd, roi.widthd, roi.heightd)
+        x, y, width, height = box
         if roi.roitype == ROI_TYPE.OVAL:
             return [ellipse((x + width / 2, y + height / 2), (width / 2, height / 2))]
         return [np.array([(x, y), (x + width, y), (x + width, y + height), (x, y + height)], float)]

@@ -112,20 +112,20 @@ def _of_classes(path: Path, masks: Masks, how: How) -> Annotations:
 
     def read(name: str) -> np.ndarray:
         where = masks.where(name)
-        return check_labels(meaning(masks.read(name), how, where), how.classes, where)
+        return check_labels(meaning(masks.read(name), how, where), how.named, where)
 
     if how.mask_values == "auto":
         _ask(
             path,
-            {name: values_of(check_labels(masks.read(name), how.classes, masks.where(name))) for name in masks.names},
+            {name: values_of(check_labels(masks.read(name), how.named, masks.where(name))) for name in masks.names},
         )
     told = {
-        "binary": f"0 is background, the other value of a mask is the class {how.classes[1].name!r}",
+        "binary": f"0 is background, the other value of a mask is the class {how.named[1].name!r}",
         "from-one": "1 is background, 2 is class 1, 3 is class 2, ...; 0 is ignored",
         "indices": "numbers are class indices, 255 is ignored",
     }
     notes = (f"mask values: {told[how.mask_values]}",) if how.mask_values in told else ()
-    return Annotations(path, f"class indices ({masks.kind})", masks.names, read, tuple(how.classes), notes)
+    return Annotations(path, f"class indices ({masks.kind})", masks.names, read, tuple(how.named), notes)
 
 
 def _ask(path: Path, seen: dict[str, Values]) -> None:
@@ -144,9 +144,9 @@ def _ask(path: Path, seen: dict[str, Values]) -> None:
 
 def _binary(labels: np.ndarray, how: How, where: str) -> np.ndarray:
     """0 and one other value as 0 and class 1."""
-    if len(how.classes) != 2:
+    if len(how.named) != 2:
         raise FolderError(
-            f"{where} is to hold one class (--mask-values binary), but the classes file lists {len(how.classes) - 1}; "
+            f"{where} is to hold one class (--mask-values binary), but the classes file lists {len(how.named) - 1}; "
             "give one class, or one mask per class, called like it (film_0001_drop.png)"
         )
     found = values_of(labels).particles

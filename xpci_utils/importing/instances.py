@@ -44,12 +44,13 @@ def open_instances(path: Path, masks: Masks, how: How) -> Annotations:
         return (labels > 0).astype(np.uint8) if table is None else _looked_up(labels, name, table, masks, how)
 
     notes = ("mask values: every number is one particle, " + _told(how), *known)
-    return Annotations(path, f"instance masks ({masks.kind})", masks.names, read, tuple(how.classes), notes)
+    return Annotations(path, f"instance masks ({masks.kind})", masks.names, read, tuple(how.named), notes)
 
 
 def _looked_up(labels: np.ndarray, name: str, table: dict[tuple[str, int], int], masks: Masks, how: How) -> np.ndarray:
     """Class indices of a mask of particle numbers; FolderError for a particle that the table does not list."""
     numbers, place = np.unique(labels, return_inverse=True)
+    assert how.instance_classes is not None  # the table is from there
     missing = [number for number in numbers.tolist() if number and (name, number) not in table]
     if missing:
         raise FolderError(
@@ -63,15 +64,15 @@ def _looked_up(labels: np.ndarray, name: str, table: dict[tuple[str, int], int],
 def _told(how: How) -> str:
     if how.instance_classes:
         return f"its class stands in {paths.display(how.instance_classes)}"
-    return f"and all are of the class {how.classes[1].name!r}"
+    return f"and all are of the class {how.named[1].name!r}"
 
 
 def _table(path: Path, how: How, frames: set[str]) -> tuple[dict[tuple[str, int], int] | None, tuple[str, ...]]:
     """(class index by frame and particle, what is told of the labels); None where there is one class only."""
     if how.instance_classes is None:
-        if len(how.classes) != 2:
+        if len(how.named) != 2:
             raise FolderError(
-                f"{paths.display(path)} holds instance masks and the classes file {len(how.classes) - 1} classes; give "
+                f"{paths.display(path)} holds instance masks and the classes file {len(how.named) - 1} classes; give "
                 f"a table with the columns {','.join(COLUMNS)} as --instance-classes, or a classes file with one class"
             )
         return None, ()

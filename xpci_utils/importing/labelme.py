@@ -11,6 +11,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeGuard
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -34,7 +35,7 @@ class _Shape:
     label: str
     kind: str
     points: np.ndarray
-    patch: object
+    patch: Any  # as the file has it
     where: str
 
 
@@ -108,19 +109,19 @@ def _shapes(path: Path, how: How, tally: Tally) -> tuple[list[_Shape], Size]:
 
 def _size(content: dict, where: str) -> Size | None:
     """The size that a file tells: in numbers, else by the picture inside it, else not at all (labelme 3)."""
-    size = (content.get("imageHeight"), content.get("imageWidth"))
-    if size == (None, None):
+    height, width = content.get("imageHeight"), content.get("imageWidth")
+    if height is None and width is None:
         if not content.get("imageData"):
             return None
         with reading(where, "a file of labelme with its picture inside"):
             picture = Image.open(io.BytesIO(base64.b64decode(content["imageData"])))
-            size = (picture.height, picture.width)
-    if not all(isinstance(side, int) for side in size):
+            height, width = picture.height, picture.width
+    if not isinstance(height, int) or not isinstance(width, int):
         raise FolderError(
-            f"{where} is {size[0]!r} x {size[1]!r} pixels (imageHeight, imageWidth); sizes are whole numbers"
+            f"{where} is {height!r} x {width!r} pixels (imageHeight, imageWidth); sizes are whole numbers"
         )
-    check_size(size, where)
-    return size
+    check_size((height, width), where)
+    return height, width
 
 
 def _shape(shape: dict, where: str, tally: Tally) -> _Shape | None:
@@ -142,7 +143,7 @@ def _shape(shape: dict, where: str, tally: Tally) -> _Shape | None:
     return _Shape(shape["label"], kind, np.array(points, float), shape.get("mask"), where)
 
 
-def _are_points(points: object) -> bool:
+def _are_points(points: object) -> TypeGuard[list[list[float]]]:
     return isinstance(points, list) and all(
         isinstance(point, list) and len(point) == 2 and all(isinstance(v, int | float) and abs(v) < 1e6 for v in point)
         for point in points

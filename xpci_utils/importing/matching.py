@@ -79,7 +79,8 @@ def _choose(rules: list[Rule], check: EdgeCheck, frames: Frames, masks: Masks, b
     verdicts = [check.judge(rule.pairs) for rule in rules]
     if by != "auto":
         return rules[0], verdicts[0]
-    left = [(rule, verdict) for rule, verdict in zip(rules, verdicts, strict=True) if verdict is not Verdict.WRONG]
+    judged: list[tuple[Rule, Verdict]] = list(zip(rules, verdicts, strict=True))
+    left = [pair for pair in judged if pair[1] is not Verdict.WRONG]
     fitting = [pair for pair in left if pair[1] is Verdict.FITS]
     if len(fitting) == 1:
         return fitting[0]

@@ -54,7 +54,8 @@ def by_name(frames: Frames, annotated: Sequence[str]) -> Rule | None:
     found = [_equal(frames, annotated, key, told) for key, told in _KEYS]
     found = [rule for rule in found if rule.pairs]
     whole = [rule for rule in found if len(rule.pairs) == len(annotated)]
-    return (whole or sorted(found, key=lambda rule: -len(rule.pairs)) or [None])[0]
+    ranked = whole or sorted(found, key=lambda rule: -len(rule.pairs))
+    return ranked[0] if ranked else None
 
 
 def by_part(frames: Frames, annotated: Sequence[str]) -> Rule | None:
@@ -81,9 +82,10 @@ def by_number(frames: Frames, annotated: Sequence[str], first: int = 0) -> Rule 
     if not of_annotation or not of_frame:
         return None
     place = {number: index for index, number in of_frame.items()}
-    pairs = {annotated[i]: place.get(number - first) for i, number in of_annotation.items()}
-    if None in pairs.values() or len(place) < len(of_frame):
+    wanted = {annotated[i]: number - first for i, number in of_annotation.items()}
+    if not place.keys() >= set(wanted.values()) or len(place) < len(of_frame):
         return None
+    pairs = {name: place[number] for name, number in wanted.items()}
     name = "number-from-one" if first else "number"
     told = "by number, frames counted from 1 by the annotations" if first else "by number, counted as in the names"
     complete = len(pairs) == len(frames.names)

@@ -35,7 +35,7 @@ def files_by_class(path: Path, files: list[Path], how: How) -> dict[str, dict[in
         labels.add(index)
         if (other := found.setdefault(frame, {}).setdefault(index, item)) != item:
             raise FolderError(f"{paths.display(item)} and {other.name} are of the same class and frame; remove one")
-    sure = len(labels) > 1 or len(how.classes) == 2 or how.mask_values == "binary"
+    sure = len(labels) > 1 or len(how.named) == 2 or how.mask_values == "binary"
     return found if found and sure else None
 
 
@@ -72,12 +72,12 @@ def open_per_class(
             labels[layers[index]] = index
         return labels
 
-    return Annotations(path, "binary masks, one per class", tuple(files), read, tuple(how.classes), _notes(files, how))
+    return Annotations(path, "binary masks, one per class", tuple(files), read, tuple(how.named), _notes(files, how))
 
 
 def _notes(files: dict[str, dict[int, Path]], how: How) -> tuple[str, ...]:
     told = ["mask values: 0 is background, the other value is the class that the file or its folder is called like"]
-    for one in how.classes[1:]:
+    for one in how.named[1:]:
         without = [name for name, own in files.items() if one.index not in own]
         if without and len(without) < len(files):
             told.append(
@@ -98,7 +98,7 @@ def _layer(path: Path, read_mask: Callable[[Path], np.ndarray]) -> np.ndarray:
 
 
 def _priority(index: int, how: How) -> int:
-    return how.classes[index].priority if index != IGNORE else 0
+    return how.named[index].priority if index != IGNORE else 0
 
 
 def _check_overlap(below: np.ndarray, layer: np.ndarray, index: int, how: How, path: Path) -> None:
@@ -110,7 +110,7 @@ def _check_overlap(below: np.ndarray, layer: np.ndarray, index: int, how: How, p
         if _priority(other, how) == _priority(index, how):
             y, x = np.argwhere(both & (below == other))[0]
             raise FolderError(
-                f"{paths.display(path)}: the pixel in row {y}, column {x} is {how.classes[index].name} here and "
-                f"{how.classes[other].name} in the other mask; correct one, or give the classes a priority in the "
+                f"{paths.display(path)}: the pixel in row {y}, column {x} is {how.named[index].name} here and "
+                f"{how.named[other].name} in the other mask; correct one, or give the classes a priority in the "
                 "classes file (the higher one lies on top)"
             )

@@ -99,7 +99,8 @@ def numbered_series(names: Sequence[str]) -> dict[str, list[tuple[int, str]]]:
 
 def _by_film(films: Sequence[Film], looks: Looks) -> tuple[dict[str, str], str]:
     """One sequence per stack, per numbered series of pictures that are alike, and per other picture."""
-    found, series = {}, 0
+    found: dict[str, str] = {}
+    series = 0
     chosen = set(looks.names)
     likeness = Likeness(looks.thumbnails)
     index = {name: i for i, name in enumerate(looks.names)}
@@ -145,7 +146,7 @@ def _blocks(looks: Looks, length: int, gap: int | None) -> tuple[dict[str, str],
     test, val = max(1, round(stretches / 5)), max(1, round(stretches / 10))
     sizes = {"train": stretches - test - val, "val": val, "test": test}
     masks, shows = looks.masks()
-    tried = []
+    tried: list[tuple[int, int, int, int, np.ndarray, np.ndarray]] = []
     for order in permutations(SPLITS):
         splits = np.repeat(order, [sizes[split] for split in order]).repeat(length)[: len(looks.names)]
         kept, between = _apart(splits, looks.thumbnails, masks) if gap is None else (_gapped(splits, gap), 0)
@@ -198,7 +199,7 @@ def _fewest_that_part(copies: np.ndarray, splits: np.ndarray) -> list[int]:
 
 def _given(path: Path, chosen: list[str]) -> dict[str, str]:
     with reading(path, "a table"), open(path, newline="", encoding="utf-8-sig") as file:
-        rows = {row.get("name"): row.get("sequence") for row in csv.DictReader(file)}
+        rows = {row.get("name"): row.get("sequence") or "" for row in csv.DictReader(file)}
     if missing := [name for name in chosen if not rows.get(name)]:
         raise FolderError(
             f"{paths.display(path)} gives no sequence for {missing[0]}; it needs the columns name,sequence"

@@ -6,7 +6,7 @@ filter that a data set is compressed with (https://docs.hdfgroup.org: virtual da
 
 import importlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Protocol
 
 import h5py
 import numpy as np
@@ -21,6 +21,16 @@ FILTERS = {
     32017: "SZ", 32018: "FCIDECOMP", 32019: "JPEG", 32024: "SZ3", 32026: "Blosc2", 32028: "SPERR",
 }  # fmt: skip
 DEEPEST = 5  # virtual data sets of virtual data sets
+
+
+class _Source(Protocol):
+    """What a virtual data set says of one of its sources."""
+
+    @property
+    def file_name(self) -> str: ...
+
+    @property
+    def dset_name(self) -> str: ...
 
 
 def check_stored(data: h5py.Dataset, path: Path, depth: int = 0) -> None:
@@ -107,7 +117,7 @@ def _check_sources(data: h5py.Dataset, path: Path, depth: int) -> None:
         )
 
 
-def _check_source(data: h5py.Dataset, path: Path, source: NamedTuple, depth: int) -> None:
+def _check_source(data: h5py.Dataset, path: Path, source: _Source, depth: int) -> None:
     own = Path(data.file.filename)
     name = source.file_name
     file = own if name == "." else next((p for p in (own.parent / name, Path(name)) if p.is_file()), None)

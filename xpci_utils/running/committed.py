@@ -4,14 +4,13 @@ from xpci_utils import paths
 from xpci_utils.running.options import add_profile, parser_of
 from xpci_utils.stages import StageError
 
-
 ABOUT = {
-    "collect": "Keep the results of a run's finished stages in figures/<profile>/results, few enough to be committed, and "
-    "draw figures/<profile> from them.",
+    "collect": "Keep the results of a run's finished stages in figures/<profile>/results, few enough to be committed, "
+    "and draw figures/<profile> from them.",
     "figures": "Draw the tables, figures and index.html in figures/<profile> again from figures/<profile>/results; "
     "nothing is trained and no run is needed.",
-    "contrasts": "Print the score of every row on the validation frames, and per backbone the row that is best there: it "
-    "is declared in params/<profile>.yaml and then tested with new seeds. Test frames are not looked at.",
+    "contrasts": "Print the score of every row on the validation frames, and per backbone the row that is best there: "
+    "it is declared in params/<profile>.yaml and then tested with new seeds. Test frames are not looked at.",
 }
 
 

@@ -10,11 +10,13 @@ official weights' training, norm 1 comes first and the padding stays zero.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
 from xpci_utils.sam.model import SemanticSam
+from xpci_utils.sam.tiny_vit import TinyViT
 
 TRAINABLE = ("adapters", "adapters+head", "all")
 MLP_SCALE = 0.5  # of the parallel adapters, as in finetune-SAM
@@ -102,7 +104,9 @@ def add_adapters(
     """
     if any(isinstance(module, Adapter) for module in model.modules()):
         raise ValueError("this SAM has adapters already; build a new one to place them differently")
-    options, chosen = {"ratio": ratio, "zero_init": zero_init}, adapted_blocks(model, blocks)
+    options: dict[str, Any] = {"ratio": ratio, "zero_init": zero_init}
+    chosen = adapted_blocks(model, blocks)
+    block: Any  # of timm's TinyViT, or of SAM, which has no types
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # and no GPU's
         if encoder:
@@ -122,10 +126,10 @@ def add_adapters(
     return model.train(model.training)
 
 
-def encoder_blocks(model: SemanticSam) -> list[nn.Module]:
+def encoder_blocks(model: SemanticSam) -> Sequence[nn.Module]:
     """The transformer blocks of either image encoder; convolutional stages have no tokens to adapt."""
     encoder = model.image_encoder
-    return list(encoder.blocks) if hasattr(encoder, "blocks") else encoder.transformer_blocks
+    return encoder.transformer_blocks if isinstance(encoder, TinyViT) else list(encoder.blocks)
 
 
 def adapted_blocks(model: SemanticSam, blocks: str | Sequence[int] = "all") -> tuple[int, ...]:
@@ -141,7 +145,7 @@ def adapted_blocks(model: SemanticSam, blocks: str | Sequence[int] = "all") -> t
     if blocks == "reference":
         if hasattr(model.image_encoder, "blocks"):
             return tuple(sorted({0, 1, count - 2, count - 1}))
-        return tuple(range(count - len(model.image_encoder.layers[-1].blocks)))
+        return tuple(range(count - len(model.image_encoder.stages[-1].blocks)))
     if isinstance(blocks, str) or not set(blocks) <= set(range(count)):
         raise ValueError(
             f'adapter blocks are {blocks!r}; choose "all", "reference" or indices from 0 to {count - 1} of this encoder'

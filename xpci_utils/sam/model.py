@@ -6,6 +6,7 @@ labels of small particles do not survive the opposite order.
 """
 
 from functools import partial
+from typing import Any
 
 import torch
 from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, TwoWayTransformer
@@ -21,13 +22,13 @@ PIXEL_MEAN, PIXEL_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # Im
 # "paper" is the published network; "reduced" keeps its structure and nearly the ratio of the two encoders (11.4;
 # published 14.8) for frames of 64 x 64 pixels, which it sees at 128 x 128 with one logit per frame pixel.
 IMAGE_SIZE = {"paper": 1024, "reduced": 128}
-VIT = {
+VIT: dict[str, dict[str, Any]] = {
     "paper": {"patch_size": 16, "embed_dim": 768, "depth": 12, "num_heads": 12, "window_size": 14}
     | {"global_attn_indexes": (2, 5, 8, 11)},
     "reduced": {"patch_size": 8, "embed_dim": 128, "depth": 5, "num_heads": 4, "window_size": 8}
     | {"global_attn_indexes": (2, 4)},
 }
-TINY_VIT = {
+TINY_VIT: dict[str, dict[str, Any]] = {
     "paper": {},
     "reduced": {"widths": (16, 24, 32, 32), "depths": (1, 1, 2, 1), "heads": (1, 2, 2), "windows": (8, 8, 8)}
     | {"merge_strides": (2, 1, 1), "classifier": 0},
@@ -45,11 +46,14 @@ class SemanticSam(nn.Module):
     ``train`` says: with batches of one frame its statistics would drift away from the frozen weights.
     """
 
+    pixel_mean: torch.Tensor
+    pixel_std: torch.Tensor
+
     def __init__(
         self,
-        image_encoder: nn.Module,
-        prompt_encoder: nn.Module,
-        mask_decoder: nn.Module,
+        image_encoder: ImageEncoderViT | TinyViT,
+        prompt_encoder: PromptEncoder,
+        mask_decoder: MaskDecoder,
         mask_scale: float,
         config: dict,
     ):
@@ -85,7 +89,8 @@ class SemanticSam(nn.Module):
     def input_shape(self, images: torch.Tensor) -> tuple[int, int]:
         """Height and width of frames [N, h, w] in SAM's square input."""
         size, longest = self.image_encoder.img_size, max(images.shape[-2:])
-        return tuple(round(side * size / longest) for side in images.shape[-2:])
+        height, width = (round(side * size / longest) for side in images.shape[-2:])
+        return height, width
 
     def to_frame(self, logits: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
         """Logits [N, K, g, g] without what SAM padded at the right and below, scaled to the frames [N, h, w]."""
@@ -106,8 +111,8 @@ class SemanticSam(nn.Module):
         logits = None
         if masks is not None:
             grid = self.prompt_encoder.mask_input_size[0]
-            scaled = tuple(max(1, round(side * grid / self.image_encoder.img_size)) for side in shape)
-            logits = self._pad(prompt_logits(masks, scaled, self.mask_scale), grid, -self.mask_scale)
+            height, width = (max(1, round(side * grid / self.image_encoder.img_size)) for side in shape)
+            logits = self._pad(prompt_logits(masks, (height, width), self.mask_scale), grid, -self.mask_scale)
         sparse, dense = self.prompt_encoder(points=None, boxes=None, masks=logits)
         return sparse.expand(count, -1, -1), dense
 
@@ -175,7 +180,7 @@ def initialise(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
-def build_encoder(variant: str, size: str) -> tuple[nn.Module, int]:
+def build_encoder(variant: str, size: str) -> tuple[ImageEncoderViT | TinyViT, int]:
     """The image encoder and its stride in input pixels."""
     image_size, dim = IMAGE_SIZE[size], DECODER[size]["dim"]
     if variant == "vit_t":

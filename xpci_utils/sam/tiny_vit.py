@@ -73,8 +73,12 @@ class TinyViT(nn.Module):
     @property
     def transformer_blocks(self) -> list[TinyVitBlock]:
         """Every block with attention, from input to output."""
-        stages = [layer for layer in self.layers if isinstance(layer, Stage)]
-        return [block for stage in stages for block in stage.blocks if isinstance(block, TinyVitBlock)]
+        return [block for stage in self.stages for block in stage.blocks if isinstance(block, TinyVitBlock)]
+
+    @property
+    def stages(self) -> list["Stage"]:
+        """The four stages, from input to output."""
+        return [layer for layer in self.layers if isinstance(layer, Stage)]
 
 
 class Stage(nn.Module):

@@ -8,8 +8,10 @@ EUCB and LGAG had ReLU6 there too, CAB never; ``activation="relu6"`` puts it int
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import torch
+from timm.models import FeatureInfo
 from torch import nn
 from torch.nn import functional as F
 
@@ -51,6 +53,8 @@ class EMCAD(nn.Module):
     parameters, whatever the activation.
     """
 
+    config: dict[str, Any]  # what `build_network` made it of
+
     def __init__(
         self,
         num_classes: int,
@@ -66,7 +70,9 @@ class EMCAD(nn.Module):
         with_weights = pretrained and settings.widths is None
         self.to_rgb = nn.Identity() if in_channels == 3 else _to_three_channels(in_channels)
         self.encoder = create_timm(settings.encoder, with_weights, features_only=True, **settings.arguments)
-        channels = self.encoder.feature_info.channels()
+        features = self.encoder.feature_info
+        assert isinstance(features, FeatureInfo)
+        channels = features.channels()
         self.decoder = Decoder(channels, activation)
         self.heads = nn.ModuleList(nn.Conv2d(width, num_classes, 1) for width in reversed(channels))
         self.weights = f"timm {settings.encoder}" if with_weights else "random"

@@ -1,6 +1,6 @@
 """One door to the three segmentation networks of the paper (Section 2.3)."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import nn
@@ -8,6 +8,13 @@ from torch import nn
 from xpci_utils.params.cells import BACKBONES
 from xpci_utils.randomness import seed_of
 from xpci_utils.segmentation.sizes import padded_size
+
+if TYPE_CHECKING:
+    from xpci_utils.segmentation.emcad import EMCAD
+    from xpci_utils.segmentation.swin_unetr import SwinUNETR
+    from xpci_utils.segmentation.transunet import TransUNet
+
+    Network: TypeAlias = TransUNet | SwinUNETR | EMCAD
 
 SIZES = ("paper", "laptop", "quick")
 
@@ -21,7 +28,7 @@ def build_network(
     image_size: int | tuple[int, int] = 640,
     seed: int = 0,
     **settings: Any,
-) -> nn.Module:
+) -> "Network":
     """Build a segmentation network: images [N, in_channels, H, W] in [-1, 1] to logits [N, num_classes, H, W].
 
     ``name`` is "transunet", "swin_unetr" or "emcad"; ``num_classes`` counts the background; ``size`` is "paper" (as
@@ -42,6 +49,7 @@ def build_network(
         raise ValueError(f"There is no size {size!r}; choose one of {', '.join(SIZES)}.")
     if unknown := settings.keys() - OWN_SETTINGS:
         raise ValueError(f"There is no setting {min(unknown)!r}; choose from {', '.join(OWN_SETTINGS)}.")
+    network: Network
     own: dict[str, Any] = {}
     image_size = padded_size(image_size)
     with torch.random.fork_rng(devices=[]):
@@ -73,10 +81,10 @@ def build_network(
 
 OWN_SETTINGS = ("activation", "reference_stem")
 # What a setting was in files that were written before it existed.
-BEFORE = {"emcad": {"activation": "relu6"}, "transunet": {"reference_stem": False}}
+BEFORE: dict[str, dict[str, Any]] = {"emcad": {"activation": "relu6"}, "transunet": {"reference_stem": False}}
 
 
-def rebuild_network(config: dict) -> nn.Module:
+def rebuild_network(config: dict) -> "Network":
     """The network that a ``config`` describes, with random weights; settings that it lacks are those of its time.
 
     ``config`` is a network's own, as `xpci_utils.segmentation.save_network` writes it.

@@ -1,5 +1,7 @@
 """SwinUNETR (Hatamizadeh et al. 2022) in two dimensions, from MONAI; importing this module costs seconds."""
 
+from typing import Any
+
 import torch
 from monai.networks.nets import SwinUNETR as MonaiSwinUNETR
 
@@ -23,6 +25,7 @@ class SwinUNETR(MonaiSwinUNETR):
     so this network starts from random weights whatever the others do.
     """
 
+    config: dict[str, Any]  # what `build_network` made it of
     weights = "random"
 
     def __init__(self, num_classes: int, in_channels: int = 1, size: str = "paper"):

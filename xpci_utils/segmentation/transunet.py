@@ -9,6 +9,7 @@ one. docs/equality.md says how far the two are apart.
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from timm.layers import GroupNormAct, StdConv2dSame
@@ -57,6 +58,8 @@ class TransUNet(nn.Module):
     pixels and ten classes, are the same.
     """
 
+    config: dict[str, Any]  # what `build_network` made it of
+
     def __init__(
         self,
         num_classes: int,
@@ -68,10 +71,11 @@ class TransUNet(nn.Module):
     ):
         super().__init__()
         settings = SETTINGS[size]
-        self.image_size, self.reference_stem = tuple(image_size), reference_stem
+        height, width = image_size
+        self.image_size, self.reference_stem = (height, width), reference_stem
         self.repeat = 3 if in_channels == 1 else 1
         with_weights = pretrained and size == "paper"
-        table_size = (PRETRAINED_SIDE,) * 2 if with_weights and reference_stem else self.image_size
+        table_size = (PRETRAINED_SIDE, PRETRAINED_SIDE) if with_weights and reference_stem else self.image_size
         self.encoder = _encoder(settings, in_channels * self.repeat, table_size, size == "paper", with_weights)
         if reference_stem:
             use_reference_stem(self.encoder.patch_embed.backbone)
@@ -138,7 +142,7 @@ def _encoder(
     settings: Settings, in_channels: int, image_size: tuple[int, int], published: bool, pretrained: bool
 ) -> VisionTransformer:
     """timm's hybrid of a ResNet (stages 1 to 3, GroupNorm, weight standardisation) and a ViT, without class token."""
-    arguments = {
+    arguments: dict[str, Any] = {
         "img_size": image_size,
         "in_chans": in_channels,
         "num_classes": 0,
@@ -148,9 +152,10 @@ def _encoder(
     }
     if published:
         encoder = create_timm(PRETRAINED, pretrained, **arguments)
+        assert isinstance(encoder, VisionTransformer)
     else:
         backbone = ResNetV2(
-            layers=settings.blocks,
+            layers=list(settings.blocks),
             channels=settings.channels,
             stem_chs=settings.stem,
             stem_type="same",
@@ -169,6 +174,7 @@ def _encoder(
             embed_layer=partial(HybridEmbed, backbone=backbone),
             **arguments,
         )
+    block: Any  # whichever of timm's
     for block in encoder.blocks:
         block.attn.proj_drop = nn.Identity()  # as published: dropout after the embedding and in the MLP alone
     return _without_class_token(encoder)
@@ -195,6 +201,7 @@ def resize_positions(vit: VisionTransformer, before: tuple[int, int], after: tup
     if before == after:
         return
     old, new = ([side // 16 for side in size] for size in (before, after))
+    assert vit.pos_embed is not None
     table = vit.pos_embed.detach().reshape(1, *old, -1).permute(0, 3, 1, 2)
     table = F.interpolate(table, new, mode="bilinear", align_corners=True)
     vit.pos_embed = nn.Parameter(table.flatten(2).transpose(1, 2).contiguous())
@@ -203,5 +210,6 @@ def resize_positions(vit: VisionTransformer, before: tuple[int, int], after: tup
 def _without_class_token(vit: VisionTransformer) -> VisionTransformer:
     """TransUNet decodes patch tokens only; the checkpoint's class token and its position are dropped."""
     vit.cls_token, vit.num_prefix_tokens = None, 0
+    assert vit.pos_embed is not None
     vit.pos_embed = nn.Parameter(vit.pos_embed.detach()[:, 1:].clone())
     return vit

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from xpci_utils.files import atomic_path
 from xpci_utils.frames import Frame, FrameSet, write_frames
@@ -29,6 +29,15 @@ def adjusted_preset(preset: str | Preset, **values: float) -> Preset:
     return replace(get_preset(preset), **changes)
 
 
+class DatasetOptions(TypedDict, total=False):
+    """Further options of `write_simulated_frames`, by name."""
+
+    log_window: bool
+    mask_jitter_px: float
+    tile: int
+    workers: int
+
+
 def write_simulated_frames(
     folder: str | Path,
     counts: dict[str, int],
@@ -37,18 +46,15 @@ def write_simulated_frames(
     seed: int,
     preset: str | Preset = "aps32id_u18",
     sampling: str = "curated",
-    *,
-    log_window: bool = False,
-    mask_jitter_px: float = 0.0,
-    tile: int = 0,
-    workers: int = 1,
+    **options: Unpack[DatasetOptions],
 ) -> FrameSet:
     """Simulate ``counts`` frames per split ({"train": 40, ...}) into a frame-set folder with instances.csv.
 
     No two splits share a sequence. The 8-bit window comes from training frames alone (at most 32, spread over the
     split). ``mask_jitter_px`` draws the labels as a hand would.
     """
-    preset = get_preset(preset)
+    preset, log_window = get_preset(preset), options.get("log_window", False)
+    mask_jitter_px, workers = options.get("mask_jitter_px", 0.0), options.get("workers", 1)
     splits = plan_splits(counts)
     simulate = partial(
         simulate_frames, 0, height, width, seed, preset, sampling, mask_jitter_px=mask_jitter_px, workers=workers
@@ -63,7 +69,7 @@ def write_simulated_frames(
                 rows.extend(_table_rows(simulated, split))
                 yield as_frame(simulated, split, window, log_window)
 
-    info = {**_info(preset), "tile": tile, "sampling": sampling, "mask_jitter_px": mask_jitter_px}
+    info = {**_info(preset), "tile": options.get("tile", 0), "sampling": sampling, "mask_jitter_px": mask_jitter_px}
     info["window"] = {"kind": "log" if log_window else "linear", "low": window[0], "high": window[1]}
     frame_set = write_frames(folder, frames(), info)
     with atomic_path(frame_set.folder / "instances.csv") as part, open(part, "w", newline="") as stream:

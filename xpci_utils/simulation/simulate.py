@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from multiprocessing import get_context
+from typing import TypedDict, Unpack
 
 import numpy as np
 
@@ -52,6 +53,15 @@ class _Job:
     metal: str | None = None
 
 
+class FrameOptions(TypedDict, total=False):
+    """Further options of `simulate_frames`, by name."""
+
+    start: int
+    indices: Indices[int] | None
+    mask_jitter_px: float
+    workers: int
+
+
 def simulate_frames(
     count: int,
     height: int,
@@ -59,11 +69,7 @@ def simulate_frames(
     seed: int,
     preset: str | Preset = "aps32id_u18",
     sampling: str = "curated",
-    *,
-    start: int = 0,
-    indices: Indices[int] | None = None,
-    mask_jitter_px: float = 0.0,
-    workers: int = 1,
+    **options: Unpack[FrameOptions],
 ) -> Iterator[SimulatedFrame]:
     """Yield ``count`` simulated frames of height x width pixels, indices ``start``, ``start`` + 1, ... of the seed.
 
@@ -73,7 +79,8 @@ def simulate_frames(
     would. Frames are made one by one in ``workers`` processes and yielded in order; their bytes depend on the seed and
     the index alone.
     """
-    job = _Job(height, width, seed, get_preset(preset), sampling, mask_jitter_px)
+    start, indices, workers = options.get("start", 0), options.get("indices"), options.get("workers", 1)
+    job = _Job(height, width, seed, get_preset(preset), sampling, options.get("mask_jitter_px", 0.0))
     wanted = list(range(start, start + count)) if indices is None else [int(i) for i in indices]
     _check(job, count, wanted, workers)
     return _run(job, wanted, workers)
@@ -86,13 +93,12 @@ def simulate_sequence(
     seed: int,
     number: int = 0,
     preset: str | Preset = "aps32id_u18",
-    sampling: str = "curated",
     *,
     start: int = 0,
     metal: str | None = None,
 ) -> Iterator[SimulatedFrame]:
     """Yield consecutive frames ``start``, ``start`` + 1, ... of one sequence; ``metal`` overrides its powder."""
-    job = _Job(height, width, seed, get_preset(preset), sampling, 0.0, metal)
+    job = _Job(height, width, seed, get_preset(preset), "curated", 0.0, metal)
     _check(job, frames, [number], 1)
     if metal is not None and metal not in CHEMISTRIES:
         raise ValueError(f"unknown metal {metal!r}; there are {', '.join(CHEMISTRIES)}")

@@ -1,5 +1,5 @@
 from .animation import write_gif
-from .particles import find_particles, regions_of
+from .particles import ParticleLimits, find_particles, regions_of
 from .recording import Recording, open_recording
 from .segment import join_film, read_pages, segment_film
 from .simulated import require_simulated_classes, simulate_film
@@ -8,6 +8,7 @@ from .tracks import class_changes, counts_over_time, link_tracks, summarise_trac
 from .truth import compare_with_truth, truth_scores
 
 __all__ = [
+    "ParticleLimits",
     "Recording",
     "class_changes",
     "compare_with_truth",

@@ -1,8 +1,18 @@
 """Particles of one segmented frame: where, which class, how large, how sure."""
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy import ndimage
 from skimage.measure import label, regionprops_table
+
+
+class ParticleLimits(NamedTuple):
+    """Which regions are no particles: smaller ones [px], and those where the network is nowhere this sure of one."""
+
+    min_pixels: int
+    min_probability: float
+
 
 MEASURED = ("class", "diameter_um", "x_um", "y_um", "eccentricity", "mean_grey", "confidence", "pixels", "at_border")
 

@@ -11,7 +11,7 @@ from PIL import ImageColor
 from xpci_utils import files
 from xpci_utils.frames.tiles import frame_scores
 from xpci_utils.video.blocks import read_blocks, run_blocks
-from xpci_utils.video.particles import MEASURED, find_particles
+from xpci_utils.video.particles import MEASURED, ParticleLimits, find_particles
 from xpci_utils.video.recording import Recording
 from xpci_utils.video.suggestions import describe_frame, frame_uncertainty
 
@@ -23,21 +23,20 @@ def segment_film(
     *,
     tile: int,
     pixel_size_um: float,
-    min_pixels: int,
-    min_probability: float,
+    limits: ParticleLimits,
     block_frames: int,
     history: Path,
 ) -> list[Path]:
     """Segment every frame into files in the folder ``blocks``; returns them. What is there already is not repeated.
 
     ``scores`` maps uint8 [N, h, w] to class probabilities [N, C, h, w]; ``tile`` is the side of the squares it sees
-    [px], 0 for whole frames.
+    [px], 0 for whole frames. Regions beyond the ``limits`` are no particles.
     """
 
     def one(index: int) -> dict:
         image = recording[index]
         probability = frame_scores(scores, image, tile)
-        labels, particles = find_particles(probability, image, pixel_size_um, min_pixels, min_probability)
+        labels, particles = find_particles(probability, image, pixel_size_um, *limits)
         particles["frame"] = np.full(len(particles["class"]), index)
         particles["particle"] = np.arange(1, len(particles["class"]) + 1)
         facts = {"uncertainty": frame_uncertainty(probability), "foreground": float((labels > 0).mean())}
