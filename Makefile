@@ -91,9 +91,10 @@ test-system: $(INSTALLED)
 rehearse: $(INSTALLED)
 	$(XPCI) rehearse --profile $(PROFILE) --threads $(CORES)
 
-## make dry-run     every job of PROFILE and GRID with the GPU hours, memory and disk its cost table predicts
+## make dry-run     every job of PROFILE and GRID with the GPU hours, memory and disk its cost table predicts;
+##                  COMPARE=paper_fast: beside another profile; RATES=file: as benchmarks/bench_gpu.py measured
 dry-run: $(INSTALLED)
-	@$(XPCI) dry-run $(RUN)
+	@$(XPCI) dry-run $(RUN) $(if $(COMPARE),--compare $(COMPARE)) $(if $(RATES),--rates $(RATES))
 
 ## make weights     pre-train the small SAMs of data/weights again, side by side (an hour and a quarter of 2 cores)
 weights: $(INSTALLED)
