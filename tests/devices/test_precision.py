@@ -108,10 +108,12 @@ def test_tf32_is_set_and_restored_and_touches_nothing_on_a_cpu():
     exact = a @ b
     with tf32_matmuls(False):
         assert products.fp32_precision == before
-    with pytest.raises(ZeroDivisionError), tf32_matmuls(True):
+    with tf32_matmuls(True):
         assert products.fp32_precision == "tf32"
         assert torch.backends.mkldnn.matmul.fp32_precision == "none"  # that of the CPU
         assert torch.equal(a @ b, exact)
+    assert products.fp32_precision == before
+    with pytest.raises(ZeroDivisionError), tf32_matmuls(True):
         raise ZeroDivisionError
     assert products.fp32_precision == before
 

@@ -28,8 +28,9 @@ with card_for(TrainDdpm()):
     began = time.time()
     print(json.dumps({"card": os.environ["CUDA_VISIBLE_DEVICES"]}), flush=True)
     time.sleep(float(sys.argv[1]))
-    with open(sys.argv[2], "a") as notes:
-        notes.write(json.dumps({"card": os.environ["CUDA_VISIBLE_DEVICES"], "began": began, "ended": time.time()}) + "\\n")
+    notes = {"card": os.environ["CUDA_VISIBLE_DEVICES"], "began": began, "ended": time.time()}
+    with open(sys.argv[2], "a") as file:
+        file.write(json.dumps(notes) + "\\n")
 """
 # In place of `python -m xpci_utils.run NOTEBOOK -f FILE -p NAME VALUE ...`: the stage takes a moment and no kernel.
 RUNNER = """

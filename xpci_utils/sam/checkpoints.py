@@ -181,8 +181,10 @@ def save_labeller(path: str | Path, model: SemanticSam) -> None:
 
 
 def load_labeller(path: str | Path) -> SemanticSam:
-    """A labeller from ``save_labeller``'s file, in evaluation mode and on the GPU if there is one; official weights come
-    from where they lay."""
+    """A labeller from ``save_labeller``'s file, in evaluation mode, on the GPU if there is one.
+
+    Official weights come from where they lay.
+    """
     path = paths.resolve(path)
     tensors, config = load_tensors(path)
     model = build_sam(

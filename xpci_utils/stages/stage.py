@@ -74,9 +74,7 @@ class Stage:
             "inputs": self.inputs,
             "products": products,
             "versions": {"python": platform.python_version(), **_library_versions()},
-            "device": ", ".join(
-                [f"{platform.system()} {platform.machine()}", f"{os.cpu_count()} cores", *_gpu_names()]
-            ),
+            "device": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores{_gpu_name()}",
             "threads": self.parameters.threads,
             "wall_seconds": round(self.earlier_seconds + time.monotonic() - self.started, 1),
             "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
@@ -206,9 +204,9 @@ def _gpu() -> Any:
     return torch.cuda if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized() else None
 
 
-def _gpu_names() -> list[str]:
-    """The GPU that this process computed on, as its driver calls it; empty without one."""
-    return [gpu.get_device_name()] if (gpu := _gpu()) else []
+def _gpu_name() -> str:
+    """ ", " and the GPU that this process computed on, as its driver calls it; empty without one."""
+    return f", {gpu.get_device_name()}" if (gpu := _gpu()) else ""
 
 
 def _gpu_memory() -> dict[str, int]:

@@ -37,7 +37,7 @@ def tf32_matmuls(enabled: bool) -> Iterator[None]:
 def adamw(
     parameters: Iterable[torch.nn.Parameter], learning_rate: float = 1e-3, **options: object
 ) -> torch.optim.AdamW:
-    """AdamW of torch; on a GPU its fused kernel, which updates all parameters in few launches (equal up to rounding)."""
+    """AdamW of torch; on a GPU its fused kernel, which updates all parameters in few launches, equal up to rounding."""
     parameters = list(parameters)
     fused = True if any(parameter.is_cuda for parameter in parameters) else None
     return torch.optim.AdamW(parameters, lr=learning_rate, fused=fused, **options)  # type: ignore[arg-type]
