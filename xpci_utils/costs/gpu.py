@@ -90,8 +90,11 @@ def _units(parameters: Any, subject: Subject, block: int) -> Iterator[tuple[str,
         from xpci_utils.diffusion.sampling import sample_block
 
         def sample(sampler: str) -> Callable[[], object]:
-            options = {"sampler": sampler, "steps": SAMPLED_STEPS, "seed": 0, "bf16": parameters.bf16}
-            return lambda: sample_block(subject.network.eval(), range(block), **options)
+            denoiser: Any = subject.network
+            bf16 = parameters.bf16
+            return lambda: sample_block(
+                denoiser.eval(), range(block), sampler=sampler, steps=SAMPLED_STEPS, seed=0, bf16=bf16
+            )
 
         yield "forward", block, SAMPLED_STEPS, sample("ddpm")
         yield "solver", block, SAMPLED_STEPS, sample(SOLVER)
