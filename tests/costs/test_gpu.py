@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from xpci_utils.costs import View, compare, gpu, table
+from xpci_utils.costs import View, gpu, table
 from xpci_utils.costs import jobs as jobs_module
 from xpci_utils.costs.rates import Gpu, MeasuredRates, Rate
 from xpci_utils.costs.table import LOW_RATES, PUBLISHED, RATES, CostTable
@@ -124,7 +124,7 @@ def test_two_profiles_side_by_side(capsys):
     assert rows["total"] == [f"{hours(profile).gpu_hours:.2f}" for profile in ("paper", "paper_fast")]
     assert jobs_module.main(["--compare", "papper"]) == 2
     folders = {"a": [jobs_module.Job("x", 1, 2.0, 0, 1, 1, 1)], "b": [jobs_module.Job("y", 1)]}
-    assert [line.split()[1:] for line in compare.compared_lines(folders)][1:3] == [["2.00", "-"], ["-", "-"]]
+    assert [line.split()[1:] for line in jobs_module.compared_lines(folders)][1:3] == [["2.00", "-"], ["-", "-"]]
 
 
 def test_a_profile_without_a_table_takes_that_of_its_networks():

@@ -1,5 +1,4 @@
-from .compare import compared_lines
-from .jobs import dry_run, table_of, work_of
+from .jobs import compared_lines, dry_run, table_of, work_of
 from .measure import measure_stage
 from .rates import Gpu, MeasuredRates, Rate
 from .rehearsal import measure_profile, rehearse

@@ -1,10 +1,13 @@
-"""Every job of a profile with the GPU hours, memory and disk that its cost table predicts: ``make dry-run``."""
+"""Every job of a profile with the GPU hours, memory and disk that its cost table predicts: ``make dry-run``.
+
+Two profiles stand side by side with ``--compare``.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -238,6 +241,28 @@ def lines(profile: str, jobs: list[Job], gpu: Gpu = A100, card_gb: float = CARD_
     yield from memory_remarks(jobs, card_gb)
 
 
+def compared_lines(runs: Mapping[str, list[Job]], gpu: Gpu = A100) -> Iterable[str]:
+    """A line per job with its GPU hours in each profile, and the totals; ``runs`` has the jobs of each profile."""
+    by_folder = {name: {job.folder: job for job in jobs} for name, jobs in runs.items()}
+    folders = list(dict.fromkeys(folder for jobs in by_folder.values() for folder in jobs))
+    width, names = max(map(len, folders)), list(runs)
+    yield f"{'GPU hours':{width}} " + " ".join(f"{name:>12}" for name in names)
+    for folder in folders:
+        found = [by_folder[name].get(folder) for name in names]
+        yield f"{folder:{width}} " + " ".join(f"{_hours(job):>12}" for job in found)
+    sums = [total(jobs) for jobs in runs.values()]
+    yield f"{'total':{width}} " + " ".join(f"{_hours(job):>12}" for job in sums)
+    first, *others = (job.gpu_hours for job in sums)
+    for name, hours in zip(names[1:], others, strict=True):
+        if first and hours:
+            yield f"{name}: {first / hours:.1f} times faster"
+    yield from dict.fromkeys(line for name, jobs in runs.items() for line in remarks(name, jobs, gpu))
+
+
+def _hours(job: Job | None) -> str:
+    return "-" if job is None or job.gpu_hours is None else f"{job.gpu_hours:.2f}"
+
+
 def exceeds(job: Job, card_gb: float) -> bool:
     """Whether a job needs more memory than a card of so many GB (1e9 bytes) has."""
     return job.gpu_gib is not None and job.gpu_gib * GIB > card_gb * 1e9
@@ -298,8 +323,6 @@ def _cell(value: float | None) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """List every job of a profile's grid with its predicted cost; nothing is run."""
-    from xpci_utils.costs.compare import compared_lines
-
     options = _parse(arguments)
     try:
         gpu = Gpu(measured=MeasuredRates.read(options.rates)) if options.rates else A100
