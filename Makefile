@@ -3,6 +3,7 @@
 ##                 PROFILE=laptop START=shipped: from the weights in data/weights/laptop instead of training them
 ##                 FRAMES=folder [CLASSES=file] PROFILE=own_frames: your own frames; FORCE=1: replace stale results
 ##                 SHARDS=8: so many runs share the sampling of the synthetic pairs
+##                 GPUS=8: a computer with so many GPUs: one job on each at a time, SHARDS as many unless given
 PROFILE ?= quick
 ifdef START
 override PROFILE := $(PROFILE)_$(START)
@@ -24,7 +25,7 @@ help:
 	@sed -n 's/^# make /make /p; s/^## /  /p' Makefile
 
 reproduce: $(INSTALLED)
-	@$(XPCI) reproduce $(RUN) $(OWN) $(FORCED) --cores $(CORES) $(if $(SHARDS),--shards $(SHARDS))
+	@$(XPCI) reproduce $(RUN) $(OWN) $(FORCED) --cores $(CORES) $(if $(SHARDS),--shards $(SHARDS)) $(if $(GPUS),--gpus $(GPUS))
 
 ## make real-study  FRAMES=folder [CLASSES=file]: do synthetic pairs help on your own images? A cross-validation
 real-study: $(INSTALLED)
@@ -90,9 +91,10 @@ test-system: $(INSTALLED)
 rehearse: $(INSTALLED)
 	$(XPCI) rehearse --profile $(PROFILE) --threads $(CORES)
 
-## make dry-run     every job of PROFILE and GRID with the GPU hours, memory and disk its cost table predicts
+## make dry-run     every job of PROFILE and GRID with the GPU hours, memory and disk its cost table predicts;
+##                  COMPARE=paper_fast: beside another profile; RATES=file: as benchmarks/bench_gpu.py measured
 dry-run: $(INSTALLED)
-	@$(XPCI) dry-run $(RUN)
+	@$(XPCI) dry-run $(RUN) $(if $(COMPARE),--compare $(COMPARE)) $(if $(RATES),--rates $(RATES))
 
 ## make weights     pre-train the small SAMs of data/weights again, side by side (an hour and a quarter of 2 cores)
 weights: $(INSTALLED)

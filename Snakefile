@@ -4,6 +4,7 @@
 #   snakemake --config profile=smoke     another parameter profile (a folder of params/)
 #   snakemake --config grid=controls     another grid of it: paper, full, controls or extended
 #   snakemake --config shards=8          eight runs share the sampling of the pool
+#   snakemake --config gpus=8 --resources gpu=8    no more jobs on GPUs at once than there are; `xpci reproduce --gpus 8`
 #   snakemake -n                         what would be done, and why
 #
 # A run is finished when its run.json exists, the only output that is declared: Snakemake deletes the declared
@@ -38,6 +39,8 @@ min_version("9.20")
 PROFILE = config.get("profile", "quick")
 GRID = check_grid(config.get("grid", "paper"))
 SHARDS = int(config.get("shards", 1))
+# Only where GPUs are shared: a resource that every job asks for would let jobs on the CPU run one at a time.
+ONE_GPU = {"gpu": 1} if int(config.get("gpus", 0)) else {}
 FRAMES = config.get("frames", "")  # folder of the user's own frames, for a profile whose source is "folder"
 CLASSES = config.get("classes", "")
 ROOT = run_root(PROFILE, config.get("run_root", ""))
@@ -93,6 +96,8 @@ rule ddpm:
         notebook="02_train_ddpm",
         digest=stage_digest(PROFILE, "02_train_ddpm"),
     threads: run_threads(PROFILE, "02_train_ddpm")
+    resources:
+        **ONE_GPU,
     priority: 100  # everything synthetic waits for it
     shell:
         RUN
@@ -108,6 +113,8 @@ rule sam:
         digest=lambda wildcards: digest_of(labeller_place(wildcards.labeller, int(wildcards.seed))),
         options=lambda wildcards: options(labeller_place(wildcards.labeller, int(wildcards.seed))),
     threads: run_threads(PROFILE, "03_adapt_sam")
+    resources:
+        **ONE_GPU,
     priority: 50
     shell:
         RUN + "{params.options}"
@@ -125,6 +132,8 @@ rule shard:
             shard_place(wildcards.pool, int(wildcards.shard), int(wildcards.shards))
         ),
     threads: run_threads(PROFILE, "04_generate_synthetic")
+    resources:
+        **ONE_GPU,
     priority: 90
     shell:
         RUN + "{params.options}"
@@ -141,6 +150,8 @@ rule pairs:
         digest=lambda wildcards: digest_of(pairs_place(wildcards.pool)),
         options=lambda wildcards: options(pairs_place(wildcards.pool)),
     threads: run_threads(PROFILE, "04_generate_synthetic")
+    resources:
+        **ONE_GPU,
     priority: 90
     shell:
         RUN + "{params.options}"
@@ -161,6 +172,8 @@ rule labels:
             labels_place(wildcards.pool, wildcards.labeller, int(wildcards.seed))
         ),
     threads: run_threads(PROFILE, "04_generate_synthetic")
+    resources:
+        **ONE_GPU,
     priority: 80
     shell:
         RUN + "{params.options}"
@@ -176,5 +189,7 @@ rule segmentation:
         digest=stage_digest(PROFILE, "05_train_segmentation"),
         options=lambda wildcards: options(cell_place(Cell.parse(wildcards.cell))),
     threads: run_threads(PROFILE, "05_train_segmentation")
+    resources:
+        **ONE_GPU,
     shell:
         RUN + "{params.options}"

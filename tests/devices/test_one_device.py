@@ -12,10 +12,11 @@ from xpci_utils.diffusion.clamping import clamped_block
 from xpci_utils.diffusion.diagnostics import probe
 from xpci_utils.diffusion.sampling import SAMPLERS, sample_block
 from xpci_utils.randomness import torch_generator
-from xpci_utils.sam import add_adapters, build_sam, segmentation_loss, set_trainable
+from xpci_utils.sam import add_adapters, build_sam, set_trainable
 from xpci_utils.sam.model import calibrate_batch_norm
 from xpci_utils.segmentation import BACKBONES, build_network
 from xpci_utils.segmentation.training import loss_of
+from xpci_utils.training import cross_entropy_and_dice
 from xpci_utils.training.loop import _pack, _unpack
 
 DENOISER = {
@@ -90,7 +91,8 @@ def test_a_training_step_of_sam(variant, prompted):
     model = set_trainable(add_adapters(build_sam(variant, "reduced", 4)), "adapters+head").to("meta").train()
     images = torch.zeros(2, 64, 64, device="meta")
     logits = model(images, torch.zeros(2, 64, 64, dtype=torch.bool, device="meta") if prompted else None)
-    sum(segmentation_loss(logits, torch.zeros(2, 64, 64, dtype=torch.uint8, device="meta"))).backward()
+    labels = torch.zeros(2, 64, 64, dtype=torch.uint8, device="meta")
+    sum(cross_entropy_and_dice(logits, labels, "dice")).backward()
     grads = {p.grad.device.type for p in model.parameters() if p.grad is not None}
     assert (logits.device.type, grads) == ("meta", {"meta"})
 

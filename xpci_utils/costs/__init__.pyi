@@ -1,5 +1,6 @@
-from .jobs import dry_run, work_of
+from .jobs import compared_lines, dry_run, table_of, work_of
 from .measure import measure_stage
+from .rates import Gpu, MeasuredRates, Rate
 from .rehearsal import measure_profile, rehearse
 from .table import GPU, Cost, CostTable, View
 
@@ -7,10 +8,15 @@ __all__ = [
     "GPU",
     "Cost",
     "CostTable",
+    "Gpu",
+    "MeasuredRates",
+    "Rate",
     "View",
+    "compared_lines",
     "dry_run",
     "measure_profile",
     "measure_stage",
     "rehearse",
+    "table_of",
     "work_of",
 ]

@@ -1,16 +1,20 @@
-"""Every job of a profile with the GPU hours, memory and disk that its cost table predicts: ``make dry-run``."""
+"""Every job of a profile with the GPU hours, memory and disk that its cost table predicts: ``make dry-run``.
+
+Two profiles stand side by side with ``--compare``.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
-from dataclasses import astuple, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 
 from xpci_utils import paths
-from xpci_utils.costs.table import GIB, GPU, CostTable
+from xpci_utils.costs.rates import Gpu, MeasuredRates
+from xpci_utils.costs.table import GIB, CostTable
 from xpci_utils.frames.pad import padding
 from xpci_utils.params import (
     AdaptSam,
@@ -23,9 +27,12 @@ from xpci_utils.params import (
     TrainSegmentation,
 )
 from xpci_utils.params.cells import Cell, parse_labeller
-from xpci_utils.params.profiles import run_root, stage_parameters
+from xpci_utils.params.profiles import overlay, profile_values, run_root, stage_parameters
 from xpci_utils.params.runs import GRIDS, stage_folders
 from xpci_utils.training import LabellerTraining, symmetries_of
+
+A100 = Gpu()  # at assumed rates
+CARD_GB = 24.0  # memory of the cards of the paper's workstation
 
 # What a training keeps on disk until it ends, in units of the weights it trains: they, AdamW's two moments, and the
 # average of the denoiser or the best weights of a segmentation network.
@@ -43,13 +50,31 @@ class Job:
     gpu_gib: float | None = None
     disk_gib: float | None = None  # products
     work_gib: float | None = None  # more, while it runs
+    assumed: tuple[str, ...] = ()  # units of work whose GPU hours follow from an assumed rate, with their precision
 
 
-def dry_run(profile: str, folders: Iterable[str], table: CostTable | None) -> list[Job]:
+def dry_run(profile: str, folders: Iterable[str], table: CostTable | None, gpu: Gpu = A100) -> list[Job]:
     """A job for each of ``folders`` (places below run_root, as `stage_folders` lists them), in their order."""
     root = paths.resolve(run_root(profile))
     frames = frames_of(profile, root)
-    return [predict(stage_parameters(profile, folder, root, {}), folder, frames, table) for folder in folders]
+    return [predict(stage_parameters(profile, folder, root, {}), folder, frames, table, gpu) for folder in folders]
+
+
+def table_of(profile: str) -> CostTable | None:
+    """The cost table of a profile, or of the one that it extends if its networks and frames are the same size."""
+    table, extended = CostTable.read(profile), overlay(profile).extends
+    if table or not extended or _sizes(profile) != _sizes(extended):
+        return table
+    return table_of(extended)
+
+
+def _sizes(profile: str) -> list[object]:
+    """What decides the cost of one unit of work, but for precision and batch."""
+    names = ("01_prepare_frames", "02_train_ddpm", "03_adapt_sam", "05_train_segmentation")
+    values = [profile_values(profile, name) for name in names]
+    return [
+        {key: value.get(key) for key in ("source", "height", "width", "tile", "size", "trainable")} for value in values
+    ]
 
 
 def frames_of(profile: str, root: Path) -> PrepareFrames:
@@ -59,8 +84,24 @@ def frames_of(profile: str, root: Path) -> PrepareFrames:
     return parameters
 
 
-def predict(parameters: StageParameters, folder: str, frames: PrepareFrames, table: CostTable | None) -> Job:
-    """The job of one stage; ``frames`` are the parameters of the profile's frames.
+def precision_of(parameters: StageParameters, unit: str) -> str:
+    """The precision of a stage's unit of work, a key of `RATES`.
+
+    Without gradients only the denoiser computes in bfloat16, and what is looked at after a training has plain products.
+    """
+    network = isinstance(parameters, TrainDdpm) or (
+        isinstance(parameters, GenerateSynthetic) and not parameters.labeller
+    )
+    if unit != "step" and not network:
+        return "fp32"
+    values = parameters.model_dump()
+    return "bf16" if values.get("bf16") else "tf32" if values.get("tf32") else "fp32"
+
+
+def predict(
+    parameters: StageParameters, folder: str, frames: PrepareFrames, table: CostTable | None, gpu: Gpu = A100
+) -> Job:
+    """The job of one stage on ``gpu``; ``frames`` are the parameters of the profile's frames.
 
     Nothing is predicted without a table that has every unit of its work, nor for a folder of a user's own frames,
     whose number and size only notebook 01 finds out.
@@ -73,16 +114,17 @@ def predict(parameters: StageParameters, folder: str, frames: PrepareFrames, tab
     if table is None or frames.source == "folder" or not work.keys() <= table.costs.keys():
         return Job(folder, steps)
     costs = {table.costs[key]: count for key, count in work.items()}
-    on_gpu = [cost for cost in costs if cost.gflop]
+    on_gpu = {cost: precision_of(parameters, cost.unit) for cost in costs if cost.gflop}
     cpu_seconds = sum(cost.wall_seconds / cost.batch * count for cost, count in costs.items() if not cost.gflop)
     return Job(
         folder,
         steps,
-        gpu_hours=sum(cost.gpu_seconds / cost.batch * costs[cost] for cost in on_gpu) / 3600,
+        gpu_hours=sum(gpu.seconds(cost, precision) * costs[cost] for cost, precision in on_gpu.items()) / 3600,
         cpu_hours=(cpu_seconds if work else table.facts["report_seconds"]) / 3600,
-        gpu_gib=max((cost.gpu_gib(batch[cost.unit]) for cost in on_gpu), default=0.0),
+        gpu_gib=max((gpu.gib(cost, p, batch[cost.unit]) for cost, p in on_gpu.items()), default=0.0),
         disk_gib=_products_gib(parameters, frames, work, table),
         work_gib=sum(_checkpoint_gib(parameters, cost.trainable) for cost in on_gpu if cost.unit == "step"),
+        assumed=tuple(f"{c.network} {c.unit} in {p}" for c, p in on_gpu.items() if not gpu.knows(c, p)),
     )
 
 
@@ -180,19 +222,77 @@ def _checkpoint_gib(parameters: StageParameters, trainable: int) -> float:
     return copies * 4 * trainable / GIB
 
 
-def lines(profile: str, jobs: list[Job]) -> Iterable[str]:
-    """The list as text with its total (see `total`), and what has to be said about it."""
+def lines(profile: str, jobs: list[Job], gpu: Gpu = A100, card_gb: float = CARD_GB) -> Iterable[str]:
+    """The list as text with its total (see `total`), and what has to be said about it.
+
+    Jobs that need more memory than a card of ``card_gb`` (1e9 bytes) has are marked.
+    """
     header = ("steps", "GPU h", "CPU h", "GPU GiB", "disk GiB", "work GiB")
     width = max(len(job.folder) for job in jobs)
     yield f"{'job':{width}} " + " ".join(f"{name:>9}" for name in header)
     for job in [*jobs, total(jobs)]:
-        yield f"{job.folder:{width}} " + " ".join(_cell(value) for value in astuple(job)[1:])
+        values = (job.steps, job.gpu_hours, job.cpu_hours, job.gpu_gib, job.disk_gib, job.work_gib)
+        yield (
+            f"{job.folder:{width}} "
+            + " ".join(_cell(value) for value in values)
+            + (" !" if exceeds(job, card_gb) else "")
+        )
+    yield from remarks(profile, jobs, gpu)
+    yield from memory_remarks(jobs, card_gb)
+
+
+def compared_lines(runs: Mapping[str, list[Job]], gpu: Gpu = A100) -> Iterable[str]:
+    """A line per job with its GPU hours in each profile, and the totals; ``runs`` has the jobs of each profile."""
+    by_folder = {name: {job.folder: job for job in jobs} for name, jobs in runs.items()}
+    folders = list(dict.fromkeys(folder for jobs in by_folder.values() for folder in jobs))
+    width, names = max(map(len, folders)), list(runs)
+    yield f"{'GPU hours':{width}} " + " ".join(f"{name:>12}" for name in names)
+    for folder in folders:
+        found = [by_folder[name].get(folder) for name in names]
+        yield f"{folder:{width}} " + " ".join(f"{_hours(job):>12}" for job in found)
+    sums = [total(jobs) for jobs in runs.values()]
+    yield f"{'total':{width}} " + " ".join(f"{_hours(job):>12}" for job in sums)
+    first, *others = (job.gpu_hours for job in sums)
+    for name, hours in zip(names[1:], others, strict=True):
+        if first and hours:
+            yield f"{name}: {first / hours:.1f} times faster"
+    yield from dict.fromkeys(line for name, jobs in runs.items() for line in remarks(name, jobs, gpu))
+
+
+def _hours(job: Job | None) -> str:
+    return "-" if job is None or job.gpu_hours is None else f"{job.gpu_hours:.2f}"
+
+
+def exceeds(job: Job, card_gb: float) -> bool:
+    """Whether a job needs more memory than a card of so many GB (1e9 bytes) has."""
+    return job.gpu_gib is not None and job.gpu_gib * GIB > card_gb * 1e9
+
+
+def memory_remarks(jobs: list[Job], card_gb: float) -> Iterable[str]:
+    """What does not fit on a card, or that everything does."""
+    large = [job.folder for job in jobs if exceeds(job, card_gb)]
+    known = [job.gpu_gib for job in jobs if job.gpu_gib is not None]
+    if large:
+        yield f"{len(large)} jobs, marked !, need more than a card of {card_gb:g} GB: {', '.join(large[:3])} ..."
+    elif known:
+        room = f"{card_gb:g} GB ({card_gb * 1e9 / GIB:.1f} GiB)"
+        yield f"Every job fits on a card of {room}; the largest needs {max(known):.1f} GiB."
+
+
+def remarks(profile: str, jobs: list[Job], gpu: Gpu = A100) -> Iterable[str]:
+    """What the list leaves out, and which of its rates are assumed."""
     unknown = sum(job.gpu_hours is None for job in jobs)
     if unknown == len(jobs):
         yield f"Profile {profile} has no cost table: 'make rehearse PROFILE={profile}' measures one."
     elif unknown:
         yield f"{unknown} jobs, printed with a dash, have no entry in the cost table; the total leaves them out."
-    yield f"GPU: {GPU}; what is assumed of it, and how the costs were measured: docs/costs.md"
+    if gpu.measured:
+        yield f"GPU: {gpu.name}, as measured"
+        assumed = sorted({unit for job in jobs for unit in job.assumed})
+        if assumed:
+            yield f"Not measured, hence predicted from FLOPs at assumed rates of another GPU: {', '.join(assumed)}"
+    else:
+        yield f"GPU: {gpu.name}; its rates are assumed, and why, and how the costs were measured: docs/costs.md"
 
 
 def total(jobs: list[Job]) -> Job:
@@ -223,18 +323,39 @@ def _cell(value: float | None) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """List every job of a profile's grid with its predicted cost; nothing is run."""
-    parser = argparse.ArgumentParser(prog="xpci dry-run", description=main.__doc__)
-    parser.add_argument("--profile", default="paper")
-    parser.add_argument("--grid", default="paper", choices=GRIDS, help="which runs of its sweep")
-    options = parser.parse_args(arguments)
+    options = _parse(arguments)
     try:
-        sweep = Sweep.from_yaml(f"params/{options.profile}/sweep.yaml")
-        jobs = dry_run(options.profile, stage_folders(sweep, options.grid), CostTable.read(options.profile))
+        gpu = Gpu(measured=MeasuredRates.read(options.rates)) if options.rates else A100
+        names = [options.profile, *([options.compare] if options.compare else [])]
+        runs = {name: dry_run(name, _folders(name, options.grid), table_of(name), gpu) for name in names}
     except ParameterError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print("\n".join(lines(options.profile, jobs)))
+    if options.compare:
+        print("\n".join(compared_lines(runs, gpu)))
+    else:
+        print("\n".join(lines(options.profile, runs[options.profile], gpu, options.gpu_memory)))
     return 0
+
+
+def _folders(profile: str, grid: str) -> list[str]:
+    return stage_folders(Sweep.from_yaml(f"params/{profile}/sweep.yaml"), grid)
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="xpci dry-run", description=main.__doc__)
+    parser.add_argument("--profile", default="paper")
+    parser.add_argument("--grid", default="paper", choices=GRIDS, help="which runs of its sweep")
+    parser.add_argument(
+        "--compare", metavar="PROFILE", help="another profile, whose GPU hours are printed beside these"
+    )
+    parser.add_argument(
+        "--rates", metavar="FILE", help="rates that benchmarks/bench_gpu.py measured, instead of assumed ones"
+    )
+    parser.add_argument(
+        "--gpu-memory", type=float, default=CARD_GB, metavar="GB", help="jobs that need more are marked (default: 24)"
+    )
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -25,9 +25,10 @@ from xpci_utils.costs.jobs import network_of
 from xpci_utils.costs.table import GIB, Cost, MeasurementError, View
 from xpci_utils.params import AdaptSam, PrepareFrames, StageParameters, TrainDdpm, TrainSegmentation, stage_model
 from xpci_utils.params.cells import parse_labeller
-from xpci_utils.training import precision
+from xpci_utils.training import adamw, precision
 
 LONG_SECONDS = 20.0  # a call that takes longer is not repeated; of two, the second is taken: the first warms up
+CPU = torch.device("cpu")
 FRAMES = 2  # of noise, to draw batches from
 
 
@@ -88,14 +89,18 @@ def measure_here(parameters: StageParameters, view: View, threads: int) -> Itera
         yield _simulator_cost(parameters)
         return
     torch.set_num_threads(threads)
-    rng, shape = np.random.default_rng(0), (FRAMES, view.height, view.width)
-    images, labels = rng.integers(0, 256, shape, np.uint8), rng.integers(0, view.classes, shape, np.uint8)
-    build = BUILDERS[type(parameters)]
     assert isinstance(parameters, TrainDdpm | AdaptSam | TrainSegmentation)
-    name, subject = network_of(parameters), build(parameters, view, list(zip(images, labels, strict=True)))
+    name, subject = network_of(parameters), subject_of(parameters, view)
     libraries = _peak_gib() - subject.state_bytes() / GIB
     yield _cost(name, "forward", 1, subject, lambda _: subject.forward(), subject.passes, libraries)
     yield _cost(name, "step", parameters.batch_size, subject, subject.update, 1, libraries)
+
+
+def subject_of(parameters: StageParameters, view: View, device: torch.device = CPU) -> Subject:
+    """The network that a stage trains, on ``device``, with frames of noise to be trained on."""
+    rng, shape = np.random.default_rng(0), (FRAMES, view.height, view.width)
+    images, labels = rng.integers(0, 256, shape, np.uint8), rng.integers(0, view.classes, shape, np.uint8)
+    return BUILDERS[type(parameters)](parameters, view, list(zip(images, labels, strict=True)), device)
 
 
 def _cost(
@@ -132,7 +137,7 @@ def _timed(call: Callable[[int], object]) -> tuple[float, float, dict]:
     return wall, cpu, dict(counter.get_flop_counts()["Global"])
 
 
-def _denoiser(parameters: TrainDdpm, view: View, examples: list) -> Subject:
+def _denoiser(parameters: TrainDdpm, view: View, examples: list, device: torch.device) -> Subject:
     """Section 2.1; a forward pass is one step of the strided ancestral sampler, of which two are taken."""
     from xpci_utils.diffusion import PairTensors, build_denoiser, denoiser_config
     from xpci_utils.diffusion.averaging import averaged_weights
@@ -140,12 +145,12 @@ def _denoiser(parameters: TrainDdpm, view: View, examples: list) -> Subject:
     from xpci_utils.diffusion.training import make_update
 
     config = denoiser_config(parameters.size, view.height, view.width, **parameters.network_settings)
-    denoiser = build_denoiser(config)
+    denoiser = build_denoiser(config).to(device)
     denoiser.unet.to(memory_format=torch.channels_last)
     pairs = PairTensors(examples)
     if denoiser.measures_data:
         denoiser.fit(pairs.first(FRAMES))
-    optimizer = torch.optim.AdamW(denoiser.parameters())
+    optimizer = adamw(denoiser.parameters())
     ema, averaged = (
         averaged_weights(denoiser.parameters(), parameters.ema_decay, parameters.ema_warmup),
         copy.deepcopy(denoiser),
@@ -160,7 +165,7 @@ def _denoiser(parameters: TrainDdpm, view: View, examples: list) -> Subject:
     )
 
 
-def _sam(parameters: AdaptSam, view: View, examples: list) -> Subject:
+def _sam(parameters: AdaptSam, view: View, examples: list, device: torch.device) -> Subject:
     """Section 2.2, from random weights: the official ones cost the same."""
     from xpci_utils.sam import add_adapters, build_sam, predict_scores, set_trainable
     from xpci_utils.sam.adaptation import draw_batch, loss_of
@@ -170,8 +175,8 @@ def _sam(parameters: AdaptSam, view: View, examples: list) -> Subject:
     model = build_sam(variant, parameters.size, view.classes)
     add_adapters(model, blocks=parameters.adapter_blocks)
     set_trainable(model, parameters.trainable)
-    model.config |= {"mask_prompt": prompted}
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])
+    model.to(device).config |= {"mask_prompt": prompted}
+    optimizer = adamw(p for p in model.parameters() if p.requires_grad)
 
     def update(step: int) -> None:
         batch = draw_batch(examples, parameters.batch_size, 0, step, parameters.augmentation)
@@ -181,7 +186,7 @@ def _sam(parameters: AdaptSam, view: View, examples: list) -> Subject:
     return Subject(model, optimizer, update, lambda: predict_scores(model, image[None], labels[None] > 0))
 
 
-def _segmenter(parameters: TrainSegmentation, view: View, examples: list) -> Subject:
+def _segmenter(parameters: TrainSegmentation, view: View, examples: list, device: torch.device) -> Subject:
     """Section 2.3, from random weights: pretrained ones cost the same."""
     from xpci_utils.segmentation import build_network, class_scores
     from xpci_utils.segmentation.training import Batches, NetworkData, loss_of
@@ -190,19 +195,20 @@ def _segmenter(parameters: TrainSegmentation, view: View, examples: list) -> Sub
     network = build_network(
         network_of(parameters), view.classes, size=parameters.size, image_size=size, **parameters.network_settings
     )
-    network.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(network.parameters())
+    network.to(device).to(memory_format=torch.channels_last)
+    optimizer = adamw(network.parameters())
     batches = Batches(NetworkData(examples), parameters.settings())
 
     def update(step: int) -> None:
-        with precision(torch.device("cpu"), parameters.bf16):
-            loss = loss_of(network.train(), *batches(step), parameters.loss)
+        images, labels = (tensor.to(device) for tensor in batches(step))
+        with precision(device, parameters.bf16):
+            loss = loss_of(network.train(), images, labels, parameters.loss)
         _descend(optimizer, loss)
 
     return Subject(network, optimizer, update, lambda: class_scores(network, examples[0][0][None]))
 
 
-BUILDERS: dict[type[StageParameters], Callable[[Any, View, list], Subject]] = {
+BUILDERS: dict[type[StageParameters], Callable[[Any, View, list, torch.device], Subject]] = {
     TrainDdpm: _denoiser,
     AdaptSam: _sam,
     TrainSegmentation: _segmenter,

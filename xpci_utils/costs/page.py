@@ -7,12 +7,17 @@ from pathlib import Path
 
 from xpci_utils import files, paths
 from xpci_utils.costs import jobs
+from xpci_utils.costs.rates import Gpu
 from xpci_utils.costs.table import (
-    CONVOLUTION_RATE,
+    BF16_PEAK,
     FP32_PEAK,
+    FP32_SHARE,
     GPU,
     GPU_CONTEXT_GIB,
-    MATMUL_RATE,
+    LOW_RATES,
+    PUBLISHED,
+    RATES,
+    TENSOR_SHARE,
     TF32_PEAK,
     CostTable,
 )
@@ -21,6 +26,7 @@ from xpci_utils.params.places import parse_place
 from xpci_utils.params.runs import stage_folders
 
 PAGE_PROFILE = "paper"  # the profile that the page is about
+FAST_PROFILE = "paper_fast"  # the same in lower precision
 KINDS = {
     "frames": "simulating the frames",
     "ddpm": "training the denoiser",
@@ -68,13 +74,29 @@ which costs the same as from the official ones.
 
 ## What a GPU would take
 
-For one {GPU}, from the FLOPs and **two assumed rates, not a measurement**: convolutions in TF32 at
-{CONVOLUTION_RATE / TF32_PEAK:.0%} of the peak of {TF32_PEAK / 1e12:.0f} TFLOP/s, matrix products in FP32 at
-{MATMUL_RATE / FP32_PEAK:.0%} of {FP32_PEAK / 1e12:.1f} TFLOP/s. Which of the two PyTorch uses by default is the reason
-for telling them apart; normalisation, activations and the optimiser are no FLOPs but take time, which is why
-convolutions get a third of their peak only. `torch.set_float32_matmul_precision("high")` or bfloat16 would shorten the
-second kind. Memory is the state plus what a step needed beside it on the CPU, scaled to the published batch, plus
-{GPU_CONTEXT_GIB} GiB.
+For one {GPU}: FLOPs over rates. **The peaks are those of its data sheet, the shares of them are assumed,
+nothing was measured on a GPU.** `benchmarks/bench_gpu.py` measures in about five minutes what takes their place
+(`xpci dry-run --rates FILE`).
+
+{_markdown(*rates_table())}
+
+* *fp32* is what PyTorch does with a training in float32, as published: convolutions in TF32, matrix products in plain
+  FP32. *tf32* (parameter `tf32`) has products in TF32 too. *bf16* (parameter `bf16`) is autocast to bfloat16.
+* Normalisation, activations and the optimiser are no FLOPs but take time: that is why only {TENSOR_SHARE:.0%} of the
+  peaks of tensor cores are counted on, the same share in every precision.
+* Reading and turning batches on the CPU is not counted. In bfloat16 it may be what a step waits for.
+
+The trainings below, of NVIDIA's own on an A100 ([DeepLearningExamples](https://github.com/NVIDIA/DeepLearningExamples),
+sections "Training performance"), say what such a share may be, and that mixed precision is 1.6 to 2.6 times as fast as
+TF32; equal shares make it twice as fast. ResNet-50 has many convolutions of 1 x 1; those of the denoiser, 3 x 3 with
+128 to 512 channels, do more arithmetic per byte.
+
+{_markdown(*published_table())}
+
+`{PAGE_PROFILE}` has the published settings in float32, `{FAST_PROFILE}` the same counts, steps and sizes in bfloat16,
+which the paper leaves open. The last line has both with the lowest of these shares: convolutions as in ResNet-50,
+products as in BERT with 512 tokens. Memory is the state plus what a step needed beside it on the CPU in float32, scaled
+to the published batch, plus {GPU_CONTEXT_GIB} GiB.
 
 {_markdown(*kinds_table(table))}
 
@@ -110,20 +132,52 @@ def units_table(table: CostTable) -> tuple[list[str], list[list[str]]]:
     return header, rows
 
 
+def rates_table() -> tuple[list[str], list[list[str]]]:
+    """Header and rows: the rates that GPU hours are predicted with."""
+    shares = {"fp32": ("TF32", "FP32"), "tf32": ("TF32", "TF32"), "bf16": ("BF16", "BF16")}
+    peaks = {"FP32": (FP32_PEAK, FP32_SHARE), "TF32": (TF32_PEAK, TENSOR_SHARE), "BF16": (BF16_PEAK, TENSOR_SHARE)}
+    rows = []
+    for precision, kinds in shares.items():
+        rates = [
+            f"{peaks[k][1]:.0%} of {peaks[k][0] / 1e12:g} ({k}) = {rate / 1e12:.1f}"
+            for k, rate in zip(kinds, RATES[precision], strict=True)
+        ]
+        rows.append([precision, *rates, "peak: data sheet; share: assumed"])
+    return ["precision", "convolutions [TFLOP/s]", "matrix products [TFLOP/s]", "source"], rows
+
+
+def published_table() -> tuple[list[str], list[list[str]]]:
+    """Header and rows: published trainings, the speed-up of mixed precision, and the shares of the peak they reach."""
+    rows = [
+        [
+            p.training,
+            f"{p.tf32:g} {p.unit}/s",
+            f"{p.mixed:g}",
+            f"{p.mixed / p.tf32:.2f}",
+            *(f"{share:.0%}" if p.gflop else "-" for share in p.shares),
+        ]
+        for p in PUBLISHED
+    ]
+    return ["training", "TF32", "mixed", "speed-up", "share of TF32 peak", "share of BF16 peak"], rows
+
+
 def kinds_table(table: CostTable) -> tuple[list[str], list[list[str]]]:
     """Header and rows: the jobs of the paper's grid by kind, with what they are predicted to take."""
     sweep = Sweep.from_yaml(f"params/{PAGE_PROFILE}/sweep.yaml")
     folders = stage_folders(sweep, "paper")
     every = jobs.dry_run(PAGE_PROFILE, folders, table)
+    fast = {job.folder: job for job in jobs.dry_run(FAST_PROFILE, folders, table)}
     kinds: dict[str, list[jobs.Job]] = {}
     for job in every:
         kinds.setdefault(kind_of(job.folder), []).append(job)
-    header = ["jobs", "", "steps", "GPU h", "CPU h", "GPU GiB", "disk GiB", "work GiB"]
+    header = ["jobs", "", "steps", "GPU h", f"{FAST_PROFILE}, GPU h", "CPU h", "GPU GiB", "disk GiB", "work GiB"]
     rows = []
     for kind, members in [*kinds.items(), ("**together**", every)]:
-        sums = jobs.total(members)
-        figures = (sums.gpu_hours, sums.cpu_hours, sums.gpu_gib, sums.disk_gib, sums.work_gib)
+        sums, faster = jobs.total(members), jobs.total([fast[job.folder] for job in members])
+        figures = (sums.gpu_hours, faster.gpu_hours, sums.cpu_hours, sums.gpu_gib, sums.disk_gib, sums.work_gib)
         rows.append([kind, str(len(members)), f"{sums.steps:,}", *(f"{figure:,.1f}" for figure in figures)])
+    slow = [jobs.total(jobs.dry_run(p, folders, table, Gpu(LOW_RATES))).gpu_hours for p in (PAGE_PROFILE, FAST_PROFILE)]
+    rows.append(["at the lowest published shares", "", "", *(f"{hours:,.1f}" for hours in slow), "", "", "", ""])
     return header, rows
 
 

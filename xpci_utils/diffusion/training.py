@@ -30,6 +30,7 @@ from xpci_utils.randomness import numpy_rng, seed_of, stream_indices, torch_gene
 from xpci_utils.training import (
     DenoiserTraining,
     StagePlace,
+    adamw,
     cosine_lr,
     default_device,
     load_tensors,
@@ -160,7 +161,7 @@ def train_denoiser(
     if denoiser.measures_data:
         denoiser.fit(train.batch(range(len(train))))
     averaged = copy.deepcopy(denoiser).eval().requires_grad_(False)
-    optimizer = torch.optim.AdamW(denoiser.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+    optimizer = adamw(denoiser.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
     ema, choice = averaged_weights(denoiser.parameters(), settings.ema_decay, settings.ema_warmup), Choice()
     run_steps(
         settings,

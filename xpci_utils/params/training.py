@@ -43,6 +43,7 @@ class TrainDdpm(ShippableParameters):
     keep: Literal["best", "last"] = Field("best", description="weights kept: best on validation frames, or last ones")
     augment: bool = Field(True, description="flips and quarter turns; the paper's pipeline has none")
     bf16: bool = Field(True, description="bfloat16 autocast")
+    tf32: bool = Field(False, description="TF32 in the matrix products of a GPU; on a CPU it does nothing")
     evaluations: int = Field(4, ge=1, description="validation evaluations, evenly spaced")
     preview_pairs: int = Field(16, ge=1, description="pairs sampled at each of those evaluations")
     preview_steps: int = Field(20, ge=2, description="solver steps per pair of those samples")
@@ -103,6 +104,7 @@ class AdaptSam(ShippableParameters):
         "all", description="encoder blocks with adapters; reference: 0, 1, 10, 11 of ViT-B, as finetune-SAM's default"
     )
     bf16: bool = Field(True, description="bfloat16 autocast")
+    tf32: bool = Field(False, description="TF32 in the matrix products of a GPU; on a CPU it does nothing")
     weights_folder: str = Field("data/weights", description="where SAM's weights lie, or go to")
     tolerance_px: float = Field(2.0, gt=0, description="tolerance of the normalised surface Dice [px]")
 
@@ -168,6 +170,7 @@ class TrainSegmentation(StageParameters):
     beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's first beta; the paper prints 0.99")
     evaluations: int = Field(20, ge=1, description="validation evaluations, evenly spaced")
     bf16: bool = Field(False, description="bfloat16 autocast")
+    tf32: bool = Field(False, description="TF32 in the matrix products of a GPU; on a CPU it does nothing")
     tolerance_px: float = Field(2.0, gt=0, description="tolerance of the normalised surface Dice [px]")
 
     @property

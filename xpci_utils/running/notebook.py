@@ -22,6 +22,7 @@ from pathlib import Path
 from xpci_utils import files, paths, stages
 from xpci_utils.params import ParameterError, StageParameters, stage_model
 from xpci_utils.params.model import parse_yaml
+from xpci_utils.running.gpus import card_for
 from xpci_utils.running.options import parser_of
 from xpci_utils.running.status import duration, progress_line
 
@@ -72,7 +73,7 @@ def run_notebook(parameters: StageParameters) -> int:
     print(f"[{label}] started", flush=True)
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
-        with _Progress(label, parameters.history):
+        with card_for(parameters), _Progress(label, parameters.history):
             _execute(parameters, log)
     except PapermillExecutionError as error:
         return _report_failure(label, error, log)

@@ -13,6 +13,7 @@ from pathlib import Path
 from xpci_utils import paths, stages
 from xpci_utils.params.profiles import run_root, stage_parameters, sweep_of
 from xpci_utils.params.runs import stage_folders
+from xpci_utils.running import gpus
 from xpci_utils.running.checks import announce, check_run
 from xpci_utils.running.options import add_grid, add_own_frames, add_profile, own_frames, parser_of
 from xpci_utils.running.snakefile import check_grid
@@ -22,6 +23,7 @@ from xpci_utils.running.status import State, states_of
 def main(arguments: list[str]) -> int:
     """Check, run the stages that are not done, render the executed notebooks, say where the results are."""
     options = _parse(arguments)
+    cards = gpus.cards_of(options.gpus) if options.gpus else []
     own = own_frames(options)
     root = paths.resolve(run_root(options.profile))
     folders = stage_folders(sweep_of(options.profile), check_grid(options.grid))
@@ -30,7 +32,9 @@ def main(arguments: list[str]) -> int:
     states = states_of(root, folders)
     if not is_complete(options.profile, root, states):
         announce(options.profile, root, states)
-        if code := run_snakemake(snakemake_command(options, own)):
+        with gpus.shared(cards):
+            code = run_snakemake(snakemake_command(options, own))
+        if code:
             return code
         if any(state != "done" for _, state, _ in states_of(root, folders)):
             return 0  # a dry run, or targets of the user's own
@@ -51,10 +55,12 @@ def is_complete(profile: str, root: Path, states: list[State]) -> bool:
 
 def snakemake_command(options: Namespace, own: dict[str, str]) -> list[str]:
     """The command line of Snakemake for a profile's grid; what follows ``--`` on ours is passed on."""
-    given = {"profile": options.profile, "grid": options.grid, "shards": options.shards}
-    given |= {"frames": own.get("source_folder"), "classes": own.get("classes_file")}
+    given = {"profile": options.profile, "grid": options.grid, "shards": options.shards or options.gpus or 1}
+    given |= {"frames": own.get("source_folder"), "classes": own.get("classes_file"), "gpus": options.gpus}
     config = [f"{name}={value}" for name, value in given.items() if value]
-    return ["snakemake", "--cores", str(options.cores), *options.snakemake, "--config", *config]
+    limits = ["--cores", str(max(options.cores, options.gpus))]
+    limits += ["--resources", f"gpu={options.gpus}"] if options.gpus else []
+    return ["snakemake", *limits, *options.snakemake, "--config", *config]
 
 
 def run_snakemake(command: list[str]) -> int:
@@ -88,6 +94,14 @@ def _parse(arguments: list[str]) -> Namespace:
     add_own_frames(parser)
     parser.add_argument("--force", action="store_true", help="repeat stages that hold other results, in place")
     parser.add_argument("--cores", type=int, default=os.cpu_count(), help="CPU cores to use (default: all)")
-    parser.add_argument("--shards", type=int, default=1, help="runs that share the sampling of the pool (default: 1)")
+    parser.add_argument(
+        "--shards",
+        type=int,
+        default=0,
+        help="runs that share the sampling of the pool (default: as many as GPUs, or 1)",
+    )
+    parser.add_argument(
+        "--gpus", type=int, default=0, help="GPUs of this computer, one for each job that computes on one (default: 0)"
+    )
     parser.add_argument("snakemake", nargs="*", metavar="-- OPTIONS", help="further options for Snakemake, such as -n")
     return parser.parse_args(arguments)

@@ -18,6 +18,7 @@ from xpci_utils.sam.model import SemanticSam, build_sam, calibrate_batch_norm
 from xpci_utils.training import (
     LabellerTraining,
     StagePlace,
+    adamw,
     augment,
     cross_entropy_and_dice,
     default_device,
@@ -47,7 +48,7 @@ def adapt_sam(frames: FrameSet, settings: LabellerTraining, stage: StagePlace) -
     model = build_labeller(frames, examples, settings)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     betas = (settings.beta1, BETA2)
-    optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, betas=betas, weight_decay=WEIGHT_DECAY)
+    optimizer = adamw(parameters, settings.learning_rate, betas=betas, weight_decay=WEIGHT_DECAY)
     validation = frames.examples("val") if any(row["split"] == "val" for row in frames.rows) else []
     run_steps(
         settings,
@@ -141,8 +142,8 @@ def loss_of(
 ) -> tuple[torch.Tensor, dict[str, float]]:
     """Cross-entropy + Dice of one batch, and what the history records of it."""
     device = model.pixel_mean.device
+    masks = torch.from_numpy(binary_mask(labels.cpu().numpy())).to(device) if prompted else None  # before labels move
     images, labels = images.to(device), labels.to(device)
-    masks = torch.from_numpy(binary_mask(labels.cpu().numpy())).to(device) if prompted else None
     with precision(device, bf16):
         logits = model(images, masks)
     cross_entropy, dice_loss = cross_entropy_and_dice(logits.float(), labels, dice)

@@ -14,7 +14,7 @@ from xpci_utils.files import noted_sha256, sha256, write_sha256
 from xpci_utils.sam.adapters import add_adapters, set_trainable
 from xpci_utils.sam.model import SemanticSam, build_sam
 from xpci_utils.sam.tiny_vit import from_official_key
-from xpci_utils.training import load_tensors
+from xpci_utils.training import default_device, load_tensors
 from xpci_utils.training.storage import save_tensors
 
 WEIGHTS_FOLDER = "data/weights"
@@ -181,7 +181,10 @@ def save_labeller(path: str | Path, model: SemanticSam) -> None:
 
 
 def load_labeller(path: str | Path) -> SemanticSam:
-    """A labeller from ``save_labeller``'s file, in evaluation mode; official weights come from where they lay."""
+    """A labeller from ``save_labeller``'s file, in evaluation mode, on the GPU if there is one.
+
+    Official weights come from where they lay.
+    """
     path = paths.resolve(path)
     tensors, config = load_tensors(path)
     model = build_sam(
@@ -196,7 +199,7 @@ def load_labeller(path: str | Path) -> SemanticSam:
         raise ValueError(f"{paths.display(path)} does not fit its own configuration: {', '.join(differing[:3])} ...")
     model.load_state_dict(tensors, strict=False)
     model.config = config
-    return model.eval()
+    return model.to(default_device()).eval()
 
 
 def _own_tensors(model: SemanticSam) -> set[str]:

@@ -17,7 +17,7 @@ from xpci_utils.sam.adaptation import LABELLER_FILE
 from xpci_utils.sam.checkpoints import load_labeller
 from xpci_utils.sam.model import SemanticSam
 from xpci_utils.sam.naming import Naming, labels_of, particle_probabilities, regions_of
-from xpci_utils.training import StoppedForTime, default_device, dihedral, set_threads, time_is_over, watched
+from xpci_utils.training import StoppedForTime, dihedral, set_threads, time_is_over, watched
 from xpci_utils.training.symmetries import symmetries_of
 
 BLOCK = 16  # pairs that a reduced SAM takes together; fixed blocks give a pair the same bits whenever work is resumed
@@ -162,7 +162,6 @@ def label_pool(
     labeller = paths.resolve(labeller_folder) / LABELLER_FILE
     set_threads(threads)
     model = load_labeller(labeller)
-    model.to(default_device())
     names = sorted(path.name for path in (pairs / "images").glob("*.png"))
     if not names:
         raise FileNotFoundError(f"{paths.display(pairs)}/images holds no pairs; sample them with notebook 04 first")

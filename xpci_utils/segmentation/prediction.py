@@ -11,7 +11,7 @@ from xpci_utils.frames import FrameSet, crop, pad_image, predict_frame
 from xpci_utils.frames.frameset import write_png
 from xpci_utils.frames.pictures import SUFFIXES, read_grey
 from xpci_utils.segmentation.networks import rebuild_network
-from xpci_utils.training import load_tensors, save_model
+from xpci_utils.training import default_device, load_tensors, save_model
 
 
 def network_input(images: np.ndarray) -> torch.Tensor:
@@ -49,12 +49,13 @@ def save_network(path: str | Path, network: nn.Module, frames: FrameSet) -> None
 
 
 def load_network(path: str | Path) -> tuple[nn.Module, dict]:
-    """Rebuild a network that `save_network` wrote; also returns what it knows about its frames."""
+    """Rebuild a network that `save_network` wrote, in evaluation mode and on the GPU if there is one; also returns what
+    it knows about its frames."""
     tensors, config = load_tensors(path)
     known = config.pop("frames")
     network = rebuild_network(config)
     network.load_state_dict(tensors)
-    return network.eval(), known
+    return network.to(default_device()).eval(), known
 
 
 def predict_folder(model: str | Path, images: str | Path, output: str | Path) -> list[Path]:

@@ -6,6 +6,7 @@ import os
 import platform
 import resource
 import shutil
+import sys
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -73,10 +74,11 @@ class Stage:
             "inputs": self.inputs,
             "products": products,
             "versions": {"python": platform.python_version(), **_library_versions()},
-            "device": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+            "device": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores{_gpu_name()}",
             "threads": self.parameters.threads,
             "wall_seconds": round(self.earlier_seconds + time.monotonic() - self.started, 1),
             "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+            **_gpu_memory(),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         }
 
@@ -194,6 +196,22 @@ def _leave_nothing(folder: Path) -> None:
     with contextlib.suppress(OSError):
         if all(item.name in (IDENTITY_FILE, TIME_FILE, LOCK_FILE) for item in folder.iterdir()):
             shutil.rmtree(folder)
+
+
+def _gpu() -> Any:
+    """``torch.cuda`` where this process computed on a GPU, else None; torch is never loaded to find that out."""
+    torch = sys.modules.get("torch")
+    return torch.cuda if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized() else None
+
+
+def _gpu_name() -> str:
+    """ ", " and the GPU that this process computed on, as its driver calls it; empty without one."""
+    return f", {gpu.get_device_name()}" if (gpu := _gpu()) else ""
+
+
+def _gpu_memory() -> dict[str, int]:
+    """The largest memory that tensors took on that GPU [MiB]; empty without one."""
+    return {"gpu_peak_memory_mib": gpu.max_memory_allocated() // 2**20} if (gpu := _gpu()) else {}
 
 
 def _library_versions() -> dict[str, str]:

@@ -1,5 +1,5 @@
 from .augmentation import augment
-from .device import default_device, precision, set_threads
+from .device import adamw, default_device, precision, set_threads, tf32_matmuls
 from .loop import StagePlace, StoppedForTime, TrainingFolder, run_steps, time_is_over, watched
 from .losses import cross_entropy_and_dice, cross_entropy_dice
 from .schedules import cosine_lr, poly_lr, set_lr, warm_up
@@ -16,6 +16,7 @@ __all__ = [
     "StoppedForTime",
     "TrainingFolder",
     "TrainingSettings",
+    "adamw",
     "augment",
     "cosine_lr",
     "cross_entropy_and_dice",
@@ -30,6 +31,7 @@ __all__ = [
     "set_lr",
     "set_threads",
     "symmetries_of",
+    "tf32_matmuls",
     "time_is_over",
     "warm_up",
     "watched",

@@ -18,11 +18,13 @@ import torch
 from tqdm import tqdm
 
 from xpci_utils import files
+from xpci_utils.training.device import tf32_matmuls
 from xpci_utils.training.settings import TrainingSettings
 from xpci_utils.training.storage import load_tensors, save_tensors
 
 CHECKPOINT = "checkpoint.safetensors"
 CHECKPOINT_SECONDS = float(os.environ.get("XPCI_CHECKPOINT_SECONDS", "30"))  # least time between two checkpoints
+WRITING_SHARE = 20  # ... and so many times what the last one took to write: at most 5 % of the time goes to them
 
 
 class StoppedForTime(RuntimeError):
@@ -73,16 +75,19 @@ def run_steps(
     saver = _Saver(state, stage)
     start = saver.restore(log)
     bar = tqdm(range(start, steps), initial=start, total=steps, desc=description, disable=not watched())
-    for step in bar:
-        log.add(update(step))
-        done = step + 1
-        if done % log_every == 0 or done == steps or done in evaluate_at:
-            record = log.write(done, evaluate(done) if evaluate and done in evaluate_at else {})
-            bar.set_postfix({name: f"{value:.4g}" for name, value in record.items()})
-            saver.save(done, now=done == steps)
-            if done < steps and time_is_over():
-                saver.save(done, now=True)
-                raise StoppedForTime(f"{description} stopped for time at step {done} of {steps}; run it again to go on")
+    with tf32_matmuls(settings.tf32):
+        for step in bar:
+            log.add(update(step))
+            done = step + 1
+            if done % log_every == 0 or done == steps or done in evaluate_at:
+                record = log.write(done, evaluate(done) if evaluate and done in evaluate_at else {})
+                bar.set_postfix({name: f"{value:.4g}" for name, value in record.items()})
+                saver.save(done, now=done == steps)
+                if done < steps and time_is_over():
+                    saver.save(done, now=True)
+                    raise StoppedForTime(
+                        f"{description} stopped for time at step {done} of {steps}; run it again to go on"
+                    )
 
 
 def time_is_over() -> bool:
@@ -132,11 +137,12 @@ class _Saver:
 
     def __init__(self, state: dict[str, Any], stage: StagePlace):
         self.state, self.identity, self.path = state, stage.identity, stage.work / CHECKPOINT
-        self.saved = time.monotonic()
+        self.saved, self.writing = time.monotonic(), 0.0
 
     def save(self, step: int, now: bool) -> None:
         """Write the checkpoint if it is time, or ``now``."""
-        if not now and time.monotonic() - self.saved <= CHECKPOINT_SECONDS:
+        began = time.monotonic()
+        if not now and began - self.saved <= self.pause():
             return
         tensors: dict[str, torch.Tensor] = {}
         values: dict[str, dict] = {}
@@ -146,6 +152,11 @@ class _Saver:
             values[name] = part_values
         save_tensors(self.path, tensors, {"identity": self.identity, "step": step, "values": values})
         self.saved = time.monotonic()
+        self.writing = self.saved - began
+
+    def pause(self) -> float:
+        """Least seconds between two checkpoints; longer where writing one takes long, none where none is asked for."""
+        return max(CHECKPOINT_SECONDS, WRITING_SHARE * self.writing) if CHECKPOINT_SECONDS else 0.0
 
     def restore(self, log: _Log) -> int:
         """Load the checkpoint into ``state`` and return its step; 0 (and a fresh history) without a fitting one."""

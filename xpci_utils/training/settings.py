@@ -18,6 +18,7 @@ class TrainingSettings:
     learning_rate: float
     evaluations: int = 10  # validation evaluations, evenly spaced, the last one after the last step
     bf16: bool = False  # bfloat16 autocast
+    tf32: bool = False  # TF32 in the matrix products of a GPU; on a CPU it does nothing
     seed: int = 0
 
     @classmethod

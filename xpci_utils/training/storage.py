@@ -12,9 +12,16 @@ from xpci_utils import files, paths
 
 def save_tensors(path: str | Path, tensors: dict[str, torch.Tensor], facts: dict) -> None:
     """Write tensors and JSON ``facts`` to one file, atomically."""
-    plain = {name: tensor.detach().contiguous().cpu().clone() for name, tensor in tensors.items()}
+    plain = {name: _on_host(tensor) for name, tensor in tensors.items()}
     with files.atomic_path(path) as temporary:
         save_file(plain, temporary, metadata={"facts": json.dumps(facts)})
+
+
+def _on_host(tensor: torch.Tensor) -> torch.Tensor:
+    """A contiguous copy in the memory of the CPU that shares nothing with other tensors: safetensors refuses those that
+    do. What comes from a GPU is such a copy already."""
+    tensor = tensor.detach().contiguous()
+    return tensor.clone() if tensor.device.type == "cpu" else tensor.cpu()
 
 
 def load_tensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict]:
