@@ -1,6 +1,7 @@
 """Label maps from a trained network: for a batch, a set of frames, or any folder of images."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,6 +13,9 @@ from xpci_utils.frames.frameset import write_png
 from xpci_utils.frames.pictures import SUFFIXES, read_grey
 from xpci_utils.segmentation.networks import rebuild_network
 from xpci_utils.training import default_device, load_tensors, save_model
+
+if TYPE_CHECKING:
+    from xpci_utils.segmentation.networks import Network
 
 
 def network_input(images: np.ndarray) -> torch.Tensor:
@@ -42,13 +46,13 @@ def write_predictions(folder: str | Path, predictions: dict[str, np.ndarray], fi
         write_png(Path(folder) / f"{name}.png", labels)
 
 
-def save_network(path: str | Path, network: nn.Module, frames: FrameSet) -> None:
+def save_network(path: str | Path, network: "Network", frames: FrameSet) -> None:
     """Write the weights with all that is needed to use them: architecture, classes, tile, intensity window."""
     kept = ("class_names", "class_colours", "tile", "pixel_size_um", "window")
     save_model(path, network, network.config | {"frames": {name: frames.info.get(name) for name in kept}})
 
 
-def load_network(path: str | Path) -> tuple[nn.Module, dict]:
+def load_network(path: str | Path) -> "tuple[Network, dict]":
     """Rebuild a network that `save_network` wrote, in evaluation mode and on the GPU if there is one; also returns what
     it knows about its frames."""
     tensors, config = load_tensors(path)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 import torch
@@ -27,6 +27,9 @@ from xpci_utils.training import (
     run_steps,
     set_lr,
 )
+
+if TYPE_CHECKING:
+    from xpci_utils.segmentation.networks import Network
 
 
 class Examples(Protocol):
@@ -151,7 +154,7 @@ def training_steps(annotated: int, synthetic: int, batch_size: int, epochs: int)
     return ceil(epochs * (annotated + synthetic) / batch_size)
 
 
-def loss_of(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, loss: str) -> torch.Tensor:
+def loss_of(network: "Network", images: torch.Tensor, labels: torch.Tensor, loss: str) -> torch.Tensor:
     """Scalar training loss: each network's "published" one, or "common", cross-entropy + Dice of the prediction.
 
     The paper does not say which it used. With the common one the three networks differ in architecture alone.
@@ -161,7 +164,7 @@ def loss_of(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, loss
     return network.loss(images, labels) if loss == "published" else dice_ce_loss(network(images), labels)
 
 
-def train_network(network: nn.Module, data: NetworkData, settings: NetworkTraining, stage: StagePlace) -> BestWeights:
+def train_network(network: "Network", data: NetworkData, settings: NetworkTraining, stage: StagePlace) -> BestWeights:
     """Train ``network`` in place and return the weights that were best on the validation frames.
 
     AdamW and the poly schedule (power 0.9, per step) are the paper's (Section 3.1). The scores of the validation
@@ -194,7 +197,7 @@ def train_network(network: nn.Module, data: NetworkData, settings: NetworkTraini
 
 
 def make_update(
-    network: nn.Module, optimizer: torch.optim.Optimizer, batches: Batches, settings: NetworkTraining
+    network: "Network", optimizer: torch.optim.Optimizer, batches: Batches, settings: NetworkTraining
 ) -> Callable[[int], dict[str, float]]:
     """The optimiser step as a function of the step number."""
     device = next(network.parameters()).device
