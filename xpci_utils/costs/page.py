@@ -72,7 +72,18 @@ which costs the same as from the official ones.
   step costs four forward passes instead of three.
 * Peak memory is the largest resident size of the measuring process, Python and libraries included.
 
-## What a GPU would take
+{_gpu_text(table)}
+## The rehearsal, stage by stage
+
+The whole stage with its notebook: starting a kernel, loading libraries, one step, the looks at held-out frames.
+
+{_markdown(*stages_table(table))}
+"""
+
+
+def _gpu_text(table: CostTable) -> str:
+    """The section on GPUs."""
+    return f"""## What a GPU would take
 
 For one {GPU}: FLOPs over rates. **The peaks are those of its data sheet, the shares of them are assumed,
 nothing was measured on a GPU.** `benchmarks/bench_gpu.py` measures in about five minutes what takes their place
@@ -104,11 +115,6 @@ GPU hours, CPU hours and disk are sums over the jobs of a line, memory and worki
 them. Looks at validation and test frames are counted; reading data and writing checkpoints are not. The paper's
 protocol of equal epochs makes the rows with 10,000 synthetic pairs 51 times longer than those without.
 
-## The rehearsal, stage by stage
-
-The whole stage with its notebook: starting a kernel, loading libraries, one step, the looks at held-out frames.
-
-{_markdown(*stages_table(table))}
 """
 
 

@@ -49,25 +49,11 @@ def build_network(
         raise ValueError(f"There is no size {size!r}; choose one of {', '.join(SIZES)}.")
     if unknown := settings.keys() - OWN_SETTINGS:
         raise ValueError(f"There is no setting {min(unknown)!r}; choose from {', '.join(OWN_SETTINGS)}.")
-    network: Network
-    own: dict[str, Any] = {}
     image_size = padded_size(image_size)
+    own = {setting: settings.get(setting, default) for setting, default in OWN_SETTINGS_OF.get(name, {}).items()}
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed_of("initial weights", name, seed))  # and no GPU's
-        if name == "transunet":
-            from xpci_utils.segmentation.transunet import TransUNet
-
-            own = {"reference_stem": settings.get("reference_stem", False)}
-            network = TransUNet(num_classes, in_channels, size, pretrained, image_size, **own)
-        elif name == "swin_unetr":
-            from xpci_utils.segmentation.swin_unetr import SwinUNETR
-
-            network = SwinUNETR(num_classes, in_channels, size)
-        else:
-            from xpci_utils.segmentation.emcad import EMCAD
-
-            own = {"activation": settings.get("activation", "relu")}
-            network = EMCAD(num_classes, in_channels, size, pretrained, **own)
+        network = _new(name, (num_classes, in_channels, size), pretrained, image_size, own)
     network.config = {
         "name": name,
         "num_classes": num_classes,
@@ -79,6 +65,24 @@ def build_network(
     return network
 
 
+def _new(
+    name: str, common: tuple[int, int, str], pretrained: bool, image_size: tuple[int, int], own: dict[str, Any]
+) -> "Network":
+    if name == "transunet":
+        from xpci_utils.segmentation.transunet import TransUNet
+
+        return TransUNet(*common, pretrained, image_size, **own)
+    if name == "swin_unetr":
+        from xpci_utils.segmentation.swin_unetr import SwinUNETR
+
+        return SwinUNETR(*common)
+    from xpci_utils.segmentation.emcad import EMCAD
+
+    return EMCAD(*common, pretrained, **own)
+
+
+# Network -> its own settings and their defaults.
+OWN_SETTINGS_OF: dict[str, dict[str, Any]] = {"emcad": {"activation": "relu"}, "transunet": {"reference_stem": False}}
 OWN_SETTINGS = ("activation", "reference_stem")
 # What a setting was in files that were written before it existed.
 BEFORE: dict[str, dict[str, Any]] = {"emcad": {"activation": "relu6"}, "transunet": {"reference_stem": False}}
