@@ -132,4 +132,4 @@ def test_a_pool_that_two_runs_share_has_the_bytes_of_one(smoke_grid, fresh_grid)
     for shard in shards:
         assert not (fresh_grid.root / shard / "fidelity.csv").exists(), "a share is not measured"
     fresh_grid.config = []
-    assert started(fresh_grid.finish(pool)) == set(), "Snakemake sees other inputs; the runner sees the same result"
+    assert started(fresh_grid.finish(pool)) == set(), "who shared the work is no part of the result"
