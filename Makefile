@@ -24,7 +24,7 @@ INSTALLED := .venv/.installed
 help:
 	@sed -n 's/^# make /make /p; s/^## /  /p' Makefile
 
-reproduce: $(INSTALLED)
+reproduce: params/$(PROFILE)/sweep.yaml $(INSTALLED)
 	@$(XPCI) reproduce $(RUN) $(OWN) $(FORCED) --cores $(CORES) $(if $(SHARDS),--shards $(SHARDS)) $(if $(GPUS),--gpus $(GPUS))
 
 ## make real-study  FRAMES=folder [CLASSES=file]: do synthetic pairs help on your own images? A cross-validation
@@ -36,7 +36,7 @@ status: $(INSTALLED)
 	@$(XPCI) status $(RUN)
 
 ## make lab         JupyterLab on the notebooks, for another PROFILE on copies with its parameters
-lab: $(INSTALLED)
+lab: params/$(PROFILE)/sweep.yaml $(INSTALLED)
 	@$(XPCI) lab --profile $(PROFILE) $(OPTIONS)
 
 ## make report      tables, figures, index.html and the executed notebooks as pages again, from whatever is finished
@@ -88,12 +88,12 @@ test-system: $(INSTALLED)
 	$(BIN)/pytest -q -s tests/system
 
 ## make rehearse    every notebook with the parameters of PROFILE=paper, counts cut to one; writes its cost table
-rehearse: $(INSTALLED)
+rehearse: params/$(PROFILE)/sweep.yaml $(INSTALLED)
 	$(XPCI) rehearse --profile $(PROFILE) --threads $(CORES)
 
 ## make dry-run     every job of PROFILE and GRID with the GPU hours, memory and disk its cost table predicts;
 ##                  COMPARE=paper_fast: beside another profile; RATES=file: as benchmarks/bench_gpu.py measured
-dry-run: $(INSTALLED)
+dry-run: params/$(PROFILE)/sweep.yaml $(INSTALLED)
 	@$(XPCI) dry-run $(RUN) $(if $(COMPARE),--compare $(COMPARE)) $(if $(RATES),--rates $(RATES))
 
 ## make weights     pre-train the small SAMs of data/weights again, side by side (an hour and a quarter of 2 cores)
@@ -120,3 +120,6 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
+
+params/$(PROFILE)/sweep.yaml:
+	@echo "error: there is no profile '$(PROFILE)'; profiles are: $(notdir $(patsubst %/sweep.yaml,%,$(wildcard params/*/sweep.yaml)))" >&2; exit 2

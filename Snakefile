@@ -3,7 +3,6 @@
 #   snakemake                            the quick profile, tables and figures included
 #   snakemake --config profile=smoke     another parameter profile (a folder of params/)
 #   snakemake --config grid=controls     another grid of it: paper, full, controls or extended
-#   snakemake --config shards=8          eight runs share the sampling of the pool
 #   snakemake --config gpus=8 --resources gpu=8    no more jobs on GPUs at once than there are; `xpci reproduce --gpus 8`
 #   snakemake -n                         what would be done, and why
 #
@@ -30,7 +29,6 @@ from xpci_utils.running.snakefile import (
     needs,
     options,
     run_threads,
-    shards_of,
     stage_digest,
 )
 
@@ -38,7 +36,6 @@ min_version("9.20")
 
 PROFILE = config.get("profile", "quick")
 GRID = check_grid(config.get("grid", "paper"))
-SHARDS = int(config.get("shards", 1))
 # Only where GPUs are shared: a resource that every job asks for would let jobs on the CPU run one at a time.
 ONE_GPU = {"gpu": 1} if int(config.get("gpus", 0)) else {}
 FRAMES = config.get("frames", "")  # folder of the user's own frames, for a profile whose source is "folder"
@@ -142,9 +139,8 @@ rule shard:
 rule pairs:
     input:
         lambda wildcards: needs(PROFILE, pairs_place(wildcards.pool), ROOT),
-        lambda wildcards: shards_of(wildcards.pool, SHARDS, ROOT),
     output:
-        f"{ROOT}/pools/{{pool}}/pairs/run.json",
+        f"{ROOT}/pools/{{pool}}/pairs/run.json",  # shards that are finished are taken up, and are no input
     params:
         notebook="04_generate_synthetic",
         digest=lambda wildcards: digest_of(pairs_place(wildcards.pool)),

@@ -120,7 +120,7 @@ class GenerateSynthetic(SeededParameters):
     audit_particles: int = Field(1000, ge=1, description="of each set, looked up among all training particles")
     block_size: int = Field(25, ge=1, description="pairs sampled together; part of the result's last bits")
     shard: int = Field(0, ge=0, description="which share of the pool this run samples, counted from 0")
-    shards: int = Field(1, ge=1, description="runs that share the pool, in any order or at once; the last one finishes")
+    shards: int = Field(1, ge=1, description="runs that share the pool, in any order or at once")
     bf16: bool = Field(True, description="bfloat16 autocast")
 
     @field_validator("labeller")

@@ -70,6 +70,7 @@ def shard_place(pool: str, shard: int, shards: int) -> Place:
 
 def labels_place(pool: str, labeller: str, seed: int = 0) -> Place:
     """The labels that a labeller, adapted with ``seed``, gave to the pairs of a pool."""
+    parse_labeller(labeller)
     parameters: dict[str, object] = {"pool": pool, "labeller": labeller, "labeller_seed": seed}
     if pool == "heldout":
         parameters["min_confidence"] = 0.0  # their labels are scored whole
@@ -88,23 +89,34 @@ def pretraining_place(variant: str, seed: int = 0) -> Place:
 
 def parse_place(folder: str) -> Place:
     """The place of a folder below run_root; ValueError if no stage writes such a folder."""
+    try:
+        place = _place_of(folder)
+    except ValueError:
+        place = None
+    if place is None or place.folder != folder:
+        raise ValueError(f"no stage writes a folder {folder!r}")
+    return place
+
+
+def _place_of(folder: str) -> Place | None:
     for place in (FRAMES, DENOISER, REPORT):
         if folder == place.folder:
             return place
     match folder.split("/"):
         case ["sam", name] if found := SEEDED.fullmatch(name):
             return labeller_place(found["labeller"], int(found["seed"]))
-        case ["pools", pool, "pairs"]:
+        case ["pools", pool, "pairs"] if pool in PAIRS_OF:
             return pairs_place(pool)
-        case ["pools", pool, "shards", name] if found := SHARD.fullmatch(name):
-            return shard_place(pool, int(found["shard"]), int(found["shards"]))
-        case ["pools", pool, "labels", name] if found := SEEDED.fullmatch(name):
+        case ["pools", "ddpm" as pool, "shards", name] if found := SHARD.fullmatch(name):
+            shard, shards = int(found["shard"]), int(found["shards"])
+            return shard_place(pool, shard, shards) if shard < shards > 1 else None
+        case ["pools", pool, "labels", name] if pool in PAIRS_OF and (found := SEEDED.fullmatch(name)):
             return labels_place(pool, found["labeller"], int(found["seed"]))
         case ["segmentation", name]:
             return cell_place(Cell.parse(name))
         case ["weights", name] if found := SEEDED.fullmatch(name):
             return pretraining_place(found["labeller"], int(found["seed"]))
-    raise ValueError(f"no stage writes a folder {folder!r}")
+    return None
 
 
 # Pool -> what its pairs are made from. No cell trains on "heldout": its masks prompt the labellers of Table 5.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import chain, product
 from typing import TYPE_CHECKING
 
@@ -94,7 +95,7 @@ def compared_rows(sweep: Sweep) -> list[str]:
 
 
 def _seeded(rows: list[str], seeds: Iterable[int]) -> list[Cell]:
-    return [Cell.parse(f"{row}__s{seed}") for seed in seeds for row in rows]
+    return [replace(parse_row(row), seed=seed) for seed in seeds for row in rows]
 
 
 def pool_labellers(sweep: Sweep, *grids: str) -> list[str]:

@@ -20,11 +20,12 @@ def earlier_versions(results: Results) -> pd.DataFrame:
         then = version_of(run)
         model = stage_model(run["notebook"])
         try:
-            now = model.checked(run["parameters"]).version
+            parameters = model.checked(run["parameters"])
         except ParameterError as error:
             rows.append((place, model.notebook, then, "none", str(error).splitlines()[-1].strip()))
             continue
-        reasons = [change.reason for number, change in sorted(model.changes.items()) if then < number <= now]
+        now, changes = parameters.version, sorted(model.changes.items())
+        reasons = [change.reason for number, change in changes if then < number <= now and change.concerns(parameters)]
         if then != now:
             rows.append((place, model.notebook, then, str(now), "; ".join(reasons)))
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -20,7 +20,8 @@ def check_run(profile: str, grid: str, root: Path, own: Mapping[str, str], force
     check_pairs(profile, grid)
     folders = stage_folders(sweep_of(profile), grid)
     check_shipped(profile, root, folders)
-    return not refuse_others(other_results(profile, root, folders, own), force)
+    shares = [path.parent.relative_to(root).as_posix() for path in root.glob(f"pools/*/shards/*/{stages.RUN_FILE}")]
+    return not refuse_others(other_results(profile, root, [*folders, *shares], own), force)
 
 
 def check_own_frames(profile: str, own: Mapping[str, str]) -> None:

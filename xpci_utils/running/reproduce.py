@@ -11,6 +11,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from xpci_utils import paths, stages
+from xpci_utils.params.places import pairs_place, shard_place
 from xpci_utils.params.profiles import run_root, stage_parameters, sweep_of
 from xpci_utils.params.runs import stage_folders
 from xpci_utils.running import gpus
@@ -33,7 +34,7 @@ def main(arguments: list[str]) -> int:
     if not is_complete(options.profile, root, states):
         announce(options.profile, root, states)
         with gpus.shared(cards):
-            code = run_snakemake(snakemake_command(options, own))
+            code = _run_all(options, own, root, folders)
         if code:
             return code
         if any(state != "done" for _, state, _ in states_of(root, folders)):
@@ -41,6 +42,17 @@ def main(arguments: list[str]) -> int:
         write_pages(options.profile)
     _show_results(options.profile, root, len(folders))
     return 0
+
+
+def _run_all(options: Namespace, own: dict[str, str], root: Path, folders: list[str]) -> int:
+    """Sample the shares of the pool, if several runs share it, and then everything; returns Snakemake's exit code."""
+    shards, pool = options.shards or options.gpus or 1, pairs_place("ddpm").folder
+    if shards > 1 and pool in folders and stages.read_run(root / pool) is None:
+        places = [shard_place("ddpm", shard, shards).folder for shard in range(shards)]
+        targets = [f"{run_root(options.profile)}/{place}/{stages.RUN_FILE}" for place in places]
+        if code := run_snakemake([*snakemake_command(options, own), "--", *targets]):
+            return code
+    return run_snakemake(snakemake_command(options, own))
 
 
 def is_complete(profile: str, root: Path, states: list[State]) -> bool:
@@ -55,7 +67,7 @@ def is_complete(profile: str, root: Path, states: list[State]) -> bool:
 
 def snakemake_command(options: Namespace, own: dict[str, str]) -> list[str]:
     """The command line of Snakemake for a profile's grid; what follows ``--`` on ours is passed on."""
-    given = {"profile": options.profile, "grid": options.grid, "shards": options.shards or options.gpus or 1}
+    given = {"profile": options.profile, "grid": options.grid}
     given |= {"frames": own.get("source_folder"), "classes": own.get("classes_file"), "gpus": options.gpus}
     config = [f"{name}={value}" for name, value in given.items() if value]
     limits = ["--cores", str(max(options.cores, options.gpus))]

@@ -4,7 +4,7 @@ from shlex import quote
 
 from xpci_utils.files import digest
 from xpci_utils.params import ParameterError
-from xpci_utils.params.places import Place, shard_place
+from xpci_utils.params.places import Place
 from xpci_utils.params.profiles import notebook_parameters, stage_parameters
 from xpci_utils.params.runs import GRIDS
 from xpci_utils.stages import RUN_FILE, decisive
@@ -32,13 +32,6 @@ def needs(profile: str, place: Place, root: str) -> list[str]:
     """The run.json of every stage that the stage of ``place`` reads, spelt below ``root`` as it is given."""
     parameters = stage_parameters(profile, place.folder, root)
     return [f"{root}/{folder.relative_to(parameters.root)}/{RUN_FILE}" for folder in parameters.inputs]
-
-
-def shards_of(pool: str, shards: int, root: str) -> list[str]:
-    """The run.json of every share of a pool that is sampled by ``shards`` runs, "ddpm"; [] where one run samples it."""
-    if shards < 2 or pool != "ddpm":
-        return []
-    return [f"{root}/{shard_place(pool, shard, shards).folder}/{RUN_FILE}" for shard in range(shards)]
 
 
 def options(place: Place) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from xpci_utils import paths
-from xpci_utils.files import digest, read_json, write_json, write_text
+from xpci_utils.files import digest, read_json, write_json
 from xpci_utils.stages.identity import decisive, inputs_of
 from xpci_utils.stages.lock import LOCK_FILE, StageError, lock
 from xpci_utils.stages.record import RUN_FILE, describe, differences, read_run, version_of
@@ -119,6 +119,9 @@ def _look_for_result(stage: Stage) -> None:
     """
     record = read_run(stage.folder)
     if record is None:
+        begun = _begun(stage.folder)
+        if begun and not _changes(begun, stage):
+            stage.identity = begun["identity"]
         return
     changed = _changes(record, stage)
     if not changed:
@@ -131,6 +134,16 @@ def _look_for_result(stage: Stage) -> None:
             "Nothing was overwritten: choose another run_root, delete the folder, or set force to true."
         )
     stage.to_do = False
+
+
+def _begun(folder: Path) -> dict[str, Any] | None:
+    """Whose work lies in a folder that is not finished; None if there is none."""
+    try:
+        begun = read_json(folder / IDENTITY_FILE)
+    except (OSError, ValueError):
+        return None
+    known = isinstance(begun, dict) and {"identity", "hashed", "version", "inputs"} <= begun.keys()
+    return begun if known else None
 
 
 def _changes(record: dict[str, Any], stage: Stage) -> list[str]:
@@ -163,13 +176,16 @@ def _clear_unless_resuming(stage: Stage) -> None:
             f"{paths.display(stage.folder)} holds files that no stage wrote ({items[0].name}, ...); "
             "choose another run_root or output_folder"
         )
-    if marker.is_file() and marker.read_text() == stage.identity and not (stage.folder / RUN_FILE).is_file():
+    begun = _begun(stage.folder)
+    if begun and begun["identity"] == stage.identity and not (stage.folder / RUN_FILE).is_file():
         _remove_half_written(stage)
         return
     for item in items:
         shutil.rmtree(item) if item.is_dir() else item.unlink()
     shutil.rmtree(stage.work, ignore_errors=True)
-    write_text(marker, stage.identity)
+    version = stage.parameters.version
+    about = {"identity": stage.identity, "hashed": stage.decisive, "version": version, "inputs": stage.inputs}
+    write_json(marker, about)
 
 
 def _remove_half_written(stage: Stage) -> None:
