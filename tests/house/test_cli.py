@@ -149,7 +149,7 @@ def test_a_grid_is_announced_and_handed_to_snakemake(capsys, commands, fresh):
     assert cli.main(["reproduce", "--profile", "smoke", "--grid", "controls", "--cores", "3"]) == 0
     (command,) = commands
     assert command[:3] == ["snakemake", "--cores", "3"]
-    assert config_of(command) == {"profile": "smoke", "grid": "controls", "shards": "1"}
+    assert config_of(command) == {"profile": "smoke", "grid": "controls"}
     printed = capsys.readouterr().out
     count = len(stage_folders(sweep_of("smoke"), "controls"))
     assert f"profile smoke: {count} of {count} stages to do in {fresh}/smoke" in printed
@@ -186,10 +186,11 @@ def test_a_run_without_a_report_is_not_complete(fresh):
 
 def test_shards_and_further_options_reach_snakemake(commands, fresh):
     assert cli.main(["reproduce", "--profile", "smoke", "--shards", "8", "--", "-n", "--until", "ddpm"]) == 0
-    (command,) = commands
-    assert config_of(command)["shards"] == "8"
-    before = command[: command.index("--config")]
-    assert before[3:] == ["-n", "--until", "ddpm"]
+    shares, grid = commands
+    assert [command[3 : command.index("--config")] for command in commands] == [["-n", "--until", "ddpm"]] * 2
+    targets = shares[shares.index("--") + 1 :]
+    assert targets == [f"{fresh}/smoke/pools/ddpm/shards/{shard}_of_8/run.json" for shard in range(8)]
+    assert "--" not in grid, "the pool takes up what is finished; shards are none of its inputs"
 
 
 def test_a_grid_that_failed_is_told_by_its_exit_code(monkeypatch, capsys, commands, fresh):

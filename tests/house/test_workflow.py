@@ -11,7 +11,7 @@ import pytest
 from xpci_utils import paths, stages
 from xpci_utils.params import GenerateSynthetic, PrepareFrames, Sweep, TrainDdpm, generate
 from xpci_utils.params.base import Change
-from xpci_utils.params.places import PAIRS_OF, parse_place
+from xpci_utils.params.places import parse_place
 from xpci_utils.params.profiles import overlay, profiles, stage_parameters, sweep_of
 from xpci_utils.params.runs import GRIDS, stage_folders
 from xpci_utils.running import checks, cli, reproduce, snakefile, status
@@ -43,8 +43,7 @@ def test_a_profile_that_does_not_exist_is_named():
         ["make", "reproduce", "PROFILE=qiuck"], cwd=paths.root(), capture_output=True, text=True, check=False
     )
     assert make.returncode == 2
-    assert "there is no parameter file params/qiuck" in make.stderr
-    assert "profiles are laptop, " in make.stderr
+    assert "there is no profile 'qiuck'; profiles are:" in make.stderr
 
 
 def test_a_grid_that_does_not_exist_is_named(monkeypatch, capsys):
@@ -85,14 +84,13 @@ def scheduled_in(done, root):
     return {line.split(f"{root}/")[1].strip() for line in text.splitlines() if "output: " in line}
 
 
-def test_shards_are_scheduled_before_the_pool_that_gathers_them(tmp_path):
-    config = ("--config", "profile=smoke", "shards=3", f"run_root={tmp_path}", "--quiet", "progress")
-    shards = {f"pools/ddpm/shards/{shard}_of_3" for shard in range(3)}
-    folders = {*stage_folders(sweep_of("smoke"), "paper"), *shards}
-    assert scheduled_in(dry_run(*config), tmp_path) == {f"{folder}/run.json" for folder in folders}
-    assert snakefile.shards_of("ddpm", 3, "runs/x") == [f"runs/x/{shard}/run.json" for shard in sorted(shards)]
-    assert snakefile.shards_of("ddpm", 1, "runs/x") == []
-    assert all(snakefile.shards_of(pool, 3, "runs/x") == [] for pool in PAIRS_OF if pool != "ddpm")
+def test_shards_are_runs_of_their_own_and_no_input_of_their_pool(tmp_path):
+    config = ("--quiet", "progress", "--config", "profile=smoke", f"run_root={tmp_path}")
+    shards = [f"pools/ddpm/shards/{shard}_of_3/run.json" for shard in range(3)]
+    shares = scheduled_in(dry_run(*config, "--", *(f"{tmp_path}/{shard}" for shard in shards)), tmp_path)
+    assert shares == {"frames/run.json", "ddpm/run.json", *shards}
+    whole = scheduled_in(dry_run(*config), tmp_path)
+    assert whole == {f"{folder}/run.json" for folder in stage_folders(sweep_of("smoke"), "paper")}
 
 
 def test_a_shard_is_asked_of_the_runner_by_its_parameters():

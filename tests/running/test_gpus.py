@@ -166,11 +166,10 @@ def command_of(**changed):
 
 
 def test_nothing_changes_without_gpus():
-    plain = ["snakemake", "--cores", "2", "--config", "profile=smoke", "grid=paper", "shards=1"]
+    plain = ["snakemake", "--cores", "2", "--config", "profile=smoke", "grid=paper"]
     assert command_of() == plain
     assert command_of(gpus=8)[:5] == ["snakemake", "--cores", "8", "--resources", "gpu=8"]
-    assert command_of(gpus=8)[-2:] == ["shards=8", "gpus=8"]
-    assert "shards=2" in command_of(gpus=8, shards=2)
+    assert command_of(gpus=8)[-2:] == ["grid=paper", "gpus=8"]
 
 
 @pytest.mark.parametrize(("cards", "cores"), [(["0", "1", "2"], 2), ([], 3)])
@@ -185,7 +184,7 @@ def test_a_grid_runs_on_all_cards_and_without_them_on_all_cores(cards, cores, tm
     monkeypatch.setenv("PATH", f"{fake.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("NOTES", str(tmp_path / "notes"))
     monkeypatch.setenv("PYTHONPATH", str(paths.root()))
-    command = command_of(gpus=len(cards), cores=cores, shards=3)
+    command = command_of(gpus=len(cards), cores=cores)
     with gpus.shared(cards):
         done = subprocess.run(
             [Path(sys.executable).with_name(command[0]), *command[1:], f"run_root={tmp_path / 'run'}"],

@@ -123,13 +123,13 @@ def test_a_pool_that_two_runs_share_has_the_bytes_of_one(smoke_grid, fresh_grid)
     """Frames and denoiser are taken over; the pool is sampled in two shares, which the stage of the pool gathers."""
     for place in ("frames", "ddpm"):
         shutil.copytree(smoke_grid.root / place, fresh_grid.root / place)
-    fresh_grid.config = ["shards=2"]
     pool, shards = pairs_place("ddpm").folder, [shard_place("ddpm", shard, 2).folder for shard in range(2)]
-    assert started(fresh_grid.finish(pool)) == {pool, *shards}
+    assert started(fresh_grid.finish(*shards)) == set(shards)
+    assert started(fresh_grid.finish(pool)) == {pool}
     assert same(smoke_grid.root, fresh_grid.root, [f"{pool}/images/*", f"{pool}/masks/*", f"{pool}/*.csv"])
     one, other = (stages.read_run(grid.root / pool) for grid in (smoke_grid, fresh_grid))
     assert one["identity"] == other["identity"]
     for shard in shards:
         assert not (fresh_grid.root / shard / "fidelity.csv").exists(), "a share is not measured"
-    fresh_grid.config = []
+    shutil.rmtree(fresh_grid.root / "pools/ddpm/shards")
     assert started(fresh_grid.finish(pool)) == set(), "who shared the work is no part of the result"

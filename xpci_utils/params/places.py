@@ -107,9 +107,9 @@ def _place_of(folder: str) -> Place | None:
             return labeller_place(found["labeller"], int(found["seed"]))
         case ["pools", pool, "pairs"] if pool in PAIRS_OF:
             return pairs_place(pool)
-        case ["pools", "ddpm" as pool, "shards", name] if found := SHARD.fullmatch(name):
+        case ["pools", pool, "shards", name] if pool in PAIRS_OF and (found := SHARD.fullmatch(name)):
             shard, shards = int(found["shard"]), int(found["shards"])
-            return shard_place(pool, shard, shards) if shard < shards > 1 else None
+            return shard_place(pool, shard, shards) if shard < shards else None
         case ["pools", pool, "labels", name] if pool in PAIRS_OF and (found := SEEDED.fullmatch(name)):
             return labels_place(pool, found["labeller"], int(found["seed"]))
         case ["segmentation", name]:
