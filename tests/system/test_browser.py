@@ -20,8 +20,8 @@ import pytest
 
 from xpci_utils import files, paths
 from xpci_utils.params import APPENDICES, STAGES
-from xpci_utils.report import executed
 from xpci_utils.report.web import html_table, save_page
+from xpci_utils.running.reproduce import write_pages
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SWITCHES = [
@@ -166,7 +166,7 @@ def site(smoke_grid, tmp_path_factory):
     """The smoke grid's report as ``make report`` leaves it, its own notebook included."""
     root = tmp_path_factory.mktemp("site") / "smoke"
     shutil.copytree(smoke_grid.root, root, symlinks=True)
-    assert executed.main(["--profile", "smoke", "--run-root", str(root)]) == 0
+    write_pages("smoke", str(root))
     return root / "report"
 
 
