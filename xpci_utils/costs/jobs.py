@@ -344,7 +344,7 @@ def _folders(profile: str, grid: str) -> list[str]:
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="xpci dry-run", description=main.__doc__)
-    parser.add_argument("--profile", default="paper")
+    parser.add_argument("--profile", default="paper", help="parameter profile, a folder of params/ (default: paper)")
     parser.add_argument("--grid", default="paper", choices=GRIDS, help="which runs of its sweep")
     parser.add_argument(
         "--compare", metavar="PROFILE", help="another profile, whose GPU hours are printed beside these"

@@ -188,7 +188,7 @@ def _write_yaml(path: Path, values: dict) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Rehearse a profile on this computer and write its cost table."""
     parser = argparse.ArgumentParser(prog="xpci rehearse", description=main.__doc__)
-    parser.add_argument("--profile", default="paper")
+    parser.add_argument("--profile", default="paper", help="parameter profile, a folder of params/ (default: paper)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads of everything")
     parser.add_argument("--keep", action="store_true", help="do not repeat stages that were rehearsed before")
     parser.add_argument("--largest-batch", type=int, default=0, help="of the segmentation networks; 0: as published")
