@@ -76,9 +76,11 @@ def _new(
         from xpci_utils.segmentation.swin_unetr import SwinUNETR
 
         return SwinUNETR(*common)
-    from xpci_utils.segmentation.emcad import EMCAD
+    if name == "emcad":
+        from xpci_utils.segmentation.emcad import EMCAD
 
-    return EMCAD(*common, pretrained, **own)
+        return EMCAD(*common, pretrained, **own)
+    raise ValueError(f"{name!r} is a backbone that no network stands for; enter it here")
 
 
 # Network -> its own settings and their defaults.
