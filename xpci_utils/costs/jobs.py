@@ -22,12 +22,11 @@ from xpci_utils.params import (
     ParameterError,
     PrepareFrames,
     StageParameters,
-    Sweep,
     TrainDdpm,
     TrainSegmentation,
 )
 from xpci_utils.params.cells import Cell, parse_labeller
-from xpci_utils.params.profiles import overlay, profile_values, run_root, stage_parameters
+from xpci_utils.params.profiles import overlay, profile_values, run_root, stage_parameters, sweep_of
 from xpci_utils.params.runs import GRIDS, stage_folders
 from xpci_utils.training import LabellerTraining, symmetries_of
 
@@ -339,7 +338,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _folders(profile: str, grid: str) -> list[str]:
-    return stage_folders(Sweep.from_yaml(f"params/{profile}/sweep.yaml"), grid)
+    return stage_folders(sweep_of(profile), grid)
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

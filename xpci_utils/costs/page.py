@@ -21,8 +21,8 @@ from xpci_utils.costs.table import (
     TF32_PEAK,
     CostTable,
 )
-from xpci_utils.params import Sweep
 from xpci_utils.params.places import parse_place
+from xpci_utils.params.profiles import sweep_of
 from xpci_utils.params.runs import stage_folders
 
 PAGE_PROFILE = "paper"  # the profile that the page is about
@@ -169,7 +169,7 @@ def published_table() -> tuple[list[str], list[list[str]]]:
 
 def kinds_table(table: CostTable) -> tuple[list[str], list[list[str]]]:
     """Header and rows: the jobs of the paper's grid by kind, with what they are predicted to take."""
-    sweep = Sweep.from_yaml(f"params/{PAGE_PROFILE}/sweep.yaml")
+    sweep = sweep_of(PAGE_PROFILE)
     folders = stage_folders(sweep, "paper")
     every = jobs.dry_run(PAGE_PROFILE, folders, table)
     fast = {job.folder: job for job in jobs.dry_run(FAST_PROFILE, folders, table)}

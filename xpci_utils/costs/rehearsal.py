@@ -30,7 +30,7 @@ from xpci_utils.params import (
     TrainSegmentation,
 )
 from xpci_utils.params.cells import parse_series
-from xpci_utils.params.profiles import stage_parameters
+from xpci_utils.params.profiles import stage_parameters, sweep_of
 from xpci_utils.params.runs import stage_folders
 from xpci_utils.stages import read_run
 
@@ -55,7 +55,7 @@ class RehearsalError(RuntimeError):
 
 def rehearsed_sweep(profile: str) -> Sweep:
     """One series per backbone of the profile, with two annotated frames and one synthetic pair."""
-    sweep = Sweep.from_yaml(f"params/{profile}/sweep.yaml")
+    sweep = sweep_of(profile)
     series = list({parse_series(name)[0]: name for name in reversed(sweep.series)}.values())
     labellers = list(dict.fromkeys(parse_series(name)[1] for name in series))
     cut = {"annotated": CUTS["01_prepare_frames"]["train_frames"], "counts": [0, 1], "noisy_prompts": False}
