@@ -56,9 +56,8 @@ def check(parameters: ShippableParameters, frames: Mapping) -> Path:
 
 def _same(record: dict, now: StageParameters, folder: Path) -> None:
     try:
-        trained = (
-            type(now).checked(record["parameters"]).model_dump()
-        )  # a parameter that is younger than the weights has its default
+        # A parameter that is younger than the weights has its default.
+        trained = type(now).checked(now.of_record(record["parameters"])).model_dump()
     except ParameterError as error:
         raise ShippedError(
             f"{paths.display(folder)} was trained by another version of {now.notebook}: {error}"

@@ -26,7 +26,7 @@ CONFIG = {
 }  # fmt: skip
 SETTINGS = DenoiserTraining(
     steps=8, batch_size=4, learning_rate=2e-3, log_every=2, evaluations=2, preview_pairs=2, preview_steps=2,
-    probe_draws=2, augment=True, lr_decay="cosine", warmup_steps=2, gradient_clip=1.0,
+    probe_draws=2, augmentation="symmetries", lr_decay="cosine", warmup_steps=2, gradient_clip=1.0,
 )  # fmt: skip
 
 

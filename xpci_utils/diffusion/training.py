@@ -52,7 +52,7 @@ def learning_rate(settings: DenoiserTraining, step: int) -> float:
 def draw_batch(pairs: PairTensors, settings: DenoiserTraining, step: int) -> Tensor:
     """The pairs of a step, from (seed, step) alone."""
     indices = stream_indices(len(pairs), settings.batch_size, "ddpm order", settings.seed, step=step)
-    kinds = pairs.symmetries if settings.augment else 1
+    kinds = pairs.symmetries if settings.augmentation == "symmetries" else 1
     return pairs.batch(indices, numpy_rng("ddpm symmetry", settings.seed, step).integers(kinds, size=len(indices)))
 
 

@@ -1,6 +1,6 @@
 """What the parameters of every stage share: the places it reads and writes, and what decides its result."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
@@ -34,6 +34,13 @@ class Change(NamedTuple):
     concerns: Callable[[Any], bool] = lambda parameters: True
 
 
+class Former(NamedTuple):
+    """What a parameter that records still hold is called today, and today's word for each of its values."""
+
+    name: str
+    values: Mapping[Any, Any]
+
+
 class StageParameters(Parameters):
     """Parameters of one notebook and the places it reads and writes."""
 
@@ -42,6 +49,7 @@ class StageParameters(Parameters):
     data_files: ClassVar[tuple[str, ...]] = ()  # small files that are part of the code
     changes: ClassVar[dict[int, Change]] = {}  # version -> what changed with it; version 1 is the first edition
     retired: ClassVar[frozenset[str]] = frozenset()  # former parameters whose value no longer matters
+    former: ClassVar[dict[str, Former]] = {}  # former parameter -> what it is today
     sweep_file: ClassVar[str] = ""
 
     run_root: str = Field("runs/quick", min_length=1, description="folder of the run; relative to the repository root")
@@ -96,6 +104,15 @@ class StageParameters(Parameters):
     def defaults(cls) -> dict[str, Any]:
         """The default of every parameter, which a record that is older than the parameter stands for."""
         return {name: field.default for name, field in cls.model_fields.items()}
+
+    @classmethod
+    def of_record(cls, recorded: Mapping[str, Any]) -> dict[str, Any]:
+        """Recorded parameters in today's names and words, so that a renamed parameter makes no result stale."""
+        values = dict(recorded)
+        for name in cls.former.keys() & values.keys():
+            today = cls.former[name]
+            values[today.name] = today.values[values.pop(name)]
+        return values
 
     @classmethod
     def from_notebook(cls, namespace: dict) -> Self:

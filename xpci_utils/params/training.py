@@ -10,6 +10,7 @@ from xpci_utils.params.base import (
     CellName,
     Change,
     Content,
+    Former,
     LabellerName,
     SeededParameters,
     ShippableParameters,
@@ -17,7 +18,14 @@ from xpci_utils.params.base import (
 )
 from xpci_utils.params.cells import Cell, parse_labeller
 from xpci_utils.params.places import DENOISER, FRAMES, cell_place, labeller_place, pretraining_place, sources
-from xpci_utils.training.settings import DenoiserTraining, LabellerTraining, NetworkTraining, SamPretraining
+from xpci_utils.training.settings import (
+    Augmentation,
+    DenoiserTraining,
+    LabellerTraining,
+    NetworkTraining,
+    PairAugmentation,
+    SamPretraining,
+)
 
 
 class TrainDdpm(ShippableParameters):
@@ -27,6 +35,7 @@ class TrainDdpm(ShippableParameters):
     weights_file = "denoiser_ema.safetensors"
     judged_frames: ClassVar[int] = 64  # test frames at most on which the noise error is measured in the end
     products = ("denoiser_ema.safetensors", "history.jsonl", "metrics.json", "samples")
+    former = {"augment": Former("augmentation", {True: "symmetries", False: "none"})}
 
     size: Literal["quick", "paper"] = Field("quick", description="size of the denoiser; laptop trains quick longer")
     prediction: Literal["eps", "v"] = Field("v", description="target; paper: eps; v in reduced sizes: Wiener skip")
@@ -41,7 +50,9 @@ class TrainDdpm(ShippableParameters):
     ema_decay: float = Field(0.9999, ge=0, lt=1, description="decay of the averaged weights")
     ema_warmup: bool = Field(True, description="the decay rises as n / (9 + n); false: constant, as published")
     keep: Literal["best", "last"] = Field("best", description="weights kept: best on validation frames, or last ones")
-    augment: bool = Field(True, description="flips and quarter turns; the paper's pipeline has none")
+    augmentation: PairAugmentation = Field(
+        "symmetries", description="none as printed in the paper, or flips and quarter turns"
+    )
     bf16: bool = Field(True, description="bfloat16 autocast")
     tf32: bool = Field(False, description="TF32 in the matrix products of a GPU; on a CPU it does nothing")
     evaluations: int = Field(4, ge=1, description="validation evaluations, evenly spaced")
@@ -97,7 +108,7 @@ class AdaptSam(ShippableParameters):
     learning_rate: float = Field(1e-3, gt=0, description="AdamW learning rate, decayed by (1 - t/n)^0.9")
     beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's first beta; the paper prints 0.99")
     dice: Literal["dice", "generalised"] = Field("dice", description="Dice term beside the cross-entropy")
-    augmentation: Literal["none", "symmetries", "affine"] = Field(
+    augmentation: Augmentation = Field(
         "affine", description="none as printed in the paper, flips and turns, or any rotation"
     )
     adapter_blocks: Literal["all", "reference"] = Field(
@@ -160,7 +171,7 @@ class TrainSegmentation(StageParameters):
         False, description="TransUNet's stem as in its code, not as its ImageNet weights have it"
     )
     mixing: Literal["half", "concat"] = Field("half", description="batches half synthetic, or one shuffled set")
-    augmentation: Literal["none", "symmetries", "affine"] = Field(
+    augmentation: Augmentation = Field(
         "symmetries", description="none as printed in the paper, flips and turns, or any rotation"
     )
     steps: int = Field(450, ge=1, description="optimiser steps; ignored when epochs > 0")

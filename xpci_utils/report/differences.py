@@ -18,7 +18,8 @@ def published_differences(results: Results) -> pd.DataFrame:
     """
     rows = []
     for notebook, model in STAGES.items():
-        recorded = [run["parameters"] for run in results.runs.values() if run["notebook"] == notebook]
+        runs = [run for run in results.runs.values() if run["notebook"] == notebook]
+        recorded = [model.of_record(run["parameters"]) for run in runs]
         for setting, published in profile_values("paper", notebook).items():
             values = list(dict.fromkeys(str(one[setting]) for one in recorded if setting in one))
             if setting not in PLACES and values not in ([], [str(published)]):

@@ -20,7 +20,7 @@ def earlier_versions(results: Results) -> pd.DataFrame:
         then = version_of(run)
         model = stage_model(run["notebook"])
         try:
-            parameters = model.checked(run["parameters"])
+            parameters = model.checked(model.of_record(run["parameters"]))
         except ParameterError as error:
             rows.append((place, model.notebook, then, "none", str(error).splitlines()[-1].strip()))
             continue

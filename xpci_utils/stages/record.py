@@ -59,11 +59,13 @@ def differences(record: Mapping[str, Any], decisive: Mapping[str, Any], paramete
     """What decided a recorded result and differs from ``decisive``: "steps: 400 -> 900".
 
     A parameter that is younger than the record had the value that is now its default: who adds one chooses the default
-    so that it gives the old result. A parameter that no longer exists counts as changed, unless it is ``retired``.
+    so that it gives the old result. A parameter that no longer exists counts as changed, unless it is ``retired``, or
+    ``former`` says what it is called today.
     """
-    then = {**parameters.defaults(), **record["hashed"]}
+    recorded = parameters.of_record(record["hashed"])
+    then = {**parameters.defaults(), **recorded}
     changed = [
         f"{name}: {then.get(name)!r} -> {value!r}" for name, value in decisive.items() if then.get(name) != value
     ]
-    gone = record["hashed"].keys() - decisive.keys() - parameters.retired
+    gone = recorded.keys() - decisive.keys() - parameters.retired
     return changed + [f"{name}: {then[name]!r} -> nothing" for name in sorted(gone)]

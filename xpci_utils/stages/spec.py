@@ -44,6 +44,8 @@ class StageSpec(Protocol):
 
     retired: ClassVar[frozenset[str]]  # former parameters whose value no longer matters
 
+    def of_record(self, recorded: Mapping[str, Any]) -> dict[str, Any]: ...  # recorded parameters in today's names
+
     def defaults(self) -> dict[str, Any]: ...  # of every parameter
 
     def decisive(self) -> dict[str, Any]: ...  # the parameters that decide the result

@@ -8,6 +8,9 @@ from dataclasses import dataclass, fields, replace
 from math import ceil
 from typing import Any, Literal, Self
 
+Augmentation = Literal["none", "symmetries", "affine"]  # `training.augment`
+PairAugmentation = Literal["none", "symmetries"]  # a denoiser would learn what resampling and reflection leave behind
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
@@ -49,7 +52,7 @@ class DenoiserTraining(TrainingSettings):
     ema_decay: float = 0.9999
     ema_warmup: bool = True  # the decay rises as n / (9 + n); False: constant from the first step, as published
     keep: Literal["best", "last"] = "best"  # of the evaluated weights: the lowest validation loss, or the last ones
-    augment: bool = False  # flips, and quarter turns where frames are square
+    augmentation: PairAugmentation = "none"  # symmetries: flips, and quarter turns where frames are square
     log_every: int = 50
     preview_pairs: int = 16  # sampled at every evaluation; 0 for none
     preview_sampler: str = "sde-dpmsolver++"
@@ -81,7 +84,7 @@ class LabellerTraining(TrainingSettings):
     prompt_scale: float = 10.0  # the mask prompt is +-this, as signed logits
     unprompted: float = 0.0
     dice: Literal["dice", "generalised"] = "dice"
-    augmentation: Literal["none", "symmetries", "affine"] = "symmetries"
+    augmentation: Augmentation = "symmetries"
     adapter_blocks: Literal["all", "reference"] = "all"  # "reference": where finetune-SAM has them by default
     zero_init: bool = False  # adapters start as the identity
     weights_folder: str = "data/weights"
@@ -104,7 +107,7 @@ class NetworkTraining(TrainingSettings):
     weight_decay: float = 0.1
     loss: Literal["published", "common"] = "published"
     mixing: Literal["half", "concat", "pretrain"] = "half"
-    augmentation: Literal["none", "symmetries", "affine"] = "symmetries"
+    augmentation: Augmentation = "symmetries"
 
 
 @dataclass(frozen=True, kw_only=True)
