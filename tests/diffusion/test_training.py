@@ -97,6 +97,22 @@ def test_the_evaluation_with_the_lowest_validation_loss_is_kept(tmp_path):
     assert facts["loss"] == pytest.approx(best["val_loss"])
 
 
+@pytest.mark.parametrize(("augmentation", "views"), [("none", 1), ("symmetries", 8)])
+def test_each_pair_of_a_batch_is_as_it_is_or_one_of_its_symmetries(augmentation, views):
+    """As printed in the paper none is turned; else each of the eight views of a square frame is met."""
+    settings = replace(SETTINGS, augmentation=augmentation)
+    whole = [[TRAIN.batch([i], [k])[0] for k in range(8)] for i in range(len(TRAIN))]
+    met = set()
+    for step in range(20):
+        for pair in draw_batch(TRAIN, settings, step):
+            (view,) = [
+                (i, k) for i, of_one in enumerate(whole) for k, one in enumerate(of_one) if torch.equal(pair, one)
+            ]
+            met.add(view)
+    assert {i for i, _ in met} == set(range(len(TRAIN)))
+    assert len({k for _, k in met}) == views
+
+
 def test_pairs_are_image_and_signed_mask_without_ignored_pixels():
     image, labels = np.full((30, 32), 255, np.uint8), np.zeros((30, 32), np.uint8)
     labels[10:20, 10:20], labels[0] = 3, 255

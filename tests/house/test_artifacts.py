@@ -11,6 +11,7 @@ import pytest
 
 from xpci_utils import files, stages
 from xpci_utils.params import Change
+from xpci_utils.params.base import Former
 from xpci_utils.stages.first_edition import VERSION_OF_RECIPE
 
 
@@ -114,6 +115,20 @@ def test_a_parameter_that_is_gone_counts_as_changed_unless_it_is_retired(small_h
         stages.begin(count_stage())
     monkeypatch.setattr(count_stage, "retired", frozenset({"colour"}))
     assert not stages.begin(count_stage()).to_do
+
+
+def test_a_parameter_of_another_name_today_is_read_under_that_name(small_house, count_stage, monkeypatch):
+    """A renamed parameter makes no result stale; another value of it does."""
+    folder = finish(count_stage()).folder
+    record = files.read_json(folder / "run.json")
+    hashed = {name: value for name, value in record["hashed"].items() if name != "behave"}
+    monkeypatch.setattr(count_stage, "former", {"tidy": Former("behave", {True: "well", False: "badly"})})
+    edit_record(folder, hashed=hashed | {"tidy": True})
+    stage = stages.begin(count_stage())
+    assert (stage.to_do, stage.identity) == (False, record["identity"])
+    edit_record(folder, hashed=hashed | {"tidy": False})
+    with pytest.raises(stages.OtherResultError, match=r"changed: behave: 'badly' -> 'well'\)"):
+        stages.begin(count_stage())
 
 
 def test_a_repeated_stage_keeps_the_identity_of_an_equal_result(small_house, count_stage):

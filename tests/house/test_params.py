@@ -196,6 +196,9 @@ def test_versions_are_counted_up_from_two_and_each_says_why(model):
     assert list(model.changes) == list(range(2, len(model.changes) + 2))
     assert all(change.reason.strip() for change in model.changes.values())
     assert not model.retired & model.model_fields.keys(), "a parameter that exists decides"
+    assert not model.former.keys() & model.model_fields.keys(), "nor is it called otherwise today"
+    for today in model.former.values():
+        assert all(model(**{today.name: value}) for value in today.values.values())
 
 
 def test_a_labeller_belongs_to_the_weights_it_starts_from(tmp_path):

@@ -1,5 +1,6 @@
 """Tables and figures of the study itself, against scores that were made up to have a known answer."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,10 +10,12 @@ from matplotlib import pyplot as plt
 
 from xpci_utils.evaluation import paired_difference
 from xpci_utils.params import Sweep
-from xpci_utils.params.cells import BACKBONES, Cell
+from xpci_utils.params.cells import BACKBONES, Cell, parse_row
 from xpci_utils.report import compare_claims
-from xpci_utils.report.claims import CONTRADICTED, ONE_SEED, SUPPORTED, UNDECIDED, UNFINISHED
-from xpci_utils.report.contrasts import chosen_on_validation, cost_core_seconds, gain, reference_row
+from xpci_utils.report.claims import ONE_SEED, SUPPORTED, UNDECIDED, UNFINISHED, claims_html
+from xpci_utils.report.contrasts import chosen_on_validation, claimed_rows, cost_core_seconds, gain, reference_row
+from xpci_utils.report.inconsistencies import inconsistencies_html
+from xpci_utils.report.protocol import CONTRADICTED
 from xpci_utils.report.study import annotations_worth, ladder_steps, study_tables
 from xpci_utils.report.study_figures import study_figures
 from xpci_utils.report.wording import DASH, interval
@@ -168,10 +171,40 @@ def test_figures_of_the_study(study, nothing):
     assert not plt.get_fignums()
 
 
+def table_d(results):
+    return next(table for table in study_tables(results) if table.name == "table d")
+
+
+def test_table_d_says_for_how_many_steps_each_row_and_its_reference_were_trained(tables, study):
+    """Equal steps are claimed only where they are; as in the paper, rows with pairs can have had more of them."""
+    assert "trained for as many steps, seed by seed" in tables["table d"].caption
+    assert "Steps" not in tables["table d"].printed
+    of_one = study.cells["row"] == EMCAD
+    more = replace(study, cells=study.cells.assign(steps=study.cells["steps"].where(~of_one, 26 * 300)))
+    table = table_d(more)
+    assert "trained for as many steps in 7 of 8 finished rows and for fewer in the others" in table.caption
+    assert "(at most 26 times as many: column Steps)" in table.caption
+    assert table.printed["Steps"][table.data["row"] == EMCAD].tolist() == ["7,800 against 300"]
+    with_pairs = study.cells["labeller"] != "none"
+    table = table_d(replace(study, cells=study.cells.assign(steps=study.cells["steps"].where(~with_pairs, 5000))))
+    assert "trained for fewer steps (a row has at most" in table.caption
+    assert "trained for as many" not in table.caption
+
+
+def test_table_d_says_that_rows_were_chosen_on_validation_frames_only_if_they_were(study):
+    declared = set(study.sweep.contrasts)
+    score = study.cells["row"].isin(declared).astype(float)
+    best = table_d(replace(study, cells=study.cells.assign(validation_score=score)))
+    assert "Declared rows were chosen on validation frames; their intervals use seeds 0, 1 and 2 alone" in best.caption
+    worst = table_d(replace(study, cells=study.cells.assign(validation_score=1 - score)))
+    assert "Declared rows are those that the profile declares, at 4; " in worst.caption
+    assert "chosen" not in worst.caption
+
+
 SEEDS, SEQUENCES = range(4), range(20)
 
 
-def made_up(results, dice_gains, f1_gains=None, spread=0.01):
+def made_up(results, dice_gains, f1_gains=None, spread=0.01, counts=(0, 2, 4)):
     """``results`` with scores in which each row gains what is said, by seed and sequence with a little noise."""
     rng, tables = np.random.default_rng(0), []
     for row, gain_ in dice_gains.items():
@@ -188,7 +221,7 @@ def made_up(results, dice_gains, f1_gains=None, spread=0.01):
     ]
     scores = [{"dice": 0.6 + dice_gains[cell["row"]]} for cell in cells]
     cells = pd.DataFrame([cell | score for cell, score in zip(cells, scores, strict=True)])
-    sweep = Sweep(annotated=4, counts=[0, 2, 4], seeds=list(SEEDS), contrasts=[], contrast_seeds=[])
+    sweep = Sweep(annotated=4, counts=list(counts), seeds=list(SEEDS), contrasts=[], contrast_seeds=[])
     return replace(results, sweep=sweep, cells=cells, per_frame=pd.concat(tables, ignore_index=True))
 
 
@@ -217,12 +250,112 @@ def test_claims_are_supported_by_scores_that_support_them(results):
     assert found == dict.fromkeys(found, SUPPORTED)
 
 
-def test_claims_are_contradicted_by_scores_that_contradict_them(results):
+PUBLISHED_SETTINGS = {
+    "size": "paper",
+    "epochs": 100,
+    "mixing": "concat",
+    "augmentation": "none",
+    "trainable": "adapters",
+}
+
+
+def as_published(results, **changes):
+    """``results`` whose stages say that they were trained by the paper's protocol, but for ``changes``."""
+    runs = {
+        place: run | {"parameters": run["parameters"] | PUBLISHED_SETTINGS | changes}
+        for place, run in results.runs.items()
+    }
+    return replace(results, runs=runs)
+
+
+def opposites(results):
+    """Scores that say the opposite of every claim."""
     bad = {"transunet": (0.01, 0.06), "swin_unetr": (0.0, -0.02), "emcad": (0.02, 0.05), "small": (0.05, 0.01)}
     less = {row: 0.2 * abs(gain_) - 0.02 * ("vit" in row) for row, gain_ in rows(**bad).items()}
     prompt = {"sam/vit_t": 0.0, "sam/vit_t-noprompt": 0.0, "sam/vit_b": 0.1, "sam/vit_b-noprompt": 0.0}
-    found = readings(made_up(results, rows(**bad) | prompt, less | prompt, spread=0.002))
+    return made_up(results, rows(**bad) | prompt, less | prompt, spread=0.002)
+
+
+def test_an_opposite_contradicts_the_paper_only_under_its_protocol(results):
+    """Else the reading says what was measured, and that the protocol has not been run."""
+    found = readings(opposites(as_published(results)))
     assert found == dict.fromkeys(found, CONTRADICTED)
+    here, rest = "at equal steps, half batches, flips and turns", "the paper's protocol has not been run"
+    assert readings(opposites(results)) == {
+        "every": f"opposite sign {here}; {rest}",
+        "f1": f"opposite sign {here}; {rest}",
+        "plateau": f"a further gain {here}; {rest}",
+        "peaks": f"opposite order {here}; {rest}",
+        "prompt": f"opposite sign with reduced SAMs, all weights, any rotation; {rest}",
+    }
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ({"epochs": 0}, "at equal steps, one shuffled set, no augmentation"),
+        ({"mixing": "half"}, "at equal epochs, half batches, no augmentation"),
+        ({"augmentation": "symmetries"}, "at equal epochs, one shuffled set, flips and turns"),
+        (
+            {"size": "laptop"},
+            "at equal epochs, one shuffled set, no augmentation; what the paper's protocol gives is in",
+        ),
+    ],
+)
+def test_each_departure_from_the_protocol_is_said(results, setting, words):
+    found = readings(opposites(as_published(results, **setting)))
+    assert CONTRADICTED not in (found["every"], found["f1"], found["plateau"], found["peaks"])
+    assert words in found["every"]
+
+
+def test_claims_are_tested_at_the_counts_of_the_paper_where_they_were_run(results):
+    """5,000 and, beyond it, 10,000 images; with other counts the claims say which ones they compare."""
+    gains = {f"{backbone}__r0004__none__n00000__mix": 0.0 for backbone in BACKBONES}
+    for n, gain_ in {500: 0.01, 1000: 0.02, 2000: 0.03, 5000: 0.05, 10_000: 0.04, 20_000: -0.3}.items():
+        series = [*(f"{backbone}__r0004__vit_b" for backbone in BACKBONES), "transunet__r0004__vit_t"]
+        gains |= {f"{name}__n{n:05d}__mix": gain_ for name in series}
+    counts = sorted({parse_row(row).synthetic for row in gains})
+    run = made_up(results, gains, spread=0.002, counts=counts)
+    assert {row.split("__")[3] for row in claimed_rows(run).values()} == {"n05000"}
+    claims = compare_claims(run)
+    assert claims["reading"][:1].tolist() == [SUPPORTED]
+    assert claims["reading"][2] == SUPPORTED, "nothing more from 5,000 to 10,000"
+    assert claims["this run"][2].startswith("Dice from 5,000 to 10,000 synthetic images")
+    assert claims["this run"][3].startswith("highest Dice at 5,000 (SAM-b), 5,000 (SAM-t)")
+    assert "does not have" not in " ".join(claims["this run"])
+    other = compare_claims(made_up(results, rows(**GOOD)))["this run"]
+    tested = "(tested with 4, 4 and 4 synthetic images; the paper claims it at 5,000, which this grid does not have)"
+    assert tested in other[0]
+    assert tested in other[1]
+    assert other[2].startswith("Dice from 2 to 4 synthetic images")
+    assert other[2].endswith("(the paper claims it at 5,000 and 10,000, which this grid does not have)")
+    assert other[3].endswith("(of 0, 2 and 4 synthetic images; the paper's tables have 0, 500, 1,000, 2,000 and 5,000)")
+
+
+def test_a_declared_row_of_other_counts_stands_in_only_where_the_papers_count_was_not_run(results):
+    row = "emcad__r0004__vit_b__n00500__mix"
+    declared = {"annotated": 4, "contrasts": [row], "contrast_seeds": [0, 1, 2]}
+    without, with_it = (Sweep(counts=counts, **declared) for counts in ([0, 500], [0, 500, 5000, 10_000]))
+    assert claimed_rows(replace(results, sweep=without))["emcad"] == row
+    assert set(claimed_rows(replace(results, sweep=with_it)).values()) == {
+        f"{backbone}__r0004__vit_b__n05000__mix" for backbone in BACKBONES
+    }
+
+
+def test_claims_name_what_the_paper_says_against_itself(results):
+    """By the numbers and sections of docs/paper_inconsistencies.md; on the page each number leads to its row."""
+    claims = compare_claims(results).set_index("claim")["inconsistencies"]
+    assert dict(zip(["every", "f1", "plateau", "peaks", "prompt"], claims, strict=True)) == {
+        "every": "Numbers: 4; Words and numbers: 5; Comparisons that compare two things: 11, 12",
+        "f1": "Words and numbers: 6",
+        "plateau": "Words and numbers: 7, 10",
+        "peaks": "Words and numbers: 8, 9",
+        "prompt": DASH,
+    }
+    page = claims_html(results) + inconsistencies_html()
+    linked = re.findall(r'href="#(inconsistency\d+)"', page)
+    assert sorted(linked) == sorted(f"inconsistency{n}" for n in (4, 5, 6, 7, 8, 9, 10, 11, 12))
+    assert all(f'id="{name}"' in page for name in linked)
 
 
 def test_right_signs_within_the_noise_support_nothing(results):
@@ -230,7 +363,7 @@ def test_right_signs_within_the_noise_support_nothing(results):
     prompt = {"sam/vit_t": 0.03, "sam/vit_t-noprompt": 0.0, "sam/vit_b": 0.02, "sam/vit_b-noprompt": 0.0}
     found = readings(made_up(results, rows(**GOOD) | prompt, spread=0.3))
     assert SUPPORTED not in found.values()
-    assert CONTRADICTED not in found.values()
+    assert not [reading for reading in found.values() if "opposite" in reading or "further" in reading]
     assert found["every"] == found["prompt"] == UNDECIDED
 
 

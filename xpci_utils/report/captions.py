@@ -1,6 +1,6 @@
 """Captions that say what was measured: on which frames, with networks of which size, started from which weights."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import pandas as pd
 
@@ -78,21 +78,44 @@ INTERVAL = f"In brackets {OVER}; without brackets: one seed)"
 BARS = f"Bars: {OVER}; without bar: one seed)"
 
 
-def differences(results: Results) -> str:
-    """Caption of Table D."""
-    sweep = results.sweep
-    seeds = listed([str(seed) for seed in sweep.contrast_seeds])
-    declared = (
-        f"Declared rows were chosen on validation frames; their intervals use seeds {seeds} alone, and p is Holm's "
+def differences(data: pd.DataFrame, chosen: Collection[str], results: Results) -> str:
+    """Caption of Table D, whose rows are ``data``; ``chosen`` are the rows that validation frames choose."""
+    return (
+        "What synthetic images add: score minus that of the same backbone without them, "
+        f"{_reference_steps(data)}seed by seed on the same {test_frames(results)}. {INTERVAL}. "
+        f"{_declared(data, chosen, results)}"
     )
-    return " ".join(
-        [
-            "What synthetic images add: score minus that of the same backbone without them, trained for as many steps, "
-            f"seed by seed on the same {test_frames(results)}. {INTERVAL}.",
-            f"{declared}over the {plural(len(sweep.contrasts), 'contrast')}; all other rows are exploratory."
-            if sweep.contrasts
-            else "No row is declared: all are exploratory.",
-        ]
+
+
+def _reference_steps(data: pd.DataFrame) -> str:
+    """For how many steps the rows without synthetic images were trained, as far as both are finished."""
+    times = (data["steps"] / data["reference_steps"]).dropna()
+    if times.empty:
+        return ""
+    if (times == 1).all():
+        return "trained for as many steps, "
+    at_most = f"at most {times.max():.3g} times"
+    if (times > 1).all():
+        return f"trained for fewer steps (a row has {at_most} as many: column Steps), "
+    equal = f"{(times == 1).sum()} of {plural(len(times), 'finished row')}"
+    return f"trained for as many steps in {equal} and for fewer in the others ({at_most} as many: column Steps), "
+
+
+def _declared(data: pd.DataFrame, chosen: Collection[str], results: Results) -> str:
+    """How the declared rows were chosen, and what their intervals and p values rest on."""
+    rows = data.loc[data["kind"] == "declared", "row"].unique()
+    if not len(rows):
+        return "No row is declared: all are exploratory."
+    counts = listed([f"{n:,}" for n in sorted({parse_row(row).synthetic for row in rows})])
+    how = (
+        "were chosen on validation frames"
+        if {*rows} <= {*chosen}
+        else f"are those that the profile declares, at {counts}"
+    )
+    seeds, contrasts = listed([str(seed) for seed in results.sweep.contrast_seeds]), len(results.sweep.contrasts)
+    return (
+        f"Declared rows {how}; their intervals use seeds {seeds} alone, and p is Holm's over the "
+        f"{plural(contrasts, 'contrast')}; all other rows are exploratory."
     )
 
 

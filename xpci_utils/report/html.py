@@ -8,8 +8,9 @@ import pandas as pd
 
 from xpci_utils.report import captions
 from xpci_utils.report.baselines import compare_baselines
-from xpci_utils.report.claims import caution, compare_claims
+from xpci_utils.report.claims import caution, claims_html
 from xpci_utils.report.differences import published_differences
+from xpci_utils.report.inconsistencies import inconsistencies_html
 from xpci_utils.report.results import Results
 from xpci_utils.report.tables import Table
 from xpci_utils.report.versions import earlier_sentences
@@ -17,8 +18,9 @@ from xpci_utils.report.web import html_table, save_page
 
 TITLE = "Addressing Data Scarcity in Materials Science Research with Deep Generative Models: a reproduction"
 READING = (
-    "A reading is about this run alone. “Contradicted” says that its frames, networks and labellers show the opposite; "
-    "it does not refute what the paper found on the authors' frames."
+    "A reading is about this run alone. Where the opposite of a claim was measured, it says under which conditions; it "
+    "does not refute what the paper found on the authors' frames. The last column names the places where the paper "
+    "disagrees with itself about a claim, which are listed below the table."
 )
 NOTEBOOKS = "notebooks/index.html"  # where `executed.write_notebooks` has put the notebooks, if it was called
 
@@ -34,7 +36,9 @@ def write_page(results: Results, tables: list[Table], figures: list[str], folder
         '<h2 id="claims">What the paper says, and this run</h2>',
         f"<p>{READING}</p>",
         _earlier(results),
-        html_table(compare_claims(results), "text"),
+        claims_html(results),
+        '<h3 id="inconsistencies">Where the paper disagrees with itself</h3>',
+        inconsistencies_html(),
         '<h2 id="baselines">Against the simplest alternative</h2>',
         html_table(compare_baselines(results), "text"),
         '<h2 id="tables">Tables</h2>',

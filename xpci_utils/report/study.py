@@ -12,6 +12,7 @@ from xpci_utils.report import captions
 from xpci_utils.report.contrasts import (
     DECLARED,
     adjusted_p,
+    chosen_on_validation,
     claimed_rows,
     cost_core_seconds,
     difference,
@@ -51,17 +52,23 @@ def study_tables(results: Results) -> list[Table]:
 
 
 def differences_table(results: Results) -> Table:
-    """Table D: what synthetic images add at equal steps, seed by seed on the same frames, with intervals."""
+    """Table D: what synthetic images add, seed by seed on the same frames, with intervals.
+
+    Where the row without images was trained for other steps than the row with them, a column has both.
+    """
     rows = list(_series_rows(results, counts=[count for count in results.sweep.counts if count]))
     adjusted = {metric: adjusted_p(results, metric) for metric in METRIC_NAMES}
     data = pd.DataFrame([_difference_row(row, results, adjusted) for row in rows])
     printed = pd.DataFrame({"Backbone and labeller": [series_name(parse_row(row).series) for row in rows]})
     printed["Synthetic images"] = [f"{parse_row(row).synthetic:,}" for row in rows]
     printed["Seeds"] = data["seeds"]
+    if (data["steps"] / data["reference_steps"]).dropna().ne(1).any():
+        printed["Steps"] = [_steps(row) for row in data.to_dict("records")]
     for metric, name in GAINS.items():
         printed[name] = _intervals(data, metric)
     printed["Kind"] = [_kind(row) for row in data.to_dict("records")]
-    return Table("table d", captions.differences(results), data, printed)
+    chosen = chosen_on_validation(results).values()
+    return Table("table d", captions.differences(data, chosen, results), data, printed)
 
 
 def shifted_table(results: Results) -> Table:
@@ -204,6 +211,8 @@ def _series_rows(results: Results, counts: Iterable[int]) -> Iterable[str]:
 def _difference_row(row: str, results: Results, adjusted: dict[str, dict[str, float]]) -> dict:
     cell, found = parse_row(row), {metric: gain(row, results, metric) for metric in GAINS}
     about = {"row": row, "reference": reference_row(row, results), "series": cell.series, "synthetic": cell.synthetic}
+    for name, one in (("steps", row), ("reference_steps", about["reference"])):
+        about[name] = aggregate(results.of_row(one), "steps")[0]
     about |= {"kind": kind_of(row, results), "seeds": found["dice"].seeds, "sequences": found["dice"].sequences}
     holm = {f"{metric}_p_holm": p.get(row, float("nan")) for metric, p in adjusted.items()}
     return about | _columns(found) | holm
@@ -262,6 +271,12 @@ def _kind(row: dict) -> str:
         return row["kind"]
     p = {METRIC_NAMES[name]: row[f"{name}_p_holm"] for name in ("dice", "micro_f1")}
     return DECLARED + ", Holm " + ", ".join(f"{p_value(value)} ({name})" for name, value in p.items())
+
+
+def _steps(row: dict) -> str:
+    """ "130,000 against 5,000" of a row and its reference; a dash while one is not finished."""
+    found = row["steps"], row["reference_steps"]
+    return DASH if any(map(is_missing, found)) else " against ".join(f"{steps:,.0f}" for steps in found)
 
 
 def _has_shifted(results: Results) -> bool:
