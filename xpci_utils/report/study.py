@@ -210,8 +210,9 @@ def _series_rows(results: Results, counts: Iterable[int]) -> Iterable[str]:
 
 def _difference_row(row: str, results: Results, adjusted: dict[str, dict[str, float]]) -> dict:
     cell, found = parse_row(row), {metric: gain(row, results, metric) for metric in GAINS}
-    about = {"row": row, "reference": reference_row(row, results), "series": cell.series, "synthetic": cell.synthetic}
-    for name, one in (("steps", row), ("reference_steps", about["reference"])):
+    reference = reference_row(row, results)
+    about = {"row": row, "reference": reference, "series": cell.series, "synthetic": cell.synthetic}
+    for name, one in (("steps", row), ("reference_steps", reference)):
         about[name] = aggregate(results.of_row(one), "steps")[0]
     about |= {"kind": kind_of(row, results), "seeds": found["dice"].seeds, "sequences": found["dice"].sequences}
     holm = {f"{metric}_p_holm": p.get(row, float("nan")) for metric, p in adjusted.items()}
