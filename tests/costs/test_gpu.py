@@ -127,7 +127,9 @@ def test_two_profiles_side_by_side(capsys):
     assert [line.split()[1:] for line in jobs_module.compared_lines(folders)][1:3] == [["2.00", "-"], ["-", "-"]]
 
 
-def test_a_profile_without_a_table_takes_that_of_its_networks():
+def test_a_profile_without_a_table_takes_that_of_its_networks(monkeypatch):
+    published = CostTable.read("paper")
+    monkeypatch.setattr(CostTable, "read", lambda profile: published if profile == "paper" else None)
     assert jobs_module.table_of("paper_fast") == CostTable.read("paper")
     assert jobs_module.table_of("quick") is None
 

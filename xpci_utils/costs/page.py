@@ -1,4 +1,4 @@
-"""``docs/costs.md``, made from the committed cost table by the rehearsal; a test compares the two."""
+"""``docs/costs.md``, made from the committed cost tables by the rehearsal; a test compares page and tables."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from xpci_utils.costs.table import (
     BF16_PEAK,
     FP32_PEAK,
     FP32_SHARE,
+    GIB,
     GPU,
     GPU_CONTEXT_GIB,
     LOW_RATES,
@@ -19,14 +20,19 @@ from xpci_utils.costs.table import (
     RATES,
     TENSOR_SHARE,
     TF32_PEAK,
+    Cost,
     CostTable,
 )
 from xpci_utils.params.places import parse_place
 from xpci_utils.params.profiles import sweep_of
-from xpci_utils.params.runs import stage_folders
+from xpci_utils.params.runs import GRIDS, stage_folders
 
 PAGE_PROFILE = "paper"  # the profile that the page is about
 FAST_PROFILE = "paper_fast"  # the same in lower precision
+NOT_REHEARSED = (
+    f"* `{FAST_PROFILE}`: not rehearsed itself, hence dashes; its predictions rest on the table of `{PAGE_PROFILE}`, "
+    "whose memory is that of float32"
+)
 KINDS = {
     "frames": "simulating the frames",
     "ddpm": "training the denoiser",
@@ -40,30 +46,39 @@ KINDS = {
 
 def write_page() -> Path:
     """Write the page from the committed table; returns its path."""
-    path, table = paths.root() / "docs" / "costs.md", CostTable.read(PAGE_PROFILE)
-    assert table is not None  # it is committed
+    path, tables = paths.root() / "docs" / "costs.md", committed_tables()
     with files.atomic_path(path) as part:
-        part.write_text(page_text(table), encoding="utf-8")
+        part.write_text(page_text(*tables), encoding="utf-8")
     return path
 
 
-def page_text(table: CostTable) -> str:
-    """The page in Markdown."""
-    facts, machine = table.facts, table.facts["machine"]
+def committed_tables() -> tuple[CostTable, CostTable]:
+    """The cost tables of both profiles; that of the fast one is the other's until it is rehearsed itself."""
+    table, fast = CostTable.read(PAGE_PROFILE), jobs.table_of(FAST_PROFILE)
+    assert table is not None  # it is committed
+    assert fast is not None
+    return table, fast
+
+
+def page_text(table: CostTable, fast: CostTable) -> str:
+    """The page in Markdown, from the cost tables of both profiles."""
     return f"""# What the published scale costs
 
-Made by `make rehearse PROFILE=paper`, which runs notebooks 01 to 06 with the parameters of `params/paper/`, counts cut
-to one, and measures every unit of work in a process of its own. Numbers: `data/costs/paper.csv` and `paper.json`.
-`make dry-run PROFILE=paper` lists every single job.
+Made by `make rehearse PROFILE=paper` and `make rehearse PROFILE=paper_fast`, which run notebooks 01 to 06 with the
+parameters of `params/paper/` and `params/paper_fast/`, counts cut to one, and measure every unit of work in a process
+of its own. Numbers: `data/costs/<profile>.csv` and `<profile>.json`. `make dry-run PROFILE=paper COMPARE=paper_fast`
+lists every single job.
 
-Measured {facts["measured"][:10]} on {machine["cpu"]}, {machine["cores"]} cores, {machine["memory_gib"]} GiB of memory,
-{facts["threads"]} threads, torch {facts["versions"]["torch"]}, float32; on average {machine["load"]} processes wanted
-the cores while it was measured. CPU seconds are those of all threads together. SAM starts from random weights here,
-which costs the same as from the official ones.
+{_measured(PAGE_PROFILE, table)}
+{_measured(FAST_PROFILE, fast) if fast != table else NOT_REHEARSED}
+
+CPU seconds are those of all threads together. Seconds of the two profiles say little about each other: other work
+shared the cores, and a CPU is no GPU. SAM starts from random weights here, which costs the same as from the official
+ones.
 
 ## One unit of work
 
-{_markdown(*units_table(table))}
+{_markdown(*units_table(table, fast))}
 
 * A *step* is an optimiser step with gradients and AdamW's update; a *forward* pass is one frame without gradients: one
   step of the sampler, one frame labelled or segmented.
@@ -72,16 +87,26 @@ which costs the same as from the official ones.
   step costs four forward passes instead of three.
 * Peak memory is the largest resident size of the measuring process, Python and libraries included.
 
-{_gpu_text(table)}
+{_gpu_text(table, fast)}
 ## The rehearsal, stage by stage
 
 The whole stage with its notebook: starting a kernel, loading libraries, one step, the looks at held-out frames.
 
-{_markdown(*stages_table(table))}
+{_markdown(*stages_table(table, fast))}
 """
 
 
-def _gpu_text(table: CostTable) -> str:
+def _measured(profile: str, table: CostTable) -> str:
+    """When and on what a profile was rehearsed."""
+    facts, machine = table.facts, table.facts["machine"]
+    return (
+        f"* `{profile}`: {facts['measured'][:10]} on {machine['cpu']}, {machine['cores']} cores, "
+        f"{machine['memory_gib']} GiB of memory, {facts['threads']} threads, torch {facts['versions']['torch']}; "
+        f"on average {machine['load']} processes wanted the cores meanwhile"
+    )
+
+
+def _gpu_text(table: CostTable, fast: CostTable) -> str:
     """The section on GPUs."""
     return f"""## What a GPU would take
 
@@ -106,21 +131,45 @@ TF32; equal shares make it twice as fast. ResNet-50 has many convolutions of 1 x
 
 `{PAGE_PROFILE}` has the published settings in float32, `{FAST_PROFILE}` the same counts, steps and sizes in bfloat16,
 which the paper leaves open. The last line has both with the lowest of these shares: convolutions as in ResNet-50,
-products as in BERT with 512 tokens. Memory is the state plus what a step needed beside it on the CPU in float32, scaled
-to the published batch, plus {GPU_CONTEXT_GIB} GiB.
+products as in BERT with 512 tokens. Memory is the state plus what a step needed beside it on the CPU, in the profile's
+precision, scaled to the published batch, plus {GPU_CONTEXT_GIB} GiB.
 
-{_markdown(*kinds_table(table))}
+{_markdown(*kinds_table(table, fast))}
 
 GPU hours, CPU hours and disk are sums over the jobs of a line, memory and working space (checkpoints) the largest of
 them. Looks at validation and test frames are counted; reading data and writing checkpoints are not. The paper's
 protocol of equal epochs makes the rows with 10,000 synthetic pairs 51 times longer than those without.
 
+Readings of the protocol, further seeds and controls are grids of their own, which come on top of `GRID=paper`:
+
+{_markdown(*grids_table(table, fast))}
+
+{_room(table, fast)}
 """
 
 
-def units_table(table: CostTable) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: what one unit of work costs here."""
+def _room(table: CostTable, fast: CostTable) -> str:
+    """Whether every job of every grid fits on the cards of the paper's workstation."""
+    folders = stage_folders(sweep_of(PAGE_PROFILE), *GRIDS)
+    every = [job for found in _both(folders, table, fast) for job in found]
+    large = [job.folder for job in every if jobs.exceeds(job, jobs.CARD_GB)]
+    card = f"{jobs.CARD_GB:g} GB ({jobs.CARD_GB * 1e9 / GIB:.1f} GiB)"
+    if large:
+        return f"Jobs that need more than a card of {card}: {', '.join(dict.fromkeys(large))}."
+    return (
+        f"Every job of every grid and both profiles fits on a card of {card}, as the paper's workstation has;\n"
+        f"the largest needs {max(job.gpu_gib or 0 for job in every):.1f} GiB."
+    )
+
+
+def _both(folders: list[str], table: CostTable, fast: CostTable) -> tuple[list[jobs.Job], list[jobs.Job]]:
+    return jobs.dry_run(PAGE_PROFILE, folders, table), jobs.dry_run(FAST_PROFILE, folders, fast)
+
+
+def units_table(table: CostTable, fast: CostTable) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: what one unit of work costs here, in float32 and in bfloat16."""
     header = ["network", "unit", "batch", "parameters", "trained", "GFLOP", "CPU s", "wall s", "peak GiB"]
+    header += [f"{FAST_PROFILE}, {name}" for name in header[-3:]]
     rows = [
         [
             cost.network,
@@ -132,10 +181,18 @@ def units_table(table: CostTable) -> tuple[list[str], list[list[str]]]:
             f"{cost.cpu_seconds:.2f}",
             f"{cost.wall_seconds:.2f}",
             f"{cost.peak_gib:.1f}",
+            *_fast_cells(fast.costs[key] if fast != table else None),
         ]
-        for cost in table.costs.values()
+        for key, cost in table.costs.items()
     ]
     return header, rows
+
+
+def _fast_cells(cost: Cost | None) -> list[str]:
+    """CPU seconds, wall seconds and peak memory of the fast profile; dashes where it was not measured."""
+    if cost is None:
+        return ["-"] * 3
+    return [f"{cost.cpu_seconds:.2f}", f"{cost.wall_seconds:.2f}", f"{cost.peak_gib:.1f}"]
 
 
 def rates_table() -> tuple[list[str], list[list[str]]]:
@@ -167,23 +224,38 @@ def published_table() -> tuple[list[str], list[list[str]]]:
     return ["training", "TF32", "mixed", "speed-up", "share of TF32 peak", "share of BF16 peak"], rows
 
 
-def kinds_table(table: CostTable) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: the jobs of the paper's grid by kind, with what they are predicted to take."""
-    sweep = sweep_of(PAGE_PROFILE)
-    folders = stage_folders(sweep, "paper")
-    every = jobs.dry_run(PAGE_PROFILE, folders, table)
-    fast = {job.folder: job for job in jobs.dry_run(FAST_PROFILE, folders, table)}
+def kinds_table(table: CostTable, fast_table: CostTable) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: the jobs of the paper's grid by kind, with what they are predicted to take in both profiles."""
+    folders = stage_folders(sweep_of(PAGE_PROFILE), "paper")
+    every, faster_jobs = _both(folders, table, fast_table)
+    fast = {job.folder: job for job in faster_jobs}
     kinds: dict[str, list[jobs.Job]] = {}
     for job in every:
         kinds.setdefault(kind_of(job.folder), []).append(job)
-    header = ["jobs", "", "steps", "GPU h", f"{FAST_PROFILE}, GPU h", "CPU h", "GPU GiB", "disk GiB", "work GiB"]
+    header = ["jobs", "", "steps", "GPU h", f"{FAST_PROFILE}, GPU h", "GPU GiB", f"{FAST_PROFILE}, GPU GiB"]
+    header += ["CPU h", "disk GiB", "work GiB"]
     rows = []
     for kind, members in [*kinds.items(), ("**together**", every)]:
         sums, faster = jobs.total(members), jobs.total([fast[job.folder] for job in members])
-        figures = (sums.gpu_hours, faster.gpu_hours, sums.cpu_hours, sums.gpu_gib, sums.disk_gib, sums.work_gib)
+        figures = (sums.gpu_hours, faster.gpu_hours, sums.gpu_gib, faster.gpu_gib)
+        figures += (sums.cpu_hours, sums.disk_gib, sums.work_gib)
         rows.append([kind, str(len(members)), f"{sums.steps:,}", *(f"{figure:,.1f}" for figure in figures)])
-    slow = [jobs.total(jobs.dry_run(p, folders, table, Gpu(LOW_RATES))).gpu_hours for p in (PAGE_PROFILE, FAST_PROFILE)]
-    rows.append(["at the lowest published shares", "", "", *(f"{hours:,.1f}" for hours in slow), "", "", "", ""])
+    profiles = ((PAGE_PROFILE, table), (FAST_PROFILE, fast_table))
+    slow = [jobs.total(jobs.dry_run(name, folders, one, Gpu(LOW_RATES))).gpu_hours for name, one in profiles]
+    rows.append(["at the lowest published shares", "", "", *(f"{hours:,.1f}" for hours in slow), "", "", "", "", ""])
+    return header, rows
+
+
+def grids_table(table: CostTable, fast: CostTable) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: what each grid adds to the paper's, in both profiles."""
+    sweep = sweep_of(PAGE_PROFILE)
+    first, rows = set(stage_folders(sweep, "paper")), []
+    for grid in GRIDS:
+        folders = [folder for folder in stage_folders(sweep, grid) if grid == "paper" or folder not in first]
+        sums = [jobs.total(found) for found in _both(folders, table, fast)]
+        figures = [*(one.gpu_hours for one in sums), *(one.gpu_gib for one in sums)]
+        rows.append([f"`{grid}`", str(len(folders)), *(f"{figure:,.1f}" for figure in figures)])
+    header = ["grid", "further jobs", "GPU h", f"{FAST_PROFILE}, GPU h", "GPU GiB", f"{FAST_PROFILE}, GPU GiB"]
     return header, rows
 
 
@@ -195,13 +267,18 @@ def kind_of(folder: str) -> str:
     return KINDS[kind].format(network=network.split("__")[0].split("-")[0])
 
 
-def stages_table(table: CostTable) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: wall time and peak memory of every rehearsed stage."""
+def stages_table(table: CostTable, fast: CostTable) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: wall time and peak memory of every rehearsed stage, in both profiles."""
     rows = [
-        [place, str(stage["batch"]), f"{stage['wall_seconds']:.0f}", f"{stage['peak_gib']:.1f}"]
+        [place, str(stage["batch"]), _stage_cell(table, place), _stage_cell(fast, place) if fast != table else "-"]
         for place, stage in table.facts["stages"].items()
     ]
-    return ["stage", "batch", "wall s", "peak GiB"], rows
+    return ["stage", "batch", f"{PAGE_PROFILE}: wall s, peak GiB", f"{FAST_PROFILE}: wall s, peak GiB"], rows
+
+
+def _stage_cell(table: CostTable, place: str) -> str:
+    stage = table.facts["stages"].get(place)
+    return f"{stage['wall_seconds']:.0f}, {stage['peak_gib']:.1f}" if stage else "-"
 
 
 def _markdown(header: list[str], rows: Iterable[list[str]]) -> str:

@@ -19,7 +19,7 @@ import yaml
 
 from xpci_utils import files, paths
 from xpci_utils.costs.jobs import frames_of, network_of
-from xpci_utils.costs.page import PAGE_PROFILE, write_page
+from xpci_utils.costs.page import FAST_PROFILE, PAGE_PROFILE, write_page
 from xpci_utils.costs.table import GIB, Cost, CostTable, MeasurementError, View
 from xpci_utils.params import (
     GenerateSynthetic,
@@ -202,7 +202,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(f"written: {paths.display(table.write(options.profile))}")
-    if options.profile == PAGE_PROFILE:
+    if options.profile in (PAGE_PROFILE, FAST_PROFILE):
         print(f"written: {paths.display(write_page())}")
     print(f"rehearsed in {(time.monotonic() - began) / 60:.0f} minutes")
     return 0
