@@ -237,8 +237,8 @@ def kinds_table(table: CostTable, fast_table: CostTable) -> tuple[list[str], lis
     rows = []
     for kind, members in [*kinds.items(), ("**together**", every)]:
         sums, faster = jobs.total(members), jobs.total([fast[job.folder] for job in members])
-        figures = (sums.gpu_hours, faster.gpu_hours, sums.gpu_gib, faster.gpu_gib)
-        figures += (sums.cpu_hours, sums.disk_gib, sums.work_gib)
+        figures = [sums.gpu_hours, faster.gpu_hours, sums.gpu_gib, faster.gpu_gib]
+        figures += [sums.cpu_hours, sums.disk_gib, sums.work_gib]
         rows.append([kind, str(len(members)), f"{sums.steps:,}", *(f"{figure:,.1f}" for figure in figures)])
     profiles = ((PAGE_PROFILE, table), (FAST_PROFILE, fast_table))
     slow = [jobs.total(jobs.dry_run(name, folders, one, Gpu(LOW_RATES))).gpu_hours for name, one in profiles]
