@@ -132,3 +132,14 @@ def test_too_few_frames_are_told_with_their_folder(bench, refused):
                 (bench / f"{kind}/f{i}.png").unlink()
 
     refused(damage, r"out has 2 frames in 2 sequences; train, val and test need one sequence each: add frames")
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+def test_a_class_around_the_particles_is_told(bench, taken, inverted):
+    """Programs that show particles black write 0 for them; nothing but their share of the picture tells it."""
+    (bench / "classes.yaml").write_text("classes: [{index: 1, name: drop, colour: '#cc3311'}]")
+    for i in range(10):
+        bench.png(f"masks/f{i}.png", np.where((bench.mask == 1) != inverted, np.uint8(255), np.uint8(0)))
+    mask, said = taken("--mask-values", "binary")
+    assert np.array_equal(mask == 1, (bench.mask == 1) != inverted)
+    assert ("drop covers 90 % of the median frame; if masks hold 0 for the particles" in said) == inverted

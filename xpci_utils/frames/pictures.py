@@ -26,7 +26,7 @@ def read_grey(path: Path) -> np.ndarray:
 
 
 def read_indices(path: Path) -> np.ndarray:
-    """A mask [H, W] of class indices, from a PNG or TIFF; one bit per pixel as 0 and 1, 1 is white. See `as_indices`."""
+    """A mask [H, W] of class indices, in PNG or TIFF; one bit per pixel as 0 and 1, 1 is white; see `as_indices`."""
     with reading(path, "an image"):
         if path.suffix.lower() not in TIFF:
             pixels = read_png_pixels(regular_file(path), path, grey=False)

@@ -105,9 +105,10 @@ class TiffStack:
     def _page_of(self, index: int) -> tifffile.TiffPage:
         """What says how a frame is meant: its own page, where every frame has one; FolderError if it is turned."""
         pages = self._series.pages
-        if index == 0 or len(pages) != self._count or pages[index].parent is not self._file:
+        own = pages[index] if len(pages) == self._count else None
+        if index == 0 or own is None or own.parent is not self._file:
             return self._page
-        page = pages[index].aspage()
+        page = own.aspage()
         _check_upright(page, f"{paths.display(self.path)}, frame {index}")
         return page
 
