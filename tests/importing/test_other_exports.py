@@ -142,4 +142,4 @@ def test_a_class_around_the_particles_is_told(bench, taken, inverted):
         bench.png(f"masks/f{i}.png", np.where((bench.mask == 1) != inverted, np.uint8(255), np.uint8(0)))
     mask, said = taken("--mask-values", "binary")
     assert np.array_equal(mask == 1, (bench.mask == 1) != inverted)
-    assert ("drop covers 90 % of the median frame; if masks hold 0 for the particles" in said) == inverted
+    assert ("drop covers 90 % of the median frame; if masks hold 0 for particles" in said) == inverted

@@ -187,7 +187,7 @@ def _about_frames(seen: CheckUp) -> list[str]:
         )
     if len(seen.classes) == 1 and (share := frames.foreground.median()) > 0.5:
         said.append(
-            f"{seen.classes.index[0]} covers {100 * share:.0f} % of the median frame; if masks hold 0 for the particles "
+            f"{seen.classes.index[0]} covers {100 * share:.0f} % of the median frame; if masks hold 0 for particles "
             "and another value around them, invert them"
         )
     empty = frames.index[(frames.foreground == 0) & (frames.ignored == 0)].tolist()
