@@ -1,4 +1,4 @@
-"""How often the check of frames against masks is right: masks on their own frames, shifted by one frame, and mixed.
+"""How often the check of frames against masks is right: masks on their own frames, shifted, mixed, or one astray.
 
     python scripts/compare_pairings.py my_frames [more_frames ...]
 
@@ -19,6 +19,7 @@ from xpci_utils.importing.films import in_order
 
 CHOICES = 30
 SIZES = (1, 2, 4, 8, 16)
+CHANGED = ("mixed", "two changed", "one astray")
 
 
 def main() -> None:
@@ -39,10 +40,10 @@ def measure(name: str, images: list[Path], masks: list[Path]) -> None:
     check = EdgeCheck(Films(frames.__getitem__, lambda key: labels[int(key)], [0] * len(frames)))
     rng = np.random.default_rng(0)
     for size in (*(size for size in SIZES if size < len(frames) - 2), len(frames) - 2):
-        for pairing in ("own frame", "next frame", "frame before", "mixed", "two changed"):
-            if size < 2 and pairing in ("mixed", "two changed"):
+        for pairing in ("own frame", "next frame", "frame before", "mixed", "two changed", "one astray"):
+            if (size < 2 and pairing in CHANGED) or (size == len(frames) - 2 and pairing == "one astray"):
                 continue
-            count = CHOICES if size < len(frames) - 2 or pairing in ("mixed", "two changed") else 1
+            count = CHOICES if size < len(frames) - 2 or pairing in CHANGED else 1
             found = Counter(check.judge(paired(pairing, size, len(frames), rng)) for _ in range(count))
             shares = " | ".join(f"{100 * found[v] / count:.0f} %" for v in (Verdict.FITS, Verdict.OPEN, Verdict.WRONG))
             print(f"| {name} ({len(frames)}) | {size} | {pairing} | {shares} |", flush=True)
@@ -58,6 +59,8 @@ def paired(pairing: str, size: int, count: int, rng: np.random.Generator) -> dic
     if pairing == "two changed":
         first, second = rng.choice(size, 2, replace=False)
         frames[[first, second]] = frames[[second, first]]
+    if pairing == "one astray":  # on a frame without a mask
+        frames[rng.integers(size)] = rng.choice(np.setdiff1d(np.arange(count), chosen))
     return {str(mask): int(frame) for mask, frame in zip(chosen, frames, strict=True)}
 
 

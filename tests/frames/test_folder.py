@@ -157,7 +157,7 @@ FAULTS = {
         r"f3\.png is a colour image; convert it to grey",
     ),
     "colour mask": (
-        lambda f: save(f / "masks/f3.png", np.zeros((12, 16, 3), np.uint8)),
+        lambda f: save(f / "masks/f3.png", np.eye(12, 16, dtype=np.uint8)[..., None] * np.uint8([1, 0, 0])),
         r"masks/f3\.png is a colour image; masks hold one class index",
     ),
     "not an image": (lambda f: (f / "images/f3.png").write_bytes(b"hello"), r"f3\.png cannot be read as an image"),

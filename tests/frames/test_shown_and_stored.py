@@ -17,6 +17,7 @@ from tifffile import PHOTOMETRIC
 from xpci_utils.frames import FolderError
 from xpci_utils.frames.pictures import read_grey, read_indices, read_png_pixels
 from xpci_utils.frames.tiff import TiffStack
+from xpci_utils.importing.films import open_films
 
 RNG = np.random.default_rng(0)
 EIGHT = RNG.integers(0, 256, (12, 16), dtype=np.uint8)
@@ -157,14 +158,87 @@ def test_grey_palettes_are_shown_and_colour_ones_are_a_sentence(tmp_path, suffix
 def bad_masks(folder):
     tifffile.imwrite(folder / "white.tif", CLASSES, photometric="miniswhite")
     yield "white.tif", r"shows 0 as white .* save the mask with 0 as black"
-    Image.fromarray(np.stack([CLASSES] * 3, -1)).save(folder / "colour.png")
+    colours = np.stack([CLASSES, 0 * CLASSES, CLASSES], -1)
+    Image.fromarray(colours).save(folder / "colour.png")
     yield "colour.png", "is a colour image; masks hold one class index"
+    tifffile.imwrite(folder / "colour.tif", colours, photometric="rgb")
+    yield "colour.tif", "is a colour image; masks hold one class index"
 
 
 def test_masks_that_programs_disagree_about_are_sentences(tmp_path):
     for name, sentence in bad_masks(tmp_path):
         with pytest.raises(FolderError, match=sentence):
             read_indices(tmp_path / name)
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_indices_stored_as_grey_colours_arrive(tmp_path, suffix, alpha):
+    """What a paint program writes: three equal channels, and an opaque fourth."""
+    colours = np.stack([CLASSES] * 3 + [np.full_like(CLASSES, 255)] * alpha, -1)
+    path = tmp_path / f"mask.{suffix}"
+    if suffix == "png":
+        Image.fromarray(colours).save(path)
+    else:
+        tifffile.imwrite(path, colours, photometric="rgb", extrasamples=["unassalpha"] * alpha)
+    assert np.array_equal(read_indices(path), CLASSES)
+
+
+def pages(path, *described):
+    """A TIFF with a page for each (pixels, options)."""
+    with tifffile.TiffWriter(path) as file:
+        for pixels, options in described:
+            file.write(pixels, metadata=None, contiguous=False, **options)
+
+
+def test_every_page_is_shown_through_its_own_palette(tmp_path):
+    ramp = np.arange(256, dtype=np.uint16)[None].repeat(3, 0) * 257
+    plain, inverse = ({"photometric": "palette", "colormap": np.ascontiguousarray(c)} for c in (ramp, ramp[:, ::-1]))
+    pages(tmp_path / "film.tif", (EIGHT, plain), (EIGHT, inverse), (EIGHT, plain))
+    (film,) = open_films(tmp_path / "film.tif")
+    assert all(np.array_equal(*pair) for pair in zip(film, (EIGHT, 255 - EIGHT, EIGHT), strict=True))
+
+
+def test_a_later_page_that_is_turned_is_a_sentence(tmp_path):
+    grey, turned = {"photometric": "minisblack"}, {"extratags": [(274, "H", 1, 6, True)]}
+    pages(tmp_path / "film.tif", (EIGHT, grey), (EIGHT, grey | turned))
+    (film,) = open_films(tmp_path / "film.tif")
+    assert np.array_equal(film[0], EIGHT)
+    with pytest.raises(FolderError, match=r"film\.tif, frame 1 is marked to be shown turned .*orientation 6"):
+        film[1]
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_palette_that_changes_the_levels_is_told(tmp_path, suffix, plain):
+    lut = np.repeat(np.arange(256)[:: 1 if plain else -1, None], 3, 1).astype(np.uint8)
+    path = tmp_path / f"film.{suffix}"
+    if suffix == "tif":
+        tifffile.imwrite(path, EIGHT, photometric="palette", colormap=colour_map(lut))
+    else:
+        picture = Image.fromarray(EIGHT).convert("P")
+        picture.putdata(EIGHT.ravel())
+        picture.putpalette(lut.ravel().tolist())
+        picture.save(path)
+    (film,) = open_films(path)
+    assert np.array_equal(film[0], EIGHT if plain else 255 - EIGHT)
+    assert (not film.notes) if plain else "--grey stored takes the numbers" in film.notes[0]
+
+
+def test_times_of_slices_are_told(tmp_path):
+    stack = np.arange(6, dtype=np.uint8)[:, None, None] * 20 + EIGHT // 8
+    tifffile.imwrite(tmp_path / "film.tif", stack.reshape(3, 2, *EIGHT.shape), imagej=True, metadata={"axes": "TZYX"})
+    (film,) = open_films(tmp_path / "film.tif")
+    assert np.array_equal(np.stack(list(film)), stack)
+    assert film.notes == (
+        "the file holds 3 times of 2 slices (Z) each; they are taken as 6 frames in the order of the file",
+    )
+
+
+def test_frames_that_are_stored_as_channels_have_a_cure(tmp_path):
+    tifffile.imwrite(tmp_path / "film.tif", np.stack([EIGHT] * 9), imagej=True)
+    with pytest.raises(FolderError, match=r"has 9 channels; .*channels 1 and frames 9; tifffile: axes 'TYX'"):
+        open_films(tmp_path / "film.tif")
 
 
 def turned_png(path):

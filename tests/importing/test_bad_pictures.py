@@ -208,7 +208,7 @@ MASKS = {
         r"f3\.tif holds float32 values; a mask holds one class index",
     ),
     "colour mask": (
-        lambda b: b.png("masks/f3.png", np.stack([b.mask] * 3, -1)),
+        lambda b: b.png("masks/f3.png", np.stack([b.mask, 0 * b.mask, b.mask], -1)),
         r"f3\.png is a colour image; masks hold one class index",
     ),
     "mask of another size": (

@@ -64,6 +64,21 @@ def lost_external(folder):
     return folder / "film.h5", r"of which pixels\.raw is not there"
 
 
+def short_external(folder):
+    path, _ = lost_external(folder)
+    (folder / "pixels.raw").write_bytes(FRAMES.tobytes()[:-100])
+    return path, r"/exchange/data lies in pixels\.raw, which is cut off"
+
+
+def test_numbers_in_a_file_beside_arrive_from_wherever_one_stands(tmp_path, monkeypatch):
+    path, _ = lost_external(tmp_path)
+    (tmp_path / "pixels.raw").write_bytes(FRAMES.tobytes())
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    (film,) = open_films(path)
+    assert np.array_equal(np.stack(list(film)), FRAMES)
+
+
 def lost_link(folder):
     with h5py.File(folder / "film.h5", "w") as file:
         file.create_group("exchange")["data"] = h5py.ExternalLink("raw.h5", "/entry/data")
@@ -95,8 +110,8 @@ def never_written(folder):
     return folder / "film.h5", r"12 frames of /exchange/data were never written, from frame 0 on"
 
 
-FAULTS = [lost_source, other_source, gaps, unwritten_behind_virtual, lost_external, lost_link, stopped, partly_written,
-          never_written]  # fmt: skip
+FAULTS = [lost_source, other_source, gaps, unwritten_behind_virtual, lost_external, short_external, lost_link,
+          stopped, partly_written, never_written]  # fmt: skip
 
 
 @pytest.mark.parametrize("make", FAULTS, ids=lambda make: make.__name__)

@@ -105,6 +105,13 @@ def test_nnunets_channel_number_is_known(tmp_path):
     assert "without nnU-Net's channel number _0000 (case_000 -> case_000_0000" in how
 
 
+def test_several_channels_of_nnunet_are_named(tmp_path):
+    names = [f"case_{i:03d}_000{channel}" for i in range(COUNT) for channel in (0, 1)]
+    film = pictures(tmp_path, names, np.repeat(FRAMES, 2, axis=0))
+    with pytest.raises(FolderError, match=r"_0000 to _0001 seem to be channels of nnU-Net: give a folder with one"):
+        matched(film, {f"case_{i:03d}": i for i in range(COUNT)}, tmp_path)
+
+
 def test_folders_in_names_are_known(tmp_path):
     film = pictures(tmp_path, [f"run1_film_{i:03d}" for i in range(COUNT)])
     assert matched(film, {f"run1/film_{i:03d}": i for i in range(COUNT)}, tmp_path)[0] == {i: i for i in range(COUNT)}
@@ -175,16 +182,21 @@ PATTERNS = [
     pattern=st.sampled_from(PATTERNS),
     first=st.integers(0, 5),
     chosen=st.sets(st.integers(0, COUNT - 1), min_size=4),
-    mix=st.booleans(),
+    content=st.sampled_from(["own", "mixed", "of others"]),
     seed=st.integers(0, 10**6),
     as_stack=st.booleans(),
 )
-def test_renaming_never_pairs_wrongly_in_silence(tmp_path, pattern, first, chosen, mix, seed, as_stack):
-    """Any names for any of the masks, also those of others: right pairs, a refusal, or the words that it is open."""
+def test_renaming_never_pairs_wrongly_in_silence(tmp_path, pattern, first, chosen, content, seed, as_stack):
+    """Any names for any of the masks, also those of others: right pairs, a refusal, or the words that it is open.
+
+    Masks may change places, or one of them may be that of a frame whose own name no mask has.
+    """
     rng = np.random.default_rng(seed)
     numbers = sorted(chosen)
     hashes = [f"{rng.integers(2**32):x}" for _ in numbers]
-    meant = rng.permutation(numbers).tolist() if mix else numbers
+    meant = rng.permutation(numbers).tolist() if content == "mixed" else list(numbers)
+    if content == "of others" and (free := sorted(set(range(COUNT)) - chosen)):
+        meant[rng.integers(len(meant))] = int(rng.choice(free))
     names = [pattern.format(n + first, hash=end) for n, end in zip(numbers, hashes, strict=True)]
     film = stack() if as_stack else pictures(tmp_path, [f"film_{i:05d}" for i in range(COUNT)])
     try:
@@ -227,6 +239,29 @@ def test_shifted_masks_do_not_fit(speed):
     for shift, expected in ((0, Verdict.FITS), (1, Verdict.WRONG), (-1, Verdict.WRONG)):
         pairs = {str(i): i + shift for i in range(1, COUNT - 1)}
         assert check.judge(pairs) is expected
+
+
+@pytest.mark.parametrize("place", [0, 4, 8])
+@pytest.mark.parametrize("beyond", [1, 3])
+def test_one_mask_of_a_frame_without_one_is_not_confirmed(place, beyond):
+    """Eight masks under their own names, and one more that is of a frame which no mask is called like."""
+    named = [i for i in range(COUNT) if i % 4 != 1]
+    own = {str(i): i for i in named}
+    astray = {str(i): i for i in named if i != named[place]}
+    free = sorted((i for i in range(COUNT) if i % 4 == 1), key=lambda i: abs(i - named[place]))
+    astray[str(free[beyond // 2])] = named[place]
+    check = EdgeCheck(Films(lambda i: FRAMES[i], lambda name: MASKS[int(name)], [0] * COUNT))
+    assert check.judge(own) is Verdict.FITS
+    assert check.judge(astray) is Verdict.OPEN
+
+
+def test_a_mask_that_seems_to_fit_the_next_frame_is_not_confirmed():
+    """Small frames with much noise: too little to call one mask astray, but too much to confirm it with the others."""
+    frames, labels = (np.stack(part) for part in zip(*moving(speed=1.0, seed=3), strict=True))
+    check = EdgeCheck(Films(lambda i: frames[i], lambda name: labels[int(name)], [0] * COUNT))
+    others = {str(i): i for i in range(2, COUNT)}
+    assert check.judge({"0": 0, **others}) is Verdict.FITS
+    assert check.judge({"1": 0, **others}) is Verdict.OPEN
 
 
 @pytest.mark.parametrize("value", [0, 1, 255])

@@ -165,7 +165,7 @@ def _sequences(folder: Path, images: dict[str, Path]) -> dict[str, str]:
 
 def _splits(folder: Path, images: dict[str, Path], sequences: dict[str, str], seed: int) -> dict[str, str]:
     listed = _listed_splits(folder / "splits", images) if (folder / "splits").is_dir() else None
-    splits = listed if listed is not None else _deal(sequences, seed)
+    splits = listed if listed is not None else _deal(sequences, seed, folder)
     for split in SPLITS:
         if split not in splits.values():
             raise FolderError(f"the {split} split of {paths.display(folder)} is empty; it needs at least one sequence")
@@ -194,11 +194,14 @@ def _listed_splits(folder: Path, images: dict[str, Path]) -> dict[str, str]:
     return splits
 
 
-def _deal(sequences: dict[str, str], seed: int) -> dict[str, str]:
+def _deal(sequences: dict[str, str], seed: int, folder: Path) -> dict[str, str]:
     """Whole sequences to test (a fifth), validation (a tenth) and training (the rest), at least one each."""
     names = sorted(set(sequences.values()))
     if len(names) < 3:
-        raise FolderError(f"there are {len(names)} sequences; three splits need at least three")
+        raise FolderError(
+            f"{paths.display(folder)} has {len(sequences)} frames in {len(names)} sequences; train, val and test need "
+            "one sequence each: add frames, or list those of a film in stretches in sequences.csv"
+        )
     order = numpy_rng("splits", seed).permutation(len(names))
     test, val = max(1, round(len(names) / 5)), max(1, round(len(names) / 10))
     of = {names[i]: "test" if k < test else "val" if k < test + val else "train" for k, i in enumerate(order)}

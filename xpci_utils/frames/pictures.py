@@ -10,11 +10,11 @@ from PIL import ExifTags, Image
 
 from xpci_utils import paths
 from xpci_utils.frames.faults import MIN_SIDE, FolderError, as_grey, check_size, opaque, reading, regular_file
-from xpci_utils.frames.tiff import UPRIGHT, TiffStack
+from xpci_utils.frames.tiff import THROUGH_PALETTE, UPRIGHT, TiffStack
 
 TIFF = (".tif", ".tiff")
 SUFFIXES = (".png", *TIFF)
-GREY, COLOUR = (0, 4), (2, 4, 6)  # colour types of PNG: without a palette and colours; with several channels
+GREY, COLOUR, PALETTE = (0, 4), (2, 4, 6), 3  # colour types of PNG: levels; several channels
 
 
 def read_grey(path: Path) -> np.ndarray:
@@ -26,18 +26,42 @@ def read_grey(path: Path) -> np.ndarray:
 
 
 def read_indices(path: Path) -> np.ndarray:
-    """A mask [H, W] of class indices, from a grey or palette PNG or TIFF; one bit per pixel as 0 and 1, 1 is white."""
+    """A mask [H, W] of class indices, in PNG or TIFF; one bit per pixel as 0 and 1, 1 is white; see `as_indices`."""
     with reading(path, "an image"):
         if path.suffix.lower() not in TIFF:
             pixels = read_png_pixels(regular_file(path), path, grey=False)
         else:
             pixels = np.array(_page(path).indices(0))
-        pixels = opaque(pixels, paths.display(path)) if pixels.ndim == 3 and pixels.shape[-1] == 2 else pixels
-    if pixels.ndim == 3 and pixels.shape[-1] == 1:
+    return as_indices(pixels, paths.display(path))
+
+
+def as_indices(pixels: np.ndarray, where: str) -> np.ndarray:
+    """A mask [H, W] of what may have channels: colours whose channels are equal are one, an opaque alpha channel none.
+
+    Raises FolderError for transparency and for colours, which are no class indices.
+    """
+    if pixels.ndim == 3 and pixels.shape[-1] in (2, 4):
+        pixels = opaque(pixels, where)
+    if pixels.ndim == 3 and pixels.shape[-1] in (1, 3) and (pixels == pixels[..., :1]).all():
         pixels = pixels[..., 0]
     if pixels.ndim != 2:
-        raise FolderError(f"{paths.display(path)} is a colour image; masks hold one class index per pixel")
+        raise FolderError(
+            f"{where} is a colour image; masks hold one class index per pixel: export class indices, or for colours of "
+            "CVAT its whole export, whose labelmap.txt names them"
+        )
     return pixels.astype(np.uint8) if pixels.dtype == bool else pixels
+
+
+def palette_notes(path: Path) -> tuple[str, ...]:
+    """What to say of a PNG whose numbers are shown as others by a palette; damaged ones are told when they are read."""
+    if _png_header(path)[1] != PALETTE:
+        return ()
+    try:
+        with reading(path, "an image"), Image.open(path, formats=["PNG"]) as picture:
+            colours = np.array(picture.getpalette() or ()).reshape(-1, 3)
+    except FolderError:
+        return ()
+    return () if (colours == np.arange(len(colours))[:, None]).all() else (THROUGH_PALETTE,)
 
 
 def read_png_pixels(file: Path | BinaryIO, where: str | Path, grey: bool, smallest: int = MIN_SIDE) -> np.ndarray:

@@ -19,6 +19,9 @@ from xpci_utils.frames.faults import FolderError, check_size, reading, regular_f
 from xpci_utils.frames.scale import tiff_scale
 
 STRAIGHT_LINE, NO_FUNCTION = 0, 20  # ij.measure.Calibration
+THROUGH_PALETTE = (
+    "the files show their numbers through a palette; the levels are taken as shown, --grey stored takes the numbers"
+)
 UPRIGHT = (0, 1)  # 0 is not in the standard and written by some cameras
 KNOWN = (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.PALETTE, PHOTOMETRIC.RGB)
 JPEG = (COMPRESSION.JPEG, COMPRESSION.OJPEG, COMPRESSION.JPEG_2000_LOSSY, COMPRESSION.JPEGXL)
@@ -70,17 +73,18 @@ class TiffStack:
 
         With a straight line as ImageJ's calibration (so it keeps signed integers), its values as float32.
         """
-        pixels, bits = self.stored(index), self._page.bitspersample
+        pixels, page = self.stored(index), self._page_of(index)
+        bits = page.bitspersample
         if pixels.dtype == bool:
             return self.indices(index).astype(bool)
-        if self._page.photometric == PHOTOMETRIC.PALETTE:
-            palette = self._page.colormap
+        if page.photometric == PHOTOMETRIC.PALETTE:
+            palette = page.colormap
             if palette is None:
                 raise FolderError(
                     f"{paths.display(self.path)} holds numbers of a palette, but no palette; export it again"
                 )
             return _colours(pixels, palette)
-        if self._page.photometric == PHOTOMETRIC.MINISWHITE:
+        if page.photometric == PHOTOMETRIC.MINISWHITE:
             pixels = self._inverted(pixels, bits)
         if self._function is not None:
             return self._calibrated(pixels, *self._function)
@@ -88,7 +92,7 @@ class TiffStack:
 
     def indices(self, index: int) -> np.ndarray:
         """Class indices as they are stored; one bit per pixel as 0 and 1, 1 being what is shown white."""
-        pixels, white = self.stored(index), self._page.photometric == PHOTOMETRIC.MINISWHITE
+        pixels, white = self.stored(index), self._page_of(index).photometric == PHOTOMETRIC.MINISWHITE
         if pixels.dtype == bool:
             return (pixels != white).astype(np.uint8)
         if white:
@@ -97,6 +101,16 @@ class TiffStack:
                 "indices; save the mask with 0 as black (Fiji: Image > Lookup Tables > Grays)"
             )
         return pixels
+
+    def _page_of(self, index: int) -> tifffile.TiffPage:
+        """What says how a frame is meant: its own page, where every frame has one; FolderError if it is turned."""
+        pages = self._series.pages
+        own = pages[index] if len(pages) == self._count else None
+        if index == 0 or own is None or own.parent is not self._file:
+            return self._page
+        page = own.aspage()
+        _check_upright(page, f"{paths.display(self.path)}, frame {index}")
+        return page
 
     def _inverted(self, pixels: np.ndarray, bits: int) -> np.ndarray:
         if pixels.dtype.kind != "u":
@@ -120,6 +134,14 @@ class TiffStack:
         if self._function is not None and self._function[0] == STRAIGHT_LINE and len(self._function[1]) == 2:
             first, slope = self._function[1]
             yield f"grey levels by ImageJ's calibration: {first:g} + {slope:g} x stored value"
+        if self._page.photometric == PHOTOMETRIC.PALETTE and not _is_plain(self._page.colormap):
+            yield THROUGH_PALETTE
+        sizes = dict(zip(self._series.axes, self._series.shape, strict=True))
+        if sizes.get("T", 1) > 1 and sizes.get("Z", 1) > 1:
+            yield (
+                f"the file holds {sizes['T']} times of {sizes['Z']} slices (Z) each; they are taken as {self._count} "
+                "frames in the order of the file"
+            )
 
 
 @contextmanager
@@ -148,7 +170,10 @@ def _frames_of(file: tifffile.TiffFile, path: Path) -> int:
         raise FolderError(f"{where} stores its axes as {series.axes}; save it with height and width last")
     sizes = dict(zip(series.axes, series.shape, strict=True))
     if sizes.get("C", 1) > 1:
-        raise FolderError(f"{where} has {sizes['C']} channels; save the one that shows the particles")
+        raise FolderError(
+            f"{where} has {sizes['C']} channels; save the one that shows the particles, or, if these are the frames of "
+            f"a film, tell so (Fiji: Image > Properties, channels 1 and frames {sizes['C']}; tifffile: axes 'TYX')"
+        )
     check_size((sizes["Y"], sizes["X"]), path)
     return int(np.prod(series.shape[: len(axes) - 2], dtype=np.int64))
 
@@ -164,14 +189,18 @@ def _check_pages(file: tifffile.TiffFile, path: Path) -> None:
             f"frame {missing[0]}); {cure} save the frames that are there as a stack"
         )
     page = file.pages.first
+    _check_upright(page, where)
+    if page.photometric not in KNOWN and not (page.photometric == PHOTOMETRIC.YCBCR and page.compression in JPEG):
+        raise FolderError(f"{where} stores its colours as {_name(page.photometric)}; convert it to grey")
+
+
+def _check_upright(page: tifffile.TiffPage, where: str) -> None:
     turned = page.tags.valueof("Orientation", 1)
     if turned not in UPRIGHT:
         raise FolderError(
             f"{where} is marked to be shown turned or mirrored (orientation {turned}), which some programs do and "
             "others do not; save it upright, as it was annotated"
         )
-    if page.photometric not in KNOWN and not (page.photometric == PHOTOMETRIC.YCBCR and page.compression in JPEG):
-        raise FolderError(f"{where} stores its colours as {_name(page.photometric)}; convert it to grey")
 
 
 def _lost_files(file: tifffile.TiffFile, path: Path) -> list[str]:
@@ -196,6 +225,11 @@ def _colours(pixels: np.ndarray, palette: np.ndarray) -> np.ndarray:
     """Entries [H, W, 3] of a palette of uint16 [3, N]: uint8 for at most 256 of them, like every program takes them."""
     colours = np.moveaxis(palette[:, pixels], 0, -1)
     return (colours >> 8).astype(np.uint8) if palette.shape[1] <= 256 else colours
+
+
+def _is_plain(palette: np.ndarray | None) -> bool:
+    """Whether a palette of uint16 [3, N] shows every number as itself."""
+    return palette is None or bool(((palette >> 8) == np.arange(palette.shape[1])).all())
 
 
 def _name(value: object) -> str:

@@ -14,6 +14,7 @@ This module only finds out who wrote a file; every format has a module of its ow
 """
 
 import unicodedata
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,14 @@ from xpci_utils.importing.archives import Bundle, open_bundle
 from xpci_utils.importing.base import Annotations, How, json_object
 
 MASKS = (".png", ".tif", ".tiff", ".h5", ".hdf5", ".hdf", ".nx")
+CURES = {
+    ".txt": "; outlines of YOLO are not read: export COCO or masks instead",
+    ".npy": "; save masks as PNG or TIFF (Cellpose: File > Save masks as PNG/tif)",
+    ".jpg": "; JPEG changes the numbers of a mask: save PNG",
+    ".json": "; none is of labelme or QuPath: export COCO or masks instead",
+    ".xml": "; of Pascal VOC only its masks are read (SegmentationClass): export these, or COCO",
+}
+CURES |= {".npz": CURES[".npy"], ".mat": CURES[".npy"], ".jpeg": CURES[".jpg"]}
 KNOWN = (".zip", ".json", ".geojson", ".xml", ".roi", *MASKS)
 
 
@@ -68,6 +77,7 @@ def _of_file(path: Path, how: How) -> Annotations:
     if suffix not in KNOWN or not path.is_file():
         raise FolderError(
             f"{paths.display(path)} has no known format of masks; known are {', '.join(KNOWN)} and folders"
+            f"{CURES.get(suffix, '')}"
         )
     if suffix in MASKS:
         return indices.open_indices(path, how)
@@ -115,7 +125,18 @@ def _of_folder(path: Path, how: How) -> Annotations:
             f"{paths.display(path)} holds {others[0].name}, a COCO file; give this file itself, or take it out of the "
             "folder if the pictures beside it are masks"
         )
+    if not indices.mask_files(path) and (held := _unread(path)):
+        raise FolderError(f"{paths.display(path)} holds no masks: no PNG, TIFF or HDF5 file; it holds {held}")
     return indices.open_indices(path, how)
+
+
+def _unread(path: Path) -> str:
+    """The kinds of files in a folder that have no reader, the most frequent first, with what to do about them."""
+    files = [item for item in sorted(path.rglob("*")) if item.is_file() and not item.name.startswith(".")]
+    kinds = Counter(item.suffix.lower() for item in files).most_common(3)
+    told = ", ".join(f"{count} {suffix or 'other'}" for suffix, count in kinds)
+    cure = next((CURES[suffix] for suffix, _ in kinds if suffix in CURES), "")
+    return f"{told} files ({files[0].name}, ...){cure}" if files else ""
 
 
 def _folder_readers() -> tuple[tuple[Callable[[Path], bool], Callable[[Path, How], Annotations]], ...]:

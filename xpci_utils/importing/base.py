@@ -227,5 +227,8 @@ def json_object(content: bytes, path: Path | str) -> dict:
     with reading(path, "JSON"):
         found = json.loads(content.decode("utf-8-sig"))
     if not isinstance(found, dict):
-        raise FolderError(f"{paths.display(path)} holds a JSON {type(found).__name__}, not an object with keys")
+        raise FolderError(
+            f"{paths.display(path)} holds a JSON {type(found).__name__}, not an object with keys; from Label Studio "
+            "export COCO, or the masks of its brush as PNG"
+        )
     return found

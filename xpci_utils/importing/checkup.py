@@ -185,6 +185,11 @@ def _about_frames(seen: CheckUp) -> list[str]:
             "no pixel of any mask is background (0): right where everything belongs to a class; if the labels "
             "are counted from 1 for the background, as ilastik often does, import with --mask-values from-one"
         )
+    if len(seen.classes) == 1 and (share := frames.foreground.median()) > 0.5:
+        said.append(
+            f"{seen.classes.index[0]} covers {100 * share:.0f} % of the median frame; if masks hold 0 for particles "
+            "and another value around them, invert them"
+        )
     empty = frames.index[(frames.foreground == 0) & (frames.ignored == 0)].tolist()
     if empty:
         said.append(f"{len(empty)} masks are empty ({_some(empty)}); right if nothing is there, else annotate them")

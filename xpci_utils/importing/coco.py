@@ -50,6 +50,7 @@ def open_coco(path: Path, how: How, content: dict | None = None) -> Annotations:
         if (category := _key(entry, "category_id", own)) not in index:
             raise FolderError(f"{own} has the category {category!r}, which the file does not list")
         regions[key] += _region(entry, index[category], picture[key][1], how, tally, own)
+    _check_unit([points for own in regions.values() for one in own for points in one.outlines], where)
     by_name = {name: key for key, (name, _) in picture.items()}
     marked = {entry["image_id"] for entry in drawn}
     taken, unmarked = listed(tuple(by_name), [name for name, key in by_name.items() if key not in marked], how)
@@ -176,6 +177,16 @@ def _box(entry: dict, value: int, size: Size, how: How, tally: Tally, where: str
     yield _Region(IGNORE if how.boxes == "ignore" else value, [corners])
 
 
+def _check_unit(outlines: list[np.ndarray], where: str) -> None:
+    """FolderError when no outline leaves the first pixel, and cuts it into parts: its numbers are no pixels then."""
+    numbers = np.concatenate([points.ravel() for points in outlines]) if outlines else np.array([2.0])
+    if ((numbers >= 0) & (numbers <= 1)).all() and (numbers * 2 % 1 > 0).any():
+        raise FolderError(
+            f"{where} has all points of its outlines between 0 and 1: shares of the picture, as YOLO has them, where "
+            "COCO has pixels; export COCO from the program that drew them"
+        )
+
+
 def _draw(regions: list[_Region], size: Size) -> np.ndarray:
     from pycocotools import mask as tool
 
@@ -191,7 +202,10 @@ def _draw(regions: list[_Region], size: Size) -> np.ndarray:
 def _table(content: dict, key: str, where: str) -> list[dict]:
     table = content.get(key)
     if not isinstance(table, list) or not all(isinstance(entry, dict) for entry in table):
-        raise FolderError(f"{where} is not a COCO file: it needs the lists images, annotations and categories")
+        raise FolderError(
+            f"{where} is not a COCO file: it needs the lists images, annotations and categories; export COCO from the "
+            "program that wrote it"
+        )
     return table
 
 

@@ -89,6 +89,7 @@ def import_frames(request: Request) -> dict:
 
 def plan_import(request: Request) -> Plan:
     """Open everything, match frames and annotations, and find levels and corrections; writes nothing."""
+    _check_apart(request)
     films = open_films(request.images, request.grey)
     classes = read_classes(request.classes) if request.classes else None
     names = [name for film in films for name in film.names]
@@ -110,6 +111,17 @@ def plan_import(request: Request) -> Plan:
     ]
     kept = {name: pairs[name] for name in sequences.of}
     return Plan(films, annotations, kept, sequences.of, corrections, seen.levels, told, sequences.splits)
+
+
+def _check_apart(request: Request) -> None:
+    """FolderError when one folder is given for frames and masks and holds pictures alone."""
+    if request.images.is_dir() and request.masks.is_dir() and request.images.samefile(request.masks):
+        others = {item.suffix.lower() for item in request.masks.iterdir()} & {".json", ".geojson", ".roi", ".xml"}
+        if not others and any(item.is_file() for item in request.masks.iterdir()):
+            raise FolderError(
+                f"{paths.display(request.images)} is given for the frames and for the masks; put each into a folder of "
+                "its own, with equal names"
+            )
 
 
 def _corrections(films: list[Film], pairs: dict[str, str], request: Request) -> dict[Path, Correction]:

@@ -66,7 +66,9 @@ def _parsed(content: bytes, path: Path) -> ElementTree.Element:
             raise FolderError(f"{paths.display(path)} defines entities, which no export of CVAT does")
         root = ElementTree.fromstring(text)
     if root.tag != "annotations":
-        raise FolderError(f"{paths.display(path)} is not an export of CVAT: it begins with <{root.tag}>")
+        raise FolderError(
+            f"{paths.display(path)} is not an export of CVAT: it begins with <{root.tag}>; export COCO or masks"
+        )
     if root.find("track") is not None:
         raise FolderError(f"{paths.display(path)} is 'CVAT for video'; export 'CVAT for images 1.1', or masks")
     return root

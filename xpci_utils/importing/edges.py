@@ -23,8 +23,9 @@ FEWEST = 3  # masks without which nothing is confirmed: one may lie on edges of 
 FEWEST_ASTRAY = 2  # masks that fit other frames and make a pairing wrong: two are changed for each other
 BLUR_PX, FINE_PX = 1.0, 0.5  # for the steepness, and for the step
 CORRELATED_PX = 6  # pixels of a border that tell one thing
-MOST_PIXELS = 4000  # of the border of one mask
+FEWEST_PIXELS, MOST_PIXELS = 12, 4000  # of the border of one mask; fewer may agree by chance, and seem certain
 SURE, PLAIN = 4.0, 6.0  # standard errors: for all masks together, for one alone among many frames
+DOUBT = 2.0  # standard errors by which no mask may fit the frame beside its own better, if all are to be confirmed
 
 
 class Verdict(Enum):
@@ -107,9 +108,9 @@ class EdgeCheck:
         return _together(margins) if margins else None
 
     def _agreed(self, names: list[str], own: list[int], step: int) -> float:
-        """The share of masks that fit their own frame better, so that one mask does not speak for all."""
-        margins = self._margins(names, own, step)
-        return float(np.mean([one.sigmas.sum() / np.sqrt(2) > 1 for one in margins])) if margins else 0.0
+        """The share of masks that fit their own frame better; 0 if one seems to fit the frame beside it."""
+        sigmas = [one.sigmas.sum() / np.sqrt(2) for one in self._margins(names, own, step)]
+        return float(np.mean(np.array(sigmas) > 1)) if sigmas and min(sigmas) > -DOUBT else 0.0
 
     def _margins(self, names: list[str], own: list[int], step: int) -> list[Margin]:
         return [
@@ -117,22 +118,27 @@ class EdgeCheck:
         ]
 
     def _astray(self, names: list[str], own: list[int], paired: list[int]) -> int:
-        """How many masks plainly fit the frame of another mask better than their own."""
-        spread = np.linspace(0, len(paired) - 1, min(len(paired), max(16, 2 * len(names)))).round().astype(int)
+        """How many masks plainly fit another frame better than their own: one with a mask, or one without any."""
+        count = max(16, 2 * len(names))
+        others = {*_spread(paired, count), *_spread(range(len(self.films.film)), count), *own}
+        near = [{j for step in (-1, 1) for j in self.films.beside(i, step)} for i in own]
         found = np.zeros(len(names), bool)
-        for j in sorted({paired[i] for i in spread} | set(own)):  # every other frame is read once
-            found |= [i != j and _plainly_worse(self._margin(name, i, j)) for name, i in zip(names, own, strict=True)]
+        for j in sorted(others.union(*near)):  # every other frame is read once
+            found |= [
+                i != j and (j in others or j in beside) and _plainly_worse(self._margin(name, i, j))
+                for name, i, beside in zip(names, own, near, strict=True)
+            ]
         return int(found.sum())
 
     def _sample(self, pairs: Mapping[str, int]) -> list[str]:
-        """Masks with a border, spread evenly over all of them; as many as time allows for frames of this size."""
+        """Masks with enough border, spread evenly over all of them; as many as time allows for frames of this size."""
         names = sorted(pairs, key=pairs.__getitem__)
         most = PIXELS // (3 * max(1, int(np.prod(self._borders(names[0]).shape)))) if names else 0
         most = min(max(most, FEWEST_SAMPLED), MOST_SAMPLED)
         order = np.argsort(np.arange(len(names)) * 0.6180339887 % 1)  # evenly spread, however many are taken
         chosen: list[str] = []
         for place in order[: 4 * most]:
-            if self._borders(names[place]).inside.size:
+            if self._borders(names[place]).inside.size >= FEWEST_PIXELS:
                 chosen.append(names[place])
             if len(chosen) == most:
                 break
@@ -202,6 +208,11 @@ def _signs(steps: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """1 or -1 by the mean step of the border between the same two classes."""
     _, own = np.unique(classes, return_inverse=True)
     return np.sign(np.bincount(own, steps))[own]
+
+
+def _spread(values: Sequence[int], count: int) -> list[int]:
+    """At most ``count`` of the values, evenly spread."""
+    return [values[i] for i in np.linspace(0, len(values) - 1, min(len(values), count)).round().astype(int)]
 
 
 def _plainly_worse(margin: Margin) -> bool:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from xpci_utils import paths
 from xpci_utils.frames.faults import FolderError, reading, regular_file
-from xpci_utils.frames.pictures import read_png_pixels
+from xpci_utils.frames.pictures import palette_notes, read_png_pixels
 from xpci_utils.frames.tiff import TiffStack
 from xpci_utils.importing import cameras, hdf5
 from xpci_utils.importing.film import Film, numbered
@@ -115,7 +115,8 @@ def _open_png(path: Path) -> Film:
     def read(_: int, grey: bool = False):
         return read_png_pixels(path, path, grey)
 
-    return Film(path, (path.stem,), PNG_PICTURE, read, show=lambda index: read(index, grey=True))
+    show, notes = (lambda index: read(index, grey=True)), palette_notes(path)
+    return Film(path, (path.stem,), PNG_PICTURE, read, show=show, notes=notes)
 
 
 def _open_tiff(path: Path) -> Film:

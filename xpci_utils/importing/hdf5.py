@@ -29,8 +29,10 @@ def open_exchange(path: Path, name: str = "data") -> Film:
         data = _dataset(file, name, path)
         if data is None:
             inside = ", ".join(file.get("exchange", file)) or "nothing"
+            kept = "frames" if name == "data" else "masks"
             raise FolderError(
-                f"{paths.display(path)} has no /exchange/{name}, where frames are kept (it holds {inside})"
+                f"{paths.display(path)} has no /exchange/{name}, where {kept} are kept (it holds {inside}); copy the "
+                "data set there, or save it as a TIFF stack"
             )
         frames = check_shape(data.shape, path)[0]
         check_stored(data, path)
@@ -69,15 +71,14 @@ def _is_like(data: object, frames: h5py.Dataset) -> bool:
 
 def _like_flats(file: h5py.File) -> str:
     """What is named like flats anywhere in the file and is not empty; "" without any."""
-    found: list[str] = []
+    names: list[str] = []
+    file.visit(names.append)
 
-    def look(name: str, item: Any) -> None:
-        filled = len(item) if isinstance(item, h5py.Group) else item.size and item.dtype.kind in "uif"
-        if LIKE_A_FLAT.search(name.rpartition("/")[2]) and filled:
-            found.append(f"/{name}")
+    def filled(item: Any) -> bool:
+        return len(item) > 0 if isinstance(item, h5py.Group) else item.size and item.dtype.kind in "uif"
 
-    file.visititems(look)
-    return " and ".join(found[:2])
+    found = [name for name in names if LIKE_A_FLAT.search(name.rpartition("/")[2]) and filled(file[name])]
+    return " and ".join(f"/{name}" for name in found[:2])
 
 
 def _dataset(file: h5py.File, name: str, path: Path) -> h5py.Dataset | None:
@@ -92,7 +93,17 @@ def _dataset(file: h5py.File, name: str, path: Path) -> h5py.Dataset | None:
         return None
     if not isinstance(data, h5py.Dataset) or data.dtype.kind not in "uif":
         raise FolderError(f"{paths.display(path)}: /{place} holds no numbers; frames are grey levels")
-    return data
+    if not data.external:
+        return data
+    del data  # HDF5 opens a data set a second time only as it did the first
+    return _beside(file, place)
+
+
+def _beside(file: h5py.File, place: str) -> h5py.Dataset:
+    """A data set whose numbers lie in other files, looked for beside this one and not where the program was started."""
+    access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
+    access.set_efile_prefix(b"${ORIGIN}")
+    return h5py.Dataset(h5py.h5d.open(file.id, place.encode(), access))
 
 
 def _plane_reader(data: h5py.Dataset) -> Callable[[int], np.ndarray]:

@@ -15,7 +15,7 @@ from xpci_utils.frames import IGNORE
 from xpci_utils.frames.faults import FolderError, reading, regular_file, unique
 from xpci_utils.frames.folder import check_labels
 from xpci_utils.frames.mask_values import Values, doubt, values_of
-from xpci_utils.frames.pictures import SUFFIXES, TIFF, read_indices
+from xpci_utils.frames.pictures import SUFFIXES, TIFF, as_indices, read_indices
 from xpci_utils.importing.base import Annotations, How, frame_names
 from xpci_utils.importing.films import Film, open_film
 from xpci_utils.importing.hdf5 import open_exchange
@@ -34,7 +34,7 @@ def open_indices(path: Path, how: How) -> Annotations:
         )
     if how.instance_classes and how.mask_values == "auto":
         how = replace(how, mask_values="instances")
-    files = _files(path)
+    files = mask_files(path)
     if how.mask_values in ("auto", "binary") and (sorted_out := files_by_class(path, files, how)):
         return open_per_class(path, sorted_out, how, read_mask)
     files = [item for item in files if item.parent == path or item == path] or files
@@ -79,14 +79,13 @@ def read_mask(path: Path) -> np.ndarray:
 
 
 def _integers(labels: np.ndarray, where: str) -> np.ndarray:
-    if labels.dtype == bool:
-        return labels.astype(np.uint8)
+    labels = as_indices(labels, where)
     if labels.dtype.kind not in "ui":
         raise FolderError(f"{where} holds {labels.dtype} values; a mask holds one class index (an integer) per pixel")
     return labels.astype(labels.dtype.newbyteorder("="))
 
 
-def _files(path: Path) -> list[Path]:
+def mask_files(path: Path) -> list[Path]:
     """The files of masks at a path, those in its subfolders, too."""
     found = sorted(path.iterdir()) if path.is_dir() else [path]
     deeper = [

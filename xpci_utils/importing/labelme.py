@@ -9,8 +9,9 @@ import base64
 import io
 import json
 import math
+import unicodedata
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -96,6 +97,10 @@ def _shapes(path: Path, how: How, tally: Tally) -> tuple[list[_Shape], Size]:
     if not isinstance(shapes, list):
         raise FolderError(f"{where} is not a labelme file: it needs the list shapes")
     size = _size(content, where) or frame_size(path, how)
+    if _names_another(content.get("imagePath"), path):
+        tally.add(
+            "taken for the frame that the file is called like, though it names another picture (imagePath)", where
+        )
     found = []
     for number, shape in enumerate(shapes):
         if not isinstance(shape, dict) or not isinstance(shape.get("label"), str):
@@ -105,6 +110,14 @@ def _shapes(path: Path, how: How, tally: Tally) -> tuple[list[_Shape], Size]:
             found.append(one)
             _check_reach(one, size, tally)
     return found, size
+
+
+def _names_another(picture: object, path: Path) -> bool:
+    """Whether a file tells another picture than the one it is called like, as copied and renamed files do."""
+    if not isinstance(picture, str) or not picture.strip():
+        return False
+    name = PurePosixPath(picture.replace("\\", "/")).name
+    return unicodedata.normalize("NFC", name.rpartition(".")[0] or name) != unicodedata.normalize("NFC", path.stem)
 
 
 def _size(content: dict, where: str) -> Size | None:

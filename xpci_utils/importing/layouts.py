@@ -62,6 +62,9 @@ def _nnunet(path: Path, how: How) -> Annotations:
     named = [name for name, value in sorted(told.items(), key=lambda item: item[1]) if value and name != "ignore"]
     own = [FrameClass(i, name, PALETTE[i % len(PALETTE)]) for i, name in enumerate(named, 1)]
     classes = how.classes or [FrameClass(0, "background", "#000000"), *own]
+    how = replace(
+        how, mask_values="indices" if how.mask_values == "auto" else how.mask_values
+    )  # nnU-Net knows no other
     if ignore is None:
         return open_annotations(path, classes, how)
     if ignore != len(classes):

@@ -53,7 +53,10 @@ def size(shape: tuple[int, ...]) -> str:
 def check_mask(labels: np.ndarray, name: str, shape: tuple[int, ...]) -> np.ndarray:
     """The labels of a frame if they are of its size; else a FolderError."""
     if labels.shape != shape:
-        raise FolderError(f"the annotation of {name} is {size(labels.shape)}, its frame {size(shape)}")
+        raise FolderError(
+            f"the annotation of {name} is {size(labels.shape)}, its frame {size(shape)}; annotate the frames as they "
+            "are given here, or export the annotation at their size"
+        )
     return labels
 
 

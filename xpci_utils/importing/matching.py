@@ -4,6 +4,7 @@ Equal names are believed unless the pixels contradict. Any other rule has to lea
 names or, where names allow several, in the pixels. Else the user is asked.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from xpci_utils.importing.edges import EdgeCheck, Films, Verdict
 from xpci_utils.importing.film import Film
 from xpci_utils.importing.names import Frames, Rule, by_name, by_number, by_order, by_part
 
+CHANNEL = re.compile(r"000\d")  # behind the name of a case, in nnU-Net
 PAIR_BY = ("auto", "name", "number", "number-from-one", "order")
 EXAMPLES = 3
 
@@ -117,9 +119,21 @@ def _lonely(frames: Frames, films: Sequence[Film], masks: Masks, named: Rule | N
     return (
         f"{paths.display(masks.path)}: {len(lonely)} of {len(masks.names)} annotations have no frame{asked} (first: "
         f"{lonely[0]}; frames are named like {frames.names[0]}); add the frames, or name the annotations like them"
+        + (f", of which there are {len(frames.names)}" if len(frames.names) < len(masks.names) else "")
+        + _channels(frames)
         + (", or leave these annotations out with --given-frames-only" if paired else "")
         + _unread(films)
     )
+
+
+def _channels(frames: Frames) -> str:
+    """A word on pictures of several channels as nnU-Net names them: every case with the same numbers behind it."""
+    cases = [name.rpartition("_") for name in frames.names]
+    ends = {end for _, _, end in cases}
+    stems = {stem for stem, _, _ in cases}
+    if len(stems) < 2 or len(ends) < 2 or len(stems) * len(ends) > len(cases) or not all(map(CHANNEL.fullmatch, ends)):
+        return ""
+    return f"; _{min(ends)} to _{max(ends)} seem to be channels of nnU-Net: give a folder with one of them alone"
 
 
 def _examples(rule: Rule, frames: Frames, count: int = EXAMPLES) -> str:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import h5py
 import numpy as np
-from h5py import h5d, h5z
+from h5py import h5d, h5f, h5z
 
 from xpci_utils import paths
 from xpci_utils.frames.faults import FolderError
@@ -41,9 +41,15 @@ def check_stored(data: h5py.Dataset, path: Path, depth: int = 0) -> None:
         _check_sources(data, path, depth)
         return
     _check_filters(data, path)
-    for name, *_ in data.external or ():
-        if not (Path(data.file.filename).parent / name).is_file():
+    for name, start, length in data.external or ():
+        file = Path(data.file.filename).parent / name
+        if not file.is_file():
             raise FolderError(_lost(data, path, name))
+        if length != h5f.UNLIMITED and (held := file.stat().st_size) < start + length:
+            raise FolderError(
+                f"{paths.display(path)}: {data.name} lies in {name}, which is cut off ({held} bytes of "
+                f"{start + length}); the rest would be read as zeros: copy that file again"
+            )
     if not data.external:
         _check_written(data, path)
 
