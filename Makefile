@@ -33,7 +33,7 @@ real-study: $(INSTALLED)
 
 ## make status      done, running, failed and to do, with an estimate of the time left
 status: $(INSTALLED)
-	@$(XPCI) status $(RUN)
+	@$(XPCI) status $(RUN) $(OWN)
 
 ## make lab         JupyterLab on the notebooks, for another PROFILE on copies with its parameters
 lab: params/$(PROFILE)/sweep.yaml $(INSTALLED)
@@ -89,12 +89,12 @@ test-system: $(INSTALLED)
 
 ## make rehearse    every notebook with the parameters of PROFILE=paper, counts cut to one; writes its cost table
 rehearse: params/$(PROFILE)/sweep.yaml $(INSTALLED)
-	$(XPCI) rehearse --profile $(PROFILE) --threads $(CORES)
+	$(XPCI) rehearse --profile $(PROFILE) $(OWN) --threads $(CORES)
 
 ## make dry-run     every job of PROFILE and GRID with the GPU hours, memory and disk its cost table predicts;
 ##                  COMPARE=paper_fast: beside another profile; RATES=file: as benchmarks/bench_gpu.py measured
 dry-run: params/$(PROFILE)/sweep.yaml $(INSTALLED)
-	@$(XPCI) dry-run $(RUN) $(if $(COMPARE),--compare $(COMPARE)) $(if $(RATES),--rates $(RATES))
+	@$(XPCI) dry-run $(RUN) $(OWN) $(if $(COMPARE),--compare $(COMPARE)) $(if $(RATES),--rates $(RATES))
 
 ## make weights     pre-train the small SAMs of data/weights again, side by side (an hour and a quarter of 2 cores)
 weights: $(INSTALLED)

@@ -14,8 +14,11 @@ from pathlib import Path
 
 from xpci_utils import paths
 from xpci_utils.costs.rates import Gpu, MeasuredRates
-from xpci_utils.costs.table import GIB, CostTable
+from xpci_utils.costs.table import GIB, CostTable, View
+from xpci_utils.frames import tiles_of
+from xpci_utils.frames.frameset import SPLITS
 from xpci_utils.frames.pad import padding
+from xpci_utils.importing.checkup import CheckUp
 from xpci_utils.params import (
     AdaptSam,
     GenerateSynthetic,
@@ -26,8 +29,11 @@ from xpci_utils.params import (
     TrainSegmentation,
 )
 from xpci_utils.params.cells import Cell, parse_labeller
-from xpci_utils.params.profiles import overlay, profile_values, run_root, stage_parameters, sweep_of
+from xpci_utils.params.places import REPORT
+from xpci_utils.params.profiles import overlay, profile_values, run_root, stage_parameters
 from xpci_utils.params.runs import GRIDS, stage_folders
+from xpci_utils.running import folder as own_folder
+from xpci_utils.running.options import add_own_frames, own_frames
 from xpci_utils.training import LabellerTraining, symmetries_of
 
 A100 = Gpu()  # at assumed rates
@@ -52,10 +58,22 @@ class Job:
     assumed: tuple[str, ...] = ()  # units of work whose GPU hours follow from an assumed rate, with their precision
 
 
-def dry_run(profile: str, folders: Iterable[str], table: CostTable | None, gpu: Gpu = A100) -> list[Job]:
-    """A job for each of ``folders`` (places below run_root, as `stage_folders` lists them), in their order."""
+def dry_run(
+    profile: str,
+    folders: Iterable[str],
+    table: CostTable | None,
+    gpu: Gpu = A100,
+    frames: PrepareFrames | None = None,
+) -> list[Job]:
+    """A job for each of ``folders`` (places below run_root, as `stage_folders` lists them), in their order.
+
+    ``frames`` are those of a user's folder, as `counted` makes them. Without them nothing is predicted for a profile
+    that reads a folder.
+    """
     root = paths.resolve(run_root(profile))
-    frames = frames_of(profile, root)
+    if frames is None:
+        frames = frames_of(profile, root)
+        table = None if frames.source == "folder" else table
     return [predict(stage_parameters(profile, folder, root, {}), folder, frames, table, gpu) for folder in folders]
 
 
@@ -83,6 +101,22 @@ def frames_of(profile: str, root: Path) -> PrepareFrames:
     return parameters
 
 
+def counted(frames: PrepareFrames, seen: CheckUp) -> PrepareFrames:
+    """The parameters of a user's frames with what the check-up found: how many, of what size, in which tiles."""
+    numbers = {f"{split}_frames": int((seen.frames.split == split).sum()) for split in SPLITS}
+    height, width = seen.shape
+    found = {"height": height, "width": width, "tile": seen.tile, "largest_tile": 0, "shifted_test_frames": 0}
+    return frames.model_copy(update=numbers | found)
+
+
+def view_of(frames: PrepareFrames) -> View:
+    """What networks see of the frames: `counted` ones, or simulated ones."""
+    from xpci_utils.frames import read_classes
+
+    height, width = (min(frames.tile or side, side) for side in (frames.height, frames.width))
+    return View(height, width, len(read_classes(frames.classes_path)))
+
+
 def precision_of(parameters: StageParameters, unit: str) -> str:
     """The precision of a stage's unit of work, a key of `RATES`.
 
@@ -102,15 +136,14 @@ def predict(
 ) -> Job:
     """The job of one stage on ``gpu``; ``frames`` are the parameters of the profile's frames.
 
-    Nothing is predicted without a table that has every unit of its work, nor for a folder of a user's own frames,
-    whose number and size only notebook 01 finds out.
+    Nothing is predicted without a table that has every unit of its work.
     """
     work = work_of(parameters, frames)
     batch = {"step": getattr(parameters, "batch_size", 1), "forward": 1}
     if isinstance(parameters, GenerateSynthetic) and not parameters.labeller:  # all else looks at single frames
         batch["forward"] = parameters.block_size
     steps = sum(count // batch["step"] for (_, unit), count in work.items() if unit == "step")
-    if table is None or frames.source == "folder" or not work.keys() <= table.costs.keys():
+    if table is None or not work.keys() <= table.costs.keys():
         return Job(folder, steps)
     costs = {table.costs[key]: count for key, count in work.items()}
     on_gpu = {cost: precision_of(parameters, cost.unit) for cost in costs if cost.gflop}
@@ -119,7 +152,7 @@ def predict(
         folder,
         steps,
         gpu_hours=sum(gpu.seconds(cost, precision) * costs[cost] for cost, precision in on_gpu.items()) / 3600,
-        cpu_hours=(cpu_seconds if work else table.facts["report_seconds"]) / 3600,
+        cpu_hours=(cpu_seconds if parameters.place != REPORT.folder else table.facts["report_seconds"]) / 3600,
         gpu_gib=max((gpu.gib(cost, p, batch[cost.unit]) for cost, p in on_gpu.items()), default=0.0),
         disk_gib=_products_gib(parameters, frames, work, table),
         work_gib=sum(_checkpoint_gib(parameters, cost.trainable) for cost in on_gpu if cost.unit == "step"),
@@ -130,7 +163,7 @@ def predict(
 def network_of(parameters: StageParameters) -> str:
     """What a stage trains (or "simulator"), as the cost table calls it; empty for a stage that trains nothing."""
     match parameters:
-        case PrepareFrames():
+        case PrepareFrames(source="simulator"):
             return "simulator"
         case TrainDdpm():
             return "denoiser"
@@ -142,10 +175,16 @@ def network_of(parameters: StageParameters) -> str:
 
 
 def work_of(parameters: StageParameters, frames: PrepareFrames) -> dict[tuple[str, str], int]:
-    """(network, unit) -> how many frames a stage takes through it; nothing for the report."""
-    train, val, test, shifted = frames.train_frames, frames.val_frames, frames.test_frames, frames.shifted_test_frames
+    """(network, unit) -> how many frames, or tiles of them, a stage takes through it; nothing for the report."""
+    return {unit: count for unit, count in _work_of(parameters, frames).items() if count}
+
+
+def _work_of(parameters: StageParameters, frames: PrepareFrames) -> dict[tuple[str, str], int]:
+    train, val, test, shifted = examples_of(frames)
     name = network_of(parameters)
     match parameters:
+        case PrepareFrames(source="folder"):
+            return {}
         case PrepareFrames():
             return {(name, "frame"): train + val + test + shifted}
         case TrainDdpm() as p:
@@ -160,16 +199,25 @@ def work_of(parameters: StageParameters, frames: PrepareFrames) -> dict[tuple[st
             looks = p.evaluations * val + 2 * test + shifted
             return {(name, "step"): _cell_steps(p, train) * p.batch_size, (name, "forward"): looks}
         case GenerateSynthetic(labeller="", pool="fresh") as p:
-            return {("simulator", "frame"): p.pairs}
+            return {("simulator", "frame"): _pairs(p, frames)}
         case GenerateSynthetic(labeller="", pool="clamped" | "heldout") as p:
             return {("denoiser", "forward"): _clamped(p, _pairs(p, frames))}
         case GenerateSynthetic(labeller="") as p:
-            drawn = p.pairs * p.sampling_steps + _clamped(p, val)
-            return {("denoiser", "forward"): drawn, ("simulator", "frame"): 3 * min(p.fresh_frames, p.pairs)}
+            pairs = _pairs(p, frames)
+            drawn = pairs * p.sampling_steps + _clamped(p, val)
+            return {("denoiser", "forward"): drawn, ("simulator", "frame"): 3 * min(p.fresh_frames, pairs)}
         case GenerateSynthetic() as p:
             views = _symmetries(frames) if p.symmetries else 1
             return {(parse_labeller(p.labeller).variant, "forward"): _pairs(p, frames) * views}
     return {}
+
+
+def examples_of(frames: PrepareFrames) -> tuple[int, int, int, int]:
+    """What networks see, frames or tiles of them: to train on, to validate, to test, and of a shifted set-up."""
+    tiles = len(tiles_of(frames.height, frames.width, frames.tile))
+    counts = (frames.train_frames, frames.val_frames, frames.test_frames, frames.shifted_test_frames)
+    train, val, test, shifted = (count * tiles for count in counts)
+    return train, val, test, shifted
 
 
 def _steps(parameters: TrainDdpm | AdaptSam, steps: int) -> dict[tuple[str, str], int]:
@@ -178,7 +226,7 @@ def _steps(parameters: TrainDdpm | AdaptSam, steps: int) -> dict[tuple[str, str]
 
 
 def _pairs(parameters: GenerateSynthetic, frames: PrepareFrames) -> int:
-    return frames.test_frames if parameters.pool == "heldout" else parameters.pairs
+    return examples_of(frames)[2] if parameters.pool == "heldout" else parameters.pairs_for(frames.train_frames)
 
 
 def _clamped(parameters: GenerateSynthetic, images: int) -> int:
@@ -189,7 +237,7 @@ def _clamped(parameters: GenerateSynthetic, images: int) -> int:
 
 
 def _cell_steps(parameters: TrainSegmentation, train: int) -> int:
-    """Optimiser steps of a cell whose profile has ``train`` annotated training frames."""
+    """Optimiser steps of a cell whose profile has ``train`` annotated training examples."""
     from xpci_utils.segmentation.arms import equal_epochs
 
     p, cell = parameters, Cell.parse(parameters.cell)
@@ -200,7 +248,7 @@ def _cell_steps(parameters: TrainSegmentation, train: int) -> int:
 
 
 def _symmetries(frames: PrepareFrames) -> int:
-    height, width = (frames.tile or side for side in (frames.height, frames.width))
+    height, width = (min(frames.tile or side, side) for side in (frames.height, frames.width))
     (top, bottom), (left, right) = padding(height, width)
     return symmetries_of(height + top + bottom, width + left + right)
 
@@ -209,7 +257,7 @@ def _products_gib(parameters: StageParameters, frames: PrepareFrames, work: dict
     """Disk of the products, from those of the rehearsal: images by their number, networks as they are."""
     disk = table.facts["disk_bytes"]
     if isinstance(parameters, PrepareFrames):
-        return disk["frame"] * sum(work.values()) / GIB
+        return disk["frame"] * sum(examples_of(frames)) / GIB
     if isinstance(parameters, GenerateSynthetic):
         return disk["label" if parameters.labeller else "pair"] * _pairs(parameters, frames) / GIB
     return disk[network_of(parameters) or "report"] / GIB
@@ -326,7 +374,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         gpu = Gpu(measured=MeasuredRates.read(options.rates)) if options.rates else A100
         names = [options.profile, *([options.compare] if options.compare else [])]
-        runs = {name: dry_run(name, _folders(name, options.grid), table_of(name), gpu) for name in names}
+        runs = {name: _jobs(name, options.grid, own_frames(options), gpu) for name in names}
     except ParameterError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -337,14 +385,22 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _folders(profile: str, grid: str) -> list[str]:
-    return stage_folders(sweep_of(profile), grid)
+def _jobs(profile: str, grid: str, own: Mapping[str, str], gpu: Gpu) -> list[Job]:
+    """The jobs of a profile; for a folder of the user's own, from its check-up."""
+    seen, table, frames = own_folder.look_at(profile, own), table_of(profile), None
+    sweep = own_folder.grid_of(profile, paths.resolve(run_root(profile)), own)
+    if seen is not None:
+        print(f"profile {profile}: {own_folder.about(seen, sweep)}")
+        frames = counted(own_folder.frames_of(profile, own), seen)
+        table = table and table.for_view(view_of(frames))
+    return dry_run(profile, stage_folders(sweep, grid), table, gpu, frames)
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="xpci dry-run", description=main.__doc__)
     parser.add_argument("--profile", default="paper", help="parameter profile, a folder of params/ (default: paper)")
     parser.add_argument("--grid", default="paper", choices=GRIDS, help="which runs of its sweep")
+    add_own_frames(parser)
     parser.add_argument(
         "--compare", metavar="PROFILE", help="another profile, whose GPU hours are printed beside these"
     )

@@ -121,8 +121,8 @@ def _about_tiles(shape: tuple[int, int], table: pd.DataFrame, tile: int, largest
         return seen
     name, diameter = _widest(table)
     return (
-        f"{seen}: whole frames would be more than {largest} x {largest}, and a tile is {PARTICLES_WIDE} times as wide as "
-        f"{name}, the class with the largest particles (median {diameter:.0f} px), {SMALLEST_TILE} at least, {largest} at most"
+        f"{seen}: whole frames would be more than {largest} x {largest}; a tile is {PARTICLES_WIDE} times as wide as the "
+        f"class with the largest particles ({name}, median {diameter:.0f} px), but {SMALLEST_TILE} to {largest}"
     )
 
 

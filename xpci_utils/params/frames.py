@@ -25,7 +25,10 @@ class PrepareFrames(SeededParameters):
     pixel_size_um: float = Field(2.0, gt=0, description="size of a pixel in the sample plane [um]; imports may tell")
     tile: int = Field(0, ge=0, description="side of the square tiles that networks see [px]; 0: whole frames")
     largest_tile: int = Field(
-        0, ge=0, multiple_of=32, description="where tile is 0, choose tiles of your folder, at most so wide [px]; 0: do not"
+        0,
+        ge=0,
+        multiple_of=32,
+        description="where tile is 0, choose tiles of your folder, at most so wide [px]; 0: do not",
     )
     folds: int = Field(0, ge=0, description="folds of a cross-validation of your folder; 0: its splits, or dealt ones")
     fold: int = Field(0, ge=0, description="which of them is held out for the test, counted from 0")

@@ -85,7 +85,8 @@ def look_at(profile: str, own: Mapping[str, object]) -> CheckUp | None:
 
 
 def about(seen: CheckUp | None, sweep: Sweep) -> str:
-    """What a run makes of a folder, nothing for simulated frames: "24 annotated frames: 16 train, 4 val, 4 test; 0 and 400 synthetic pairs"."""
+    """What a run makes of a folder: "24 annotated frames: 16 train, 4 val, 4 test; 0 and 400 synthetic pairs", and how
+    they are cut; nothing for simulated frames."""
     if seen is None:
         return ""
     counts = ", ".join(f"{(seen.frames.split == split).sum()} {split}" for split in SPLITS)

@@ -10,7 +10,6 @@ from xpci_utils.params.runs import GRIDS
 from xpci_utils.running.folder import grid_of
 from xpci_utils.stages import RUN_FILE, decisive
 
-
 __all__ = ["check_grid", "grid_of", "needs", "options", "run_threads", "stage_digest"]
 
 
