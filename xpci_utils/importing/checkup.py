@@ -96,9 +96,11 @@ def check_up(
     levels = levels_of(read_grey(found.images[name]) for name in found.splits)
     twins = _twins(frames, np.stack(thumbnails), np.stack(outlines))
     table = _class_table(pd.concat(counts), classes)
-    chosen = tile or (choose_tile(*labels.shape, _widest(table)[1], largest_tile) if largest_tile else 0)
-    cut = _about_tiles(labels.shape, table, chosen, largest_tile if not tile else 0)
-    result = CheckUp(frames, table, labels.shape, levels, twins, chosen, cut)
+    height, width = labels.shape
+    largest = 0 if tile else largest_tile
+    chosen = choose_tile(height, width, _widest(table)[1], largest) if largest else tile
+    cut = _about_tiles((height, width), table, chosen, largest)
+    result = CheckUp(frames, table, (height, width), levels, twins, chosen, cut)
     result.advice.extend(_advice(result, pixel_um))
     return result
 
@@ -121,8 +123,8 @@ def _about_tiles(shape: tuple[int, int], table: pd.DataFrame, tile: int, largest
         return seen
     name, diameter = _widest(table)
     return (
-        f"{seen}: whole frames would be more than {largest} x {largest}; a tile is {PARTICLES_WIDE} times as wide as the "
-        f"class with the largest particles ({name}, median {diameter:.0f} px), but {SMALLEST_TILE} to {largest}"
+        f"{seen}: whole frames would be more than {largest} x {largest}; a tile is {PARTICLES_WIDE} times as wide as "
+        f"the class with the largest particles ({name}, median {diameter:.0f} px), but {SMALLEST_TILE} to {largest}"
     )
 
 
