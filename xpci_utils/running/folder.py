@@ -1,15 +1,17 @@
 """What a folder of the user's own says about a run before it starts: its frames, its tiles, its synthetic pairs."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from xpci_utils import paths, stages
-from xpci_utils.frames import FolderError, splits_of
-from xpci_utils.frames.frameset import SPLITS
-from xpci_utils.importing import check_up_folder
-from xpci_utils.importing.checkup import CheckUp
 from xpci_utils.params import ParameterError, PrepareFrames, Sweep
 from xpci_utils.params.profiles import notebook_parameters, overlay, profiles, sweep_of
+
+if TYPE_CHECKING:
+    from xpci_utils.importing.checkup import CheckUp
 
 
 def frames_of(profile: str, own: Mapping[str, object]) -> PrepareFrames:
@@ -58,6 +60,8 @@ def training_frames(profile: str, root: Path, own: Mapping[str, object]) -> int:
     """Annotated training frames of a run in ``root``: of the folder that ``own`` names, or as `grid_of` says."""
     if "source_folder" not in own and (count := stages.training_frames(root)):
         return count
+    from xpci_utils.frames import FolderError, splits_of
+
     frames = frames_of(profile, own)
     if frames.source == "simulator":
         return frames.train_frames
@@ -73,6 +77,8 @@ def look_at(profile: str, own: Mapping[str, object]) -> CheckUp | None:
 
     ParameterError names what cannot be used.
     """
+    from xpci_utils.importing import check_up_folder
+
     frames = frames_of(profile, own)
     if frames.source == "simulator":
         return None
@@ -89,7 +95,7 @@ def about(seen: CheckUp | None, sweep: Sweep) -> str:
     they are cut; nothing for simulated frames."""
     if seen is None:
         return ""
-    counts = ", ".join(f"{(seen.frames.split == split).sum()} {split}" for split in SPLITS)
+    counts = ", ".join(f"{(seen.frames.split == split).sum()} {split}" for split in ("train", "val", "test"))
     *others, last = map(str, sorted(sweep.counts))
     pairs = " and ".join([", ".join(others), last] if others else [last])
     return f"{len(seen.frames)} annotated frames: {counts}; {pairs} synthetic pairs\n{seen.cut}"
