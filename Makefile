@@ -1,7 +1,8 @@
 # make reproduce [PROFILE=quick]   install into .venv and run everything, from raw frames to tables and figures
 ##                 GRID=paper|full|controls|extended: which runs of the profile's sweep.yaml
 ##                 PROFILE=laptop START=shipped: from the weights in data/weights/laptop instead of training them
-##                 FRAMES=folder [CLASSES=file] PROFILE=own_frames: your own frames; FORCE=1: replace stale results
+##                 FRAMES=folder [CLASSES=file] PROFILE=own_frames (or own_frames_gpu): your own frames;
+##                 FORCE=1: replace stale results
 ##                 SHARDS=8: so many runs share the sampling of the synthetic pairs
 ##                 GPUS=8: a computer with so many GPUs: one job on each at a time, SHARDS as many unless given
 PROFILE ?= quick
@@ -88,10 +89,12 @@ test-system: $(INSTALLED)
 	$(BIN)/pytest -q -s tests/system
 
 ## make rehearse    every notebook with the parameters of PROFILE=paper, counts cut to one; writes its cost table
+##                  PROFILE=own_frames_gpu FRAMES=folder: on a few of your own frames
 rehearse: params/$(PROFILE)/sweep.yaml $(INSTALLED)
 	$(XPCI) rehearse --profile $(PROFILE) $(OWN) --threads $(CORES)
 
 ## make dry-run     every job of PROFILE and GRID with the GPU hours, memory and disk its cost table predicts;
+##                  FRAMES=folder PROFILE=own_frames_gpu: from the number and size of your own frames
 ##                  COMPARE=paper_fast: beside another profile; RATES=file: as benchmarks/bench_gpu.py measured
 dry-run: params/$(PROFILE)/sweep.yaml $(INSTALLED)
 	@$(XPCI) dry-run $(RUN) $(OWN) $(if $(COMPARE),--compare $(COMPARE)) $(if $(RATES),--rates $(RATES))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from math import ceil
 from pathlib import Path
 
@@ -78,17 +78,25 @@ def dry_run(
 
 
 def table_of(profile: str) -> CostTable | None:
-    """The cost table of a profile, or of the one that it extends if its networks and frames are the same size."""
+    """The cost table of a profile, or of the one that it extends if its networks and frames are the same size.
+
+    Frames of a user's own have any size; the table then says what it was measured on (`CostTable.for_view`).
+    """
     table, extended = CostTable.read(profile), overlay(profile).extends
-    if table or not extended or _sizes(profile) != _sizes(extended):
+    if table and "view" not in table.facts:  # an older one, of simulated frames
+        view = view_of(frames_of(profile, paths.resolve(run_root(profile))))
+        return replace(table, facts=table.facts | {"view": asdict(view)})
+    if table or not extended or _sizes(profile, profile) != _sizes(extended, profile):
         return table
     return table_of(extended)
 
 
-def _sizes(profile: str) -> list[object]:
-    """What decides the cost of one unit of work, but for precision and batch."""
-    names = ("01_prepare_frames", "02_train_ddpm", "03_adapt_sam", "05_train_segmentation")
-    values = [profile_values(profile, name) for name in names]
+def _sizes(profile: str, wanted: str) -> list[object]:
+    """What decides the cost of one unit of work, but for precision and batch; frames of a folder have any size."""
+    frames = ["01_prepare_frames"] if profile_values(wanted, "01_prepare_frames")["source"] == "simulator" else []
+    values = [
+        profile_values(profile, name) for name in (*frames, "02_train_ddpm", "03_adapt_sam", "05_train_segmentation")
+    ]
     return [
         {key: value.get(key) for key in ("source", "height", "width", "tile", "size", "trainable")} for value in values
     ]

@@ -1,4 +1,7 @@
-"""``docs/costs.md``, made from the committed cost table by the rehearsal; a test compares the two."""
+"""``docs/costs.md``, and a part of ``docs/own_frames_gpu.md``, made from committed cost tables by the rehearsal.
+
+A test compares them.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,8 @@ from xpci_utils.params.runs import stage_folders
 
 PAGE_PROFILE = "paper"  # the profile that the page is about
 FAST_PROFILE = "paper_fast"  # the same in lower precision
+OWN_PROFILE = "own_frames_gpu"  # the profile whose page has a part made here
+BEGIN, END = "<!-- made by make rehearse PROFILE=own_frames_gpu -->", "<!-- end of what the rehearsal makes -->"
 KINDS = {
     "frames": "simulating the frames",
     "ddpm": "training the denoiser",
@@ -47,18 +52,52 @@ def write_page() -> Path:
     return path
 
 
+def write_own_part() -> Path:
+    """Write the rehearsal's part of the page on own frames; returns the path of the page."""
+    path = paths.root() / "docs" / "own_frames_gpu.md"
+    files.write_text(path, with_own_part(path.read_text(encoding="utf-8"), CostTable.read(OWN_PROFILE)))
+    return path
+
+
+def with_own_part(page: str, table: CostTable | None) -> str:
+    """The page with what was measured between its two marks; that nothing was, without a table."""
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    part = own_part(table) if table else "This profile was not rehearsed yet."
+    return f"{before}{BEGIN}\n{part}\n{END}{after}"
+
+
+def own_part(table: CostTable) -> str:
+    """What the rehearsal on somebody's frames measured, in Markdown."""
+    view, facts = table.facts["view"], table.facts
+    return f"""{_measured(facts)} Networks saw frames or tiles of {view["height"]} x {view["width"]}
+pixels and {view["classes"]} classes, background included.
+
+{_markdown(*units_table(table))}
+
+The rehearsed stages, with their notebooks; the batch of the last six is that of the profile:
+
+{_markdown(*stages_table(table))}"""
+
+
+def _measured(facts: dict) -> str:
+    machine = facts["machine"]
+    return (
+        f"Measured {facts['measured'][:10]} on {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB "
+        f"of memory,\n{facts['threads']} threads, torch {facts['versions']['torch']}, float32; on average "
+        f"{machine['load']} processes wanted\nthe cores while it was measured."
+    )
+
+
 def page_text(table: CostTable) -> str:
     """The page in Markdown."""
-    facts, machine = table.facts, table.facts["machine"]
     return f"""# What the published scale costs
 
 Made by `make rehearse PROFILE=paper`, which runs notebooks 01 to 06 with the parameters of `params/paper/`, counts cut
 to one, and measures every unit of work in a process of its own. Numbers: `data/costs/paper.csv` and `paper.json`.
 `make dry-run PROFILE=paper` lists every single job.
 
-Measured {facts["measured"][:10]} on {machine["cpu"]}, {machine["cores"]} cores, {machine["memory_gib"]} GiB of memory,
-{facts["threads"]} threads, torch {facts["versions"]["torch"]}, float32; on average {machine["load"]} processes wanted
-the cores while it was measured. CPU seconds are those of all threads together. SAM starts from random weights here,
+{_measured(table.facts)} CPU seconds are those of all threads together. SAM starts from random weights here,
 which costs the same as from the official ones.
 
 ## One unit of work

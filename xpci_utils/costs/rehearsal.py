@@ -22,7 +22,7 @@ import yaml
 
 from xpci_utils import files, paths
 from xpci_utils.costs.jobs import counted, network_of, view_of
-from xpci_utils.costs.page import PAGE_PROFILE, write_page
+from xpci_utils.costs.page import OWN_PROFILE, PAGE_PROFILE, write_own_part, write_page
 from xpci_utils.costs.table import GIB, Cost, CostTable, MeasurementError, View
 from xpci_utils.frames import FrameSet, check_folder, read_classes, tiles_of
 from xpci_utils.frames.frameset import SPLITS
@@ -252,8 +252,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(f"written: {paths.display(table.write(options.profile))}")
-    if options.profile == PAGE_PROFILE:
-        print(f"written: {paths.display(write_page())}")
+    for profile, write in ((PAGE_PROFILE, write_page), (OWN_PROFILE, write_own_part)):
+        if options.profile == profile:
+            print(f"written: {paths.display(write())}")
     print(f"rehearsed in {(time.monotonic() - began) / 60:.0f} minutes")
     return 0
 

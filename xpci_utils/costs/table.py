@@ -167,14 +167,12 @@ class CostTable:
             return None
         return cls.of(read_rows(path, Cost), files.read_json(path.with_suffix(".json")))
 
-    def for_view(self, view: View) -> CostTable | None:
+    def for_view(self, view: View) -> CostTable:
         """The table for frames or tiles of another size, in proportion to their padded pixels.
 
         SAM sees 1024 x 1024 pixels of any frame, so its costs stay. Attention of the others grows faster than pixels;
-        docs/own_frames_gpu.md says what that neglects. None if the table does not say what it was measured on.
+        docs/own_frames_gpu.md says what that neglects.
         """
-        if "view" not in self.facts:
-            return None
         ratio = _padded_pixels(view) / _padded_pixels(View(**self.facts["view"]))
         costs = [cost if cost.network in VARIANTS else cost.times(ratio) for cost in self.costs.values()]
         disk = dict(self.facts["disk_bytes"])
