@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from xpci_utils.costs import View, gpu, table
+from xpci_utils.costs import View, gpu, table, work
 from xpci_utils.costs import jobs as jobs_module
 from xpci_utils.costs.rates import Gpu, MeasuredRates, Rate
 from xpci_utils.costs.table import LOW_RATES, PUBLISHED, RATES, CostTable
@@ -180,7 +180,7 @@ def test_what_does_not_fit_into_memory_is_left_out(hurried, monkeypatch, capsys)
 
 def test_all_six_networks_are_measured_as_published():
     stages = gpu.measured_stages("paper")
-    assert {jobs_module.network_of(stage) for stage in stages} == {
+    assert {work.network_of(stage) for stage in stages} == {
         "denoiser", "vit_b", "vit_t", "transunet", "swin_unetr", "emcad"
     }  # fmt: skip
     assert all(stage.batch_size == 4 for stage in stages if isinstance(stage, TrainSegmentation))

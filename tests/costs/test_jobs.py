@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from xpci_utils import paths
-from xpci_utils.costs import Cost, CostTable, View, dry_run, work_of
+from xpci_utils.costs import Cost, CostTable, View, dry_run, work, work_of
 from xpci_utils.costs import jobs as jobs_module
 from xpci_utils.costs.table import CONVOLUTION_RATE, GPU_CONTEXT_GIB, MATMUL_RATE
 from xpci_utils.params import Sweep
@@ -132,7 +132,7 @@ def of_folder(shape, tile=0, counts=(16, 4, 4)):
     splits = [split for split, count in zip(("train", "val", "test"), counts, strict=True) for _ in range(count)]
     seen = SimpleNamespace(frames=pd.DataFrame({"split": splits}), shape=shape, tile=tile)
     frames = profile_stage("own_frames_gpu", "frames").model_copy(update={"classes_file": "data/classes.yaml"})
-    return jobs_module.counted(frames, seen)
+    return work.counted(frames, seen)
 
 
 def own_work(place, frames):
@@ -156,7 +156,7 @@ def test_a_frame_counts_as_many_times_as_it_has_tiles():
     whole, cut = of_folder((484, 645)), of_folder((1000, 1200), tile=512)
     for place, unit in (("sam/vit_b__s0", ("vit_b", "step")), ("pools/heldout/pairs", ("denoiser", "forward"))):
         assert own_work(place, cut)[unit] == 6 * own_work(place, whole)[unit]
-    assert jobs_module.view_of(cut) == View(512, 512, 10)
+    assert work.view_of(cut) == View(512, 512, 10)
     drawn = {name: own_work("pools/ddpm/pairs", f)["denoiser", "forward"] for name, f in (("w", whole), ("c", cut))}
     assert drawn["c"] - 24 * 40 == drawn["w"] - 4 * 40 == 400 * 40
 
@@ -178,7 +178,7 @@ def test_every_job_on_the_largest_frames_that_stay_whole_fits_a_card_of_24_gb():
     """What the limit of tiles is for; larger frames are cut."""
     limit = profile_stage("own_frames_gpu", "frames").largest_tile
     frames = of_folder((limit, limit))
-    table = jobs_module.table_of("own_frames_gpu").for_view(jobs_module.view_of(frames))
+    table = jobs_module.table_of("own_frames_gpu").for_view(work.view_of(frames))
     found = dry_run("own_frames_gpu", stage_folders(sweep_of("own_frames_gpu").for_frames(16)), table, frames=frames)
     assert all(job.gpu_gib is not None for job in found)
     assert not any(jobs_module.exceeds(job, 24.0) for job in found)

@@ -6,7 +6,7 @@ import pytest
 
 from xpci_utils import paths
 from xpci_utils.costs import View, jobs, rehearsal, work_of
-from xpci_utils.costs.jobs import network_of, view_of
+from xpci_utils.costs.work import network_of, view_of
 from xpci_utils.frames import check_folder, read_classes, tiles
 from xpci_utils.params import AdaptSam, TrainSegmentation, generate
 from xpci_utils.params.profiles import notebook_parameters, overlay, profiles

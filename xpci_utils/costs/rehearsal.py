@@ -21,9 +21,9 @@ from pathlib import Path
 import yaml
 
 from xpci_utils import files, paths
-from xpci_utils.costs.jobs import counted, network_of, view_of
 from xpci_utils.costs.page import OWN_PROFILE, PAGE_PROFILE, write_own_part, write_page
 from xpci_utils.costs.table import GIB, Cost, CostTable, MeasurementError, View
+from xpci_utils.costs.work import counted, network_of, view_of
 from xpci_utils.frames import FrameSet, check_folder, read_classes, tiles_of
 from xpci_utils.frames.frameset import SPLITS
 from xpci_utils.importing.checkup import CheckUp
