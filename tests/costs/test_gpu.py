@@ -130,6 +130,25 @@ def test_two_profiles_side_by_side(capsys):
 def test_a_profile_without_a_table_takes_that_of_its_networks():
     assert jobs_module.table_of("paper_fast") == CostTable.read("paper")
     assert jobs_module.table_of("quick") is None
+    assert jobs_module.table_of("own_frames") is None, "its networks are none of those that were measured"
+
+
+def test_frames_of_a_folder_may_have_any_size_for_a_table_of_the_same_networks(monkeypatch):
+    """Until the profile is rehearsed on somebody's frames it takes the table of the published scale."""
+    read = CostTable.read
+    monkeypatch.setattr(CostTable, "read", lambda profile: None if profile == "own_frames_gpu" else read(profile))
+    assert jobs_module.table_of("own_frames_gpu") == read("paper")
+
+
+def test_rates_of_published_frames_are_those_of_their_pixels_for_other_frames():
+    rates = [Rate(name, "step", "bf16", 4, 2.0, 8.0) for name in ("emcad", "vit_b")]
+    gpu = Gpu(measured=MeasuredRates.of(rates, {"gpu": "some card"})).for_view(View(310, 640, 4))  # 320 x 640, padded
+    assert gpu.measured.seconds("emcad", "step", "bf16") == pytest.approx(2.0 / 4 * 0.5)
+    assert gpu.measured.seconds("vit_b", "step", "bf16") == pytest.approx(2.0 / 4), "SAM sees 1024 x 1024 of any frame"
+    assert gpu.measured.peak_gib("emcad", "step", "bf16", 4) == 8.0, "no less: weights are part of it"
+    larger = MeasuredRates.of(rates, {"gpu": "some card"}).for_view(View(640, 1280, 4))
+    assert larger.peak_gib("emcad", "step", "bf16", 4) == pytest.approx(16.0)
+    assert Gpu().for_view(View(310, 640, 4)) == Gpu()
 
 
 @pytest.fixture

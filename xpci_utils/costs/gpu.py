@@ -54,7 +54,7 @@ def measure_profile(profile: str) -> MeasuredRates:
                 f"{rate.peak_gib:5.1f} GiB",
                 flush=True,
             )
-    return MeasuredRates.of(rates, facts())
+    return MeasuredRates.of(rates, facts() | {"view": asdict(view)})
 
 
 def measure_stage(parameters: StageParameters, view: View, block: int) -> list[Rate]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from xpci_utils import paths
@@ -74,12 +74,9 @@ def dry_run(
 def table_of(profile: str) -> CostTable | None:
     """The cost table of a profile, or of the one that it extends if its networks and frames are the same size.
 
-    Frames of a user's own have any size; the table then says what it was measured on (`CostTable.for_view`).
+    Frames of a user's own have any size, which `CostTable.for_view` allows for.
     """
     table, extended = CostTable.read(profile), overlay(profile).extends
-    if table and "view" not in table.facts:  # an older one, of simulated frames
-        view = view_of(frames_of(profile, paths.resolve(run_root(profile))))
-        return replace(table, facts=table.facts | {"view": asdict(view)})
     if table or not extended or _sizes(profile, profile) != _sizes(extended, profile):
         return table
     return table_of(extended)
@@ -285,7 +282,7 @@ def _jobs(profile: str, grid: str, own: Mapping[str, str], gpu: Gpu) -> list[Job
     if seen is not None:
         print(f"profile {profile}: {own_folder.about(seen, sweep)}")
         frames = counted(own_folder.frames_of(profile, own), seen)
-        table = table and table.for_view(view_of(frames))
+        table, gpu = table and table.for_view(view_of(frames)), gpu.for_view(view_of(frames))
     return dry_run(profile, stage_folders(sweep, grid), table, gpu, frames)
 
 

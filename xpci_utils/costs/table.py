@@ -103,6 +103,10 @@ class View:
     classes: int
 
 
+# What was measured where that is not said: the frames of the profile paper.
+PUBLISHED_VIEW = {"height": 624, "width": 640, "classes": 10}
+
+
 @dataclass(frozen=True)
 class Cost:
     """One unit of work (a key of `UNITS`) with ``batch`` frames. FLOPs count a multiply-add as two.
@@ -173,7 +177,7 @@ class CostTable:
         SAM sees 1024 x 1024 pixels of any frame, so its costs stay. Attention of the others grows faster than pixels;
         docs/own_frames_gpu.md says what that neglects.
         """
-        ratio = _padded_pixels(view) / _padded_pixels(View(**self.facts["view"]))
+        ratio = pixel_ratio(view, self.facts)
         costs = [cost if cost.network in VARIANTS else cost.times(ratio) for cost in self.costs.values()]
         disk = dict(self.facts["disk_bytes"])
         disk |= {name: disk[name] * ratio for name in ("frame", "pair", "label")}
@@ -185,6 +189,11 @@ class CostTable:
         write_rows(path, Cost, self.costs.values())
         files.write_json(path.with_suffix(".json"), self.facts)
         return path
+
+
+def pixel_ratio(view: View, facts: Mapping[str, Any]) -> float:
+    """Padded pixels of ``view`` over those of the frames that ``facts`` say were measured."""
+    return _padded_pixels(view) / _padded_pixels(View(**facts.get("view", PUBLISHED_VIEW)))
 
 
 def _padded_pixels(view: View) -> int:
