@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from xpci_utils import paths
-from xpci_utils.costs import View, jobs, rehearsal, work_of
+from xpci_utils.costs import CostTable, View, jobs, page, rehearsal, work_of
 from xpci_utils.costs.work import network_of, view_of
 from xpci_utils.frames import check_folder, read_classes, tiles
 from xpci_utils.params import AdaptSam, TrainSegmentation, generate
@@ -93,3 +93,17 @@ def test_a_few_frames_of_a_users_own_are_rehearsed_in_the_tiles_of_all(write_own
     assert stages[1].size == published["size"] == "paper"
     measured = [network_of(stage) for stage in rehearsal.measured_stages("own_frames_gpu", view, own)]
     assert sorted(measured) == ["denoiser", "emcad", "swin_unetr", "transunet", "vit_b", "vit_t"]
+
+
+def test_the_page_on_own_frames_shows_the_committed_table():
+    """Or that there is none; nothing between the marks is written by hand."""
+    text = (paths.root() / "docs/own_frames_gpu.md").read_text(encoding="utf-8")
+    assert page.with_own_part(text, CostTable.read("own_frames_gpu")) == text
+    paper = CostTable.read("paper")
+    shown = page.with_own_part(
+        text, CostTable(paper.costs, paper.facts | {"view": {"height": 5, "width": 7, "classes": 3}})
+    )
+    assert "frames or tiles of 5 x 7\npixels and 3 classes" in shown
+    assert "| denoiser | step | 1 | 124,053,252 |" in shown
+    assert shown.split(page.BEGIN)[0] == text.split(page.BEGIN)[0]
+    assert shown.endswith(f"{page.END}\n")
