@@ -1,7 +1,8 @@
 # make reproduce [PROFILE=quick]   install into .venv and run everything, from raw frames to tables and figures
 ##                 GRID=paper|full|controls|extended: which runs of the profile's sweep.yaml
 ##                 PROFILE=laptop START=shipped: from the weights in data/weights/laptop instead of training them
-##                 FRAMES=folder [CLASSES=file] PROFILE=own_frames: your own frames; FORCE=1: replace stale results
+##                 FRAMES=folder [CLASSES=file] PROFILE=own_frames (or own_frames_gpu): your own frames;
+##                 FORCE=1: replace stale results
 ##                 SHARDS=8: so many runs share the sampling of the synthetic pairs
 ##                 GPUS=8: a computer with so many GPUs: one job on each at a time, SHARDS as many unless given
 PROFILE ?= quick
@@ -33,7 +34,7 @@ real-study: $(INSTALLED)
 
 ## make status      done, running, failed and to do, with an estimate of the time left
 status: $(INSTALLED)
-	@$(XPCI) status $(RUN)
+	@$(XPCI) status $(RUN) $(OWN)
 
 ## make lab         JupyterLab on the notebooks, for another PROFILE on copies with its parameters
 lab: params/$(PROFILE)/sweep.yaml $(INSTALLED)
@@ -88,13 +89,15 @@ test-system: $(INSTALLED)
 	$(BIN)/pytest -q -s tests/system
 
 ## make rehearse    every notebook with the parameters of PROFILE=paper, counts cut to one; writes its cost table
+##                  PROFILE=own_frames_gpu FRAMES=folder: on a few of your own frames
 rehearse: params/$(PROFILE)/sweep.yaml $(INSTALLED)
-	$(XPCI) rehearse --profile $(PROFILE) --threads $(CORES)
+	$(XPCI) rehearse --profile $(PROFILE) $(OWN) --threads $(CORES)
 
 ## make dry-run     every job of PROFILE and GRID with the GPU hours, memory and disk its cost table predicts;
+##                  FRAMES=folder PROFILE=own_frames_gpu: from the number and size of your own frames
 ##                  COMPARE=paper_fast: beside another profile; RATES=file: as benchmarks/bench_gpu.py measured
 dry-run: params/$(PROFILE)/sweep.yaml $(INSTALLED)
-	@$(XPCI) dry-run $(RUN) $(if $(COMPARE),--compare $(COMPARE)) $(if $(RATES),--rates $(RATES))
+	@$(XPCI) dry-run $(RUN) $(OWN) $(if $(COMPARE),--compare $(COMPARE)) $(if $(RATES),--rates $(RATES))
 
 ## make weights     pre-train the small SAMs of data/weights again, side by side (an hour and a quarter of 2 cores)
 weights: $(INSTALLED)

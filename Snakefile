@@ -13,6 +13,7 @@ from shlex import quote
 
 from snakemake.utils import min_version
 
+from xpci_utils import paths
 from xpci_utils.params.cells import LABELLER_PATTERN, Cell
 from xpci_utils.params.places import (
     PAIRS_OF,
@@ -22,10 +23,11 @@ from xpci_utils.params.places import (
     pairs_place,
     shard_place,
 )
-from xpci_utils.params.profiles import run_root, sweep_of
+from xpci_utils.params.profiles import run_root
 from xpci_utils.params.runs import stage_folders
 from xpci_utils.running.snakefile import (
     check_grid,
+    grid_of,
     needs,
     options,
     run_threads,
@@ -63,7 +65,7 @@ wildcard_constraints:
 
 rule report:
     input:
-        [f"{ROOT}/{folder}/run.json" for folder in stage_folders(sweep_of(PROFILE), GRID)[:-1]],
+        [f"{ROOT}/{folder}/run.json" for folder in stage_folders(grid_of(PROFILE, paths.resolve(ROOT), OWN), GRID)[:-1]],
     output:
         f"{ROOT}/report/run.json",
     params:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from xpci_utils.costs import View, gpu, table
+from xpci_utils.costs import View, gpu, table, work
 from xpci_utils.costs import jobs as jobs_module
 from xpci_utils.costs.rates import Gpu, MeasuredRates, Rate
 from xpci_utils.costs.table import LOW_RATES, PUBLISHED, RATES, CostTable
@@ -132,6 +132,25 @@ def test_a_profile_without_a_table_takes_that_of_its_networks(monkeypatch):
     monkeypatch.setattr(CostTable, "read", lambda profile: published if profile == "paper" else None)
     assert jobs_module.table_of("paper_fast") == CostTable.read("paper")
     assert jobs_module.table_of("quick") is None
+    assert jobs_module.table_of("own_frames") is None, "its networks are none of those that were measured"
+
+
+def test_frames_of_a_folder_may_have_any_size_for_a_table_of_the_same_networks(monkeypatch):
+    """Until the profile is rehearsed on somebody's frames it takes the table of the published scale."""
+    read = CostTable.read
+    monkeypatch.setattr(CostTable, "read", lambda profile: None if profile == "own_frames_gpu" else read(profile))
+    assert jobs_module.table_of("own_frames_gpu") == read("paper")
+
+
+def test_rates_of_published_frames_are_those_of_their_pixels_for_other_frames():
+    rates = [Rate(name, "step", "bf16", 4, 2.0, 8.0) for name in ("emcad", "vit_b")]
+    gpu = Gpu(measured=MeasuredRates.of(rates, {"gpu": "some card"})).for_view(View(310, 640, 4))  # 320 x 640, padded
+    assert gpu.measured.seconds("emcad", "step", "bf16") == pytest.approx(2.0 / 4 * 0.5)
+    assert gpu.measured.seconds("vit_b", "step", "bf16") == pytest.approx(2.0 / 4), "SAM sees 1024 x 1024 of any frame"
+    assert gpu.measured.peak_gib("emcad", "step", "bf16", 4) == 8.0, "no less: weights are part of it"
+    larger = MeasuredRates.of(rates, {"gpu": "some card"}).for_view(View(640, 1280, 4))
+    assert larger.peak_gib("emcad", "step", "bf16", 4) == pytest.approx(16.0)
+    assert Gpu().for_view(View(310, 640, 4)) == Gpu()
 
 
 @pytest.fixture
@@ -182,7 +201,7 @@ def test_what_does_not_fit_into_memory_is_left_out(hurried, monkeypatch, capsys)
 
 def test_all_six_networks_are_measured_as_published():
     stages = gpu.measured_stages("paper")
-    assert {jobs_module.network_of(stage) for stage in stages} == {
+    assert {work.network_of(stage) for stage in stages} == {
         "denoiser", "vit_b", "vit_t", "transunet", "swin_unetr", "emcad"
     }  # fmt: skip
     assert all(stage.batch_size == 4 for stage in stages if isinstance(stage, TrainSegmentation))

@@ -1,15 +1,17 @@
 """The dry run: each job once, with what its units of work cost, and totals that add up."""
 
 import dataclasses
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
 from xpci_utils import paths
-from xpci_utils.costs import Cost, CostTable, dry_run, work_of
+from xpci_utils.costs import Cost, CostTable, View, dry_run, work, work_of
 from xpci_utils.costs import jobs as jobs_module
 from xpci_utils.costs.table import CONVOLUTION_RATE, GPU_CONTEXT_GIB, MATMUL_RATE
 from xpci_utils.params import Sweep
-from xpci_utils.params.profiles import stage_parameters
+from xpci_utils.params.profiles import stage_parameters, sweep_of
 from xpci_utils.params.runs import stage_folders
 
 NETWORKS = ("denoiser", "vit_b", "vit_t", "transunet", "swin_unetr", "emcad")
@@ -36,7 +38,7 @@ def table():
 
 
 def folders_of(profile, which="paper"):
-    return stage_folders(Sweep.from_yaml(f"params/{profile}/sweep.yaml"), which)
+    return stage_folders(Sweep.from_yaml(f"params/{profile}/sweep.yaml").for_frames(16), which)
 
 
 def profile_stage(profile, folder):
@@ -123,6 +125,74 @@ def test_what_the_table_does_not_know_is_a_dash_and_said(table):
 
 def test_nothing_is_predicted_for_frames_that_only_the_user_knows(table):
     assert all(job.gpu_hours is None for job in dry_run("own_frames", folders_of("own_frames"), table))
+
+
+def of_folder(shape, tile=0, counts=(16, 4, 4)):
+    """Parameters of frames as `counted` makes them of a check-up."""
+    splits = [split for split, count in zip(("train", "val", "test"), counts, strict=True) for _ in range(count)]
+    seen = SimpleNamespace(frames=pd.DataFrame({"split": splits}), shape=shape, tile=tile)
+    frames = profile_stage("own_frames_gpu", "frames").model_copy(update={"classes_file": "data/classes.yaml"})
+    return work.counted(frames, seen)
+
+
+def own_work(place, frames):
+    return work_of(profile_stage("own_frames_gpu", place), frames)
+
+
+def test_own_frames_are_predicted_from_their_number_and_size():
+    """By hand: 400 pairs of 16 frames, 100 epochs of SAM, 10,000 steps of a cell, and no simulated frame."""
+    frames = of_folder((484, 645))
+    assert own_work("frames", frames) == {}
+    assert own_work("sam/vit_b__s0", frames)["vit_b", "step"] == 1600
+    assert own_work("pools/ddpm/pairs", frames) == {("denoiser", "forward"): 400 * 40 + 4 * 40}
+    assert own_work("pools/heldout/pairs", frames) == {("denoiser", "forward"): 4 * 40}
+    assert own_work("pools/ddpm/labels/vit_t__s0", frames) == {("vit_t", "forward"): 400}
+    cell = own_work("segmentation/emcad__r0000__vit_b__n00400__mix__s0", frames)
+    assert cell == {("emcad", "step"): 40_000, ("emcad", "forward"): 20 * 4 + 2 * 4}
+
+
+def test_a_frame_counts_as_many_times_as_it_has_tiles():
+    """1,000 x 1,200 pixels in tiles of 512: two by three. Pairs are counted by frames."""
+    whole, cut = of_folder((484, 645)), of_folder((1000, 1200), tile=512)
+    for place, unit in (("sam/vit_b__s0", ("vit_b", "step")), ("pools/heldout/pairs", ("denoiser", "forward"))):
+        assert own_work(place, cut)[unit] == 6 * own_work(place, whole)[unit]
+    assert work.view_of(cut) == View(512, 512, 10)
+    drawn = {name: own_work("pools/ddpm/pairs", f)["denoiser", "forward"] for name, f in (("w", whole), ("c", cut))}
+    assert drawn["c"] - 24 * 40 == drawn["w"] - 4 * 40 == 400 * 40
+
+
+def test_costs_of_another_size_go_with_its_padded_pixels_but_for_sam(table):
+    measured = dataclasses.replace(table, facts=table.facts | {"view": {"height": 624, "width": 640, "classes": 10}})
+    half = measured.for_view(View(310, 640, 4))  # padded to 320 x 640
+    for key, cost in measured.costs.items():
+        ratio = 1 if key[0].startswith("vit") else 0.5
+        assert half.costs[key].gflop == pytest.approx(ratio * cost.gflop)
+        assert half.costs[key].state_gib == cost.state_gib, "weights do not grow with frames"
+        kept = GPU_CONTEXT_GIB + cost.state_gib
+        assert half.costs[key].gpu_gib(2) - kept == pytest.approx(ratio * (cost.gpu_gib(2) - kept))
+    assert half.facts["disk_bytes"]["pair"] == 0.5 * table.facts["disk_bytes"]["pair"]
+    assert half.facts["disk_bytes"]["report"] == table.facts["disk_bytes"]["report"]
+
+
+def test_every_job_on_the_largest_frames_that_stay_whole_fits_a_card_of_24_gb():
+    """What the limit of tiles is for; larger frames are cut."""
+    limit = profile_stage("own_frames_gpu", "frames").largest_tile
+    frames = of_folder((limit, limit))
+    table = jobs_module.table_of("own_frames_gpu").for_view(work.view_of(frames))
+    found = dry_run("own_frames_gpu", stage_folders(sweep_of("own_frames_gpu").for_frames(16)), table, frames=frames)
+    assert all(job.gpu_gib is not None for job in found)
+    assert not any(jobs_module.exceeds(job, 24.0) for job in found)
+
+
+def test_a_dry_run_of_a_folder_says_its_counts_and_predicts(write_own_frames, tmp_path, capsys):
+    mine = write_own_frames(tmp_path / "mine")
+    assert jobs_module.main(["--profile", "own_frames_gpu", "--frames", str(mine)]) == 0
+    printed = capsys.readouterr().out
+    assert "12 annotated frames: 8 train, 2 val, 2 test; 0, 20 and 200 synthetic pairs" in printed
+    assert "segmentation/emcad__r0000__vit_b__n00200__mix__s0" in printed
+    assert "Every job fits on a card of 24 GB" in printed
+    assert jobs_module.main(["--profile", "own_frames_gpu"]) == 2
+    assert "give it by FRAMES=folder" in capsys.readouterr().err
 
 
 def test_a_grid_that_does_not_exist_is_refused(capsys):

@@ -199,10 +199,10 @@ def test_a_grid_that_failed_is_told_by_its_exit_code(monkeypatch, capsys, comman
     assert "stages are done" not in capsys.readouterr().out
 
 
-def test_folders_with_blanks_arrive_whole(tmp_path, monkeypatch, commands, fresh):
+def test_folders_with_blanks_arrive_whole(tmp_path, monkeypatch, commands, fresh, write_own_frames):
     """Relative ones count from where one stands, not from the repository."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "data/my frames").mkdir(parents=True)
+    (write_own_frames(tmp_path / "data/my frames") / "classes.yaml").rename(tmp_path / "my classes.yaml")
     arguments = ["--frames", "data/my frames", "--classes", "my classes.yaml"]
     assert cli.main(["reproduce", "--profile", "own_frames", *arguments]) == 0
     (command,) = commands
@@ -302,12 +302,10 @@ def test_a_share_of_another_pool_is_named_before_anything_runs(capsys, commands,
     assert not (share / "run.json").exists()
 
 
-def test_own_frames_are_compared_with_those_of_the_run(capsys, commands, fresh, tmp_path):
+def test_own_frames_are_compared_with_those_of_the_run(capsys, commands, fresh, tmp_path, write_own_frames):
     """The same folder by another path is the same run, another content is refused."""
-    for name, byte in (("mine", b"1"), ("elsewhere/mine", b"1"), ("other", b"2")):
-        (tmp_path / name / "images").mkdir(parents=True)
-        (tmp_path / name / "images/a.png").write_bytes(byte)
-        (tmp_path / name / "classes.yaml").write_text("classes: []")
+    for name, count in (("mine", 12), ("elsewhere/mine", 12), ("other", 18)):
+        write_own_frames(tmp_path / name, count)
     finished_frames(fresh / "own_frames", "own_frames", source_folder=str(tmp_path / "mine"))
     reproduce_with = ["reproduce", "--profile", "own_frames", "--frames"]
     assert cli.main([*reproduce_with, str(tmp_path / "mine")]) == 0
@@ -321,7 +319,7 @@ def test_a_grid_that_asks_for_more_pairs_than_are_sampled_is_refused(monkeypatch
     few = checks.notebook_parameters("quick", "04_generate_synthetic", {"pairs": 150})
     monkeypatch.setattr(checks, "notebook_parameters", lambda *_: few)
     with pytest.raises(ParameterError, match=r"asks for 200 synthetic pairs, but 04_.*samples 150; raise pairs"):
-        checks.check_pairs("quick", "paper")
+        checks.check_pairs("quick", "paper", sweep_of("quick"), 40)
 
 
 def test_shipped_weights_that_are_absent_stop_everything(capsys, commands, fresh, monkeypatch):

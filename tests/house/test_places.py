@@ -82,7 +82,7 @@ def test_an_appendix_has_a_place_that_parses_back(name, values):
 @pytest.mark.parametrize("profile", [name for name in profiles() if overlay(name).stages])
 def test_every_place_of_a_sweep_parses_back_and_is_that_of_its_parameters(profile):
     root = paths.root() / "runs" / profile
-    for place in stage_places(sweep_of(profile), *GRIDS):
+    for place in stage_places(sweep_of(profile).for_frames(16), *GRIDS):
         assert parse_place(place.folder) == place
         parameters = stage_parameters(profile, place.folder, root)
         assert (parameters.folder, parameters.notebook) == (root / place.folder, place.notebook)

@@ -60,7 +60,7 @@ def test_a_grid_that_does_not_exist_is_named(monkeypatch, capsys):
 def test_every_stage_comes_after_those_it_reads():
     """For every profile: the order of stage_folders can be executed, and nothing is read that no stage makes."""
     for profile in (name for name in profiles() if overlay(name).stages):
-        folders = stage_folders(Sweep.from_yaml(f"params/{profile}/sweep.yaml"), *GRIDS)
+        folders = stage_folders(sweep_of(profile).for_frames(16), *GRIDS)
         for position, folder in enumerate(folders[:-1]):
             read = {path.removesuffix("/run.json") for path in snakefile.needs(profile, parse_place(folder), "runs/x")}
             assert read <= {f"runs/x/{earlier}" for earlier in folders[:position]}, (profile, folder)
@@ -104,9 +104,9 @@ def test_a_shard_is_asked_of_the_runner_by_its_parameters():
     )
 
 
-def test_frames_in_a_folder_with_blanks_are_one_word_for_the_runner(tmp_path):
+def test_frames_in_a_folder_with_blanks_are_one_word_for_the_runner(tmp_path, write_own_frames):
     """Snakemake prints the shell command of a rule: what it would hand on is whole."""
-    mine = str(tmp_path / "my frames")
+    mine = str(write_own_frames(tmp_path / "my frames"))
     config = (
         "--config",
         "profile=own_frames",

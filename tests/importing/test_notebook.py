@@ -42,6 +42,21 @@ def test_what_was_done_to_the_frames_reaches_frames_json(bench, notebook_code, c
     assert "tile is 64, the frames are 12 x 16; whole frames will be used" in printed
 
 
+def test_the_tiles_that_the_check_up_chose_reach_frames_json(write_own_frames, notebook_code, capsys, tmp_path):
+    """Networks take them from there."""
+    mpl.use("Agg")
+    mine = write_own_frames(tmp_path / "mine", height=288, width=320)
+    run = {"run_root": str(tmp_path / "run"), "source": "folder", "source_folder": str(mine)}
+    parameters = PrepareFrames(**run, largest_tile=288)
+    stage = stages.begin(parameters)
+    exec("\n".join(notebook_code), {"parameters": parameters, "stage": stage})
+    stage.lock.close()
+    assert "networks see tiles of 256 x 256 pixels, 4 of each frame" in capsys.readouterr().out
+    frames = FrameSet.open(stage.folder)
+    assert (frames.tile, frames.example_shape) == (256, (256, 256))
+    assert len(frames.examples("train")) == 4 * 8
+
+
 def test_what_the_import_did_is_part_of_a_stages_identity(bench, tmp_path):
     """The same pictures with another pixel size are other frames."""
     assert main(bench.arguments) == 0

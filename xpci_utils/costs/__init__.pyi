@@ -1,8 +1,9 @@
-from .jobs import compared_lines, dry_run, table_of, work_of
+from .jobs import compared_lines, dry_run, table_of
 from .measure import measure_stage
 from .rates import Gpu, MeasuredRates, Rate
 from .rehearsal import measure_profile, rehearse
 from .table import GPU, Cost, CostTable, View
+from .work import work_of
 
 __all__ = [
     "GPU",

@@ -18,11 +18,12 @@ from typing import Any
 import torch
 
 from xpci_utils import paths
-from xpci_utils.costs.jobs import frames_of, network_of
+from xpci_utils.costs.jobs import frames_of
 from xpci_utils.costs.measure import Subject, subject_of
 from xpci_utils.costs.rates import MeasuredRates, Rate
 from xpci_utils.costs.rehearsal import rehearsed_stages, view_of
 from xpci_utils.costs.table import GIB, RATES, MeasurementError, View
+from xpci_utils.costs.work import network_of
 from xpci_utils.params import AdaptSam, StageParameters, TrainDdpm, TrainSegmentation, stage_model
 from xpci_utils.params.profiles import notebook_parameters
 from xpci_utils.training import default_device, tf32_matmuls
@@ -53,7 +54,7 @@ def measure_profile(profile: str) -> MeasuredRates:
                 f"{rate.peak_gib:5.1f} GiB",
                 flush=True,
             )
-    return MeasuredRates.of(rates, facts())
+    return MeasuredRates.of(rates, facts() | {"view": asdict(view)})
 
 
 def measure_stage(parameters: StageParameters, view: View, block: int) -> list[Rate]:

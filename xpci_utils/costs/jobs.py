@@ -9,13 +9,12 @@ import argparse
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from math import ceil
 from pathlib import Path
 
 from xpci_utils import paths
 from xpci_utils.costs.rates import Gpu, MeasuredRates
 from xpci_utils.costs.table import GIB, CostTable
-from xpci_utils.frames.pad import padding
+from xpci_utils.costs.work import counted, examples_of, network_of, pairs_of, view_of, work_of
 from xpci_utils.params import (
     AdaptSam,
     GenerateSynthetic,
@@ -25,10 +24,11 @@ from xpci_utils.params import (
     TrainDdpm,
     TrainSegmentation,
 )
-from xpci_utils.params.cells import Cell, parse_labeller
-from xpci_utils.params.profiles import overlay, profile_values, run_root, stage_parameters, sweep_of
+from xpci_utils.params.places import REPORT
+from xpci_utils.params.profiles import overlay, profile_values, run_root, stage_parameters
 from xpci_utils.params.runs import GRIDS, stage_folders
-from xpci_utils.training import LabellerTraining, symmetries_of
+from xpci_utils.running import folder as own_folder
+from xpci_utils.running.options import add_own_frames, own_frames
 
 A100 = Gpu()  # at assumed rates
 CARD_GB = 24.0  # memory of the cards of the paper's workstation
@@ -52,25 +52,42 @@ class Job:
     assumed: tuple[str, ...] = ()  # units of work whose GPU hours follow from an assumed rate, with their precision
 
 
-def dry_run(profile: str, folders: Iterable[str], table: CostTable | None, gpu: Gpu = A100) -> list[Job]:
-    """A job for each of ``folders`` (places below run_root, as `stage_folders` lists them), in their order."""
+def dry_run(
+    profile: str,
+    folders: Iterable[str],
+    table: CostTable | None,
+    gpu: Gpu = A100,
+    frames: PrepareFrames | None = None,
+) -> list[Job]:
+    """A job for each of ``folders`` (places below run_root, as `stage_folders` lists them), in their order.
+
+    ``frames`` are those of a user's folder, as `counted` makes them. Without them nothing is predicted for a profile
+    that reads a folder.
+    """
     root = paths.resolve(run_root(profile))
-    frames = frames_of(profile, root)
+    if frames is None:
+        frames = frames_of(profile, root)
+        table = None if frames.source == "folder" else table
     return [predict(stage_parameters(profile, folder, root, {}), folder, frames, table, gpu) for folder in folders]
 
 
 def table_of(profile: str) -> CostTable | None:
-    """The cost table of a profile, or of the one that it extends if its networks and frames are the same size."""
+    """The cost table of a profile, or of the one that it extends if its networks and frames are the same size.
+
+    Frames of a user's own have any size, which `CostTable.for_view` allows for.
+    """
     table, extended = CostTable.read(profile), overlay(profile).extends
-    if table or not extended or _sizes(profile) != _sizes(extended):
+    if table or not extended or _sizes(profile, profile) != _sizes(extended, profile):
         return table
     return table_of(extended)
 
 
-def _sizes(profile: str) -> list[object]:
-    """What decides the cost of one unit of work, but for precision and batch."""
-    names = ("01_prepare_frames", "02_train_ddpm", "03_adapt_sam", "05_train_segmentation")
-    values = [profile_values(profile, name) for name in names]
+def _sizes(profile: str, wanted: str) -> list[object]:
+    """What decides the cost of one unit of work, but for precision and batch; frames of a folder have any size."""
+    frames = ["01_prepare_frames"] if profile_values(wanted, "01_prepare_frames")["source"] == "simulator" else []
+    values = [
+        profile_values(profile, name) for name in (*frames, "02_train_ddpm", "03_adapt_sam", "05_train_segmentation")
+    ]
     return [
         {key: value.get(key) for key in ("source", "height", "width", "tile", "size", "trainable")} for value in values
     ]
@@ -102,15 +119,14 @@ def predict(
 ) -> Job:
     """The job of one stage on ``gpu``; ``frames`` are the parameters of the profile's frames.
 
-    Nothing is predicted without a table that has every unit of its work, nor for a folder of a user's own frames,
-    whose number and size only notebook 01 finds out.
+    Nothing is predicted without a table that has every unit of its work.
     """
     work = work_of(parameters, frames)
     batch = {"step": getattr(parameters, "batch_size", 1), "forward": 1}
     if isinstance(parameters, GenerateSynthetic) and not parameters.labeller:  # all else looks at single frames
         batch["forward"] = parameters.block_size
     steps = sum(count // batch["step"] for (_, unit), count in work.items() if unit == "step")
-    if table is None or frames.source == "folder" or not work.keys() <= table.costs.keys():
+    if table is None or not work.keys() <= table.costs.keys():
         return Job(folder, steps)
     costs = {table.costs[key]: count for key, count in work.items()}
     on_gpu = {cost: precision_of(parameters, cost.unit) for cost in costs if cost.gflop}
@@ -119,7 +135,7 @@ def predict(
         folder,
         steps,
         gpu_hours=sum(gpu.seconds(cost, precision) * costs[cost] for cost, precision in on_gpu.items()) / 3600,
-        cpu_hours=(cpu_seconds if work else table.facts["report_seconds"]) / 3600,
+        cpu_hours=(cpu_seconds if parameters.place != REPORT.folder else table.facts["report_seconds"]) / 3600,
         gpu_gib=max((gpu.gib(cost, p, batch[cost.unit]) for cost, p in on_gpu.items()), default=0.0),
         disk_gib=_products_gib(parameters, frames, work, table),
         work_gib=sum(_checkpoint_gib(parameters, cost.trainable) for cost in on_gpu if cost.unit == "step"),
@@ -127,91 +143,13 @@ def predict(
     )
 
 
-def network_of(parameters: StageParameters) -> str:
-    """What a stage trains (or "simulator"), as the cost table calls it; empty for a stage that trains nothing."""
-    match parameters:
-        case PrepareFrames():
-            return "simulator"
-        case TrainDdpm():
-            return "denoiser"
-        case AdaptSam():
-            return parse_labeller(parameters.labeller).variant
-        case TrainSegmentation():
-            return Cell.parse(parameters.cell).backbone
-    return ""
-
-
-def work_of(parameters: StageParameters, frames: PrepareFrames) -> dict[tuple[str, str], int]:
-    """(network, unit) -> how many frames a stage takes through it; nothing for the report."""
-    train, val, test, shifted = frames.train_frames, frames.val_frames, frames.test_frames, frames.shifted_test_frames
-    name = network_of(parameters)
-    match parameters:
-        case PrepareFrames():
-            return {(name, "frame"): train + val + test + shifted}
-        case TrainDdpm() as p:
-            looks = p.evaluations * (val * p.probe_draws + p.preview_pairs * p.preview_steps)
-            last = min(p.judged_frames, test) * p.probe_draws + p.judged_pairs * p.preview_steps
-            return _steps(p, p.steps) | {(name, "forward"): looks + last}
-        case AdaptSam() as p:
-            steps = p.epochs * ceil(train / p.batch_size) or p.steps
-            looks = val * (LabellerTraining().evaluations + 1 + _symmetries(frames)) + test
-            return _steps(p, steps) | {(name, "forward"): looks}
-        case TrainSegmentation() as p:
-            looks = p.evaluations * val + 2 * test + shifted
-            return {(name, "step"): _cell_steps(p, train) * p.batch_size, (name, "forward"): looks}
-        case GenerateSynthetic(labeller="", pool="fresh") as p:
-            return {("simulator", "frame"): p.pairs}
-        case GenerateSynthetic(labeller="", pool="clamped" | "heldout") as p:
-            return {("denoiser", "forward"): _clamped(p, _pairs(p, frames))}
-        case GenerateSynthetic(labeller="") as p:
-            drawn = p.pairs * p.sampling_steps + _clamped(p, val)
-            return {("denoiser", "forward"): drawn, ("simulator", "frame"): 3 * min(p.fresh_frames, p.pairs)}
-        case GenerateSynthetic() as p:
-            views = _symmetries(frames) if p.symmetries else 1
-            return {(parse_labeller(p.labeller).variant, "forward"): _pairs(p, frames) * views}
-    return {}
-
-
-def _steps(parameters: TrainDdpm | AdaptSam, steps: int) -> dict[tuple[str, str], int]:
-    """The frames of a training; none where shipped weights stand in for it."""
-    return {} if parameters.shipped else {(network_of(parameters), "step"): steps * parameters.batch_size}
-
-
-def _pairs(parameters: GenerateSynthetic, frames: PrepareFrames) -> int:
-    return frames.test_frames if parameters.pool == "heldout" else parameters.pairs
-
-
-def _clamped(parameters: GenerateSynthetic, images: int) -> int:
-    """Forward passes on the way to the masks of known ``images``."""
-    from xpci_utils.diffusion.clamping import ROUNDS
-
-    return images * parameters.clamped_steps * ROUNDS
-
-
-def _cell_steps(parameters: TrainSegmentation, train: int) -> int:
-    """Optimiser steps of a cell whose profile has ``train`` annotated training frames."""
-    from xpci_utils.segmentation.arms import equal_epochs
-
-    p, cell = parameters, Cell.parse(parameters.cell)
-    by_epochs = p.epochs or cell.trains_on in ("epochs", "longer")
-    return (
-        equal_epochs(cell.annotated or train, cell.synthetic, p.steps, p.epochs, p.batch_size) if by_epochs else p.steps
-    )
-
-
-def _symmetries(frames: PrepareFrames) -> int:
-    height, width = (frames.tile or side for side in (frames.height, frames.width))
-    (top, bottom), (left, right) = padding(height, width)
-    return symmetries_of(height + top + bottom, width + left + right)
-
-
 def _products_gib(parameters: StageParameters, frames: PrepareFrames, work: dict, table: CostTable) -> float:
     """Disk of the products, from those of the rehearsal: images by their number, networks as they are."""
     disk = table.facts["disk_bytes"]
     if isinstance(parameters, PrepareFrames):
-        return disk["frame"] * sum(work.values()) / GIB
+        return disk["frame"] * sum(examples_of(frames)) / GIB
     if isinstance(parameters, GenerateSynthetic):
-        return disk["label" if parameters.labeller else "pair"] * _pairs(parameters, frames) / GIB
+        return disk["label" if parameters.labeller else "pair"] * pairs_of(parameters, frames) / GIB
     return disk[network_of(parameters) or "report"] / GIB
 
 
@@ -326,7 +264,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         gpu = Gpu(measured=MeasuredRates.read(options.rates)) if options.rates else A100
         names = [options.profile, *([options.compare] if options.compare else [])]
-        runs = {name: dry_run(name, _folders(name, options.grid), table_of(name), gpu) for name in names}
+        runs = {name: _jobs(name, options.grid, own_frames(options), gpu) for name in names}
     except ParameterError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -337,14 +275,22 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _folders(profile: str, grid: str) -> list[str]:
-    return stage_folders(sweep_of(profile), grid)
+def _jobs(profile: str, grid: str, own: Mapping[str, str], gpu: Gpu) -> list[Job]:
+    """The jobs of a profile; for a folder of the user's own, from its check-up."""
+    seen, table, frames = own_folder.look_at(profile, own), table_of(profile), None
+    sweep = own_folder.grid_of(profile, paths.resolve(run_root(profile)), own)
+    if seen is not None:
+        print(f"profile {profile}: {own_folder.about(seen, sweep)}")
+        frames = counted(own_folder.frames_of(profile, own), seen)
+        table, gpu = table and table.for_view(view_of(frames)), gpu.for_view(view_of(frames))
+    return dry_run(profile, stage_folders(sweep, grid), table, gpu, frames)
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="xpci dry-run", description=main.__doc__)
     parser.add_argument("--profile", default="paper", help="parameter profile, a folder of params/ (default: paper)")
     parser.add_argument("--grid", default="paper", choices=GRIDS, help="which runs of its sweep")
+    add_own_frames(parser)
     parser.add_argument(
         "--compare", metavar="PROFILE", help="another profile, whose GPU hours are printed beside these"
     )

@@ -21,8 +21,8 @@ import torch
 from torch.utils import flop_counter
 
 from xpci_utils import paths
-from xpci_utils.costs.jobs import network_of
 from xpci_utils.costs.table import GIB, Cost, MeasurementError, View
+from xpci_utils.costs.work import network_of
 from xpci_utils.params import AdaptSam, PrepareFrames, StageParameters, TrainDdpm, TrainSegmentation, stage_model
 from xpci_utils.params.cells import parse_labeller
 from xpci_utils.training import adamw, precision

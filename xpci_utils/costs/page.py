@@ -69,8 +69,8 @@ parameters of `params/paper/` and `params/paper_fast/`, counts cut to one, and m
 of its own. Numbers: `data/costs/<profile>.csv` and `<profile>.json`. `make dry-run PROFILE=paper COMPARE=paper_fast`
 lists every single job.
 
-{_measured(PAGE_PROFILE, table)}
-{_measured(FAST_PROFILE, fast) if fast != table else NOT_REHEARSED}
+{measured_line(PAGE_PROFILE, table)}
+{measured_line(FAST_PROFILE, fast) if fast != table else NOT_REHEARSED}
 
 CPU seconds are those of all threads together. Seconds of the two profiles say little about each other: other work
 shared the cores, and a CPU is no GPU. SAM starts from random weights here, which costs the same as from the official
@@ -78,7 +78,7 @@ ones.
 
 ## One unit of work
 
-{_markdown(*units_table(table, fast))}
+{markdown_table(*units_table(table, fast))}
 
 * A *step* is an optimiser step with gradients and AdamW's update; a *forward* pass is one frame without gradients: one
   step of the sampler, one frame labelled or segmented.
@@ -92,11 +92,11 @@ ones.
 
 The whole stage with its notebook: starting a kernel, loading libraries, one step, the looks at held-out frames.
 
-{_markdown(*stages_table(table, fast))}
+{markdown_table(*stages_table(table, fast))}
 """
 
 
-def _measured(profile: str, table: CostTable) -> str:
+def measured_line(profile: str, table: CostTable) -> str:
     """When and on what a profile was rehearsed."""
     facts, machine = table.facts, table.facts["machine"]
     return (
@@ -114,7 +114,7 @@ For one {GPU}: FLOPs over rates. **The peaks are those of its data sheet, the sh
 nothing was measured on a GPU.** `benchmarks/bench_gpu.py` measures in about five minutes what takes their place
 (`xpci dry-run --rates FILE`).
 
-{_markdown(*rates_table())}
+{markdown_table(*rates_table())}
 
 * *fp32* is what PyTorch does with a training in float32, as published: convolutions in TF32, matrix products in plain
   FP32. *tf32* (parameter `tf32`) has products in TF32 too. *bf16* (parameter `bf16`) is autocast to bfloat16.
@@ -127,14 +127,14 @@ sections "Training performance"), say what such a share may be, and that mixed p
 TF32; equal shares make it twice as fast. ResNet-50 has many convolutions of 1 x 1; those of the denoiser, 3 x 3 with
 128 to 512 channels, do more arithmetic per byte.
 
-{_markdown(*published_table())}
+{markdown_table(*published_table())}
 
 `{PAGE_PROFILE}` has the published settings in float32, `{FAST_PROFILE}` the same counts, steps and sizes in bfloat16,
 which the paper leaves open. The last line has both with the lowest of these shares: convolutions as in ResNet-50,
 products as in BERT with 512 tokens. Memory is the state plus what a step needed beside it on the CPU, in the profile's
 precision, scaled to the published batch, plus {GPU_CONTEXT_GIB} GiB.
 
-{_markdown(*kinds_table(table, fast))}
+{markdown_table(*kinds_table(table, fast))}
 
 GPU hours, CPU hours and disk are sums over the jobs of a line, memory and working space (checkpoints) the largest of
 them. Looks at validation and test frames are counted; reading data and writing checkpoints are not. The paper's
@@ -142,7 +142,7 @@ protocol of equal epochs makes the rows with 10,000 synthetic pairs 51 times lon
 
 Readings of the protocol, further seeds and controls are grids of their own, which come on top of `GRID=paper`:
 
-{_markdown(*grids_table(table, fast))}
+{markdown_table(*grids_table(table, fast))}
 
 {_room(table, fast)}
 """
@@ -166,10 +166,11 @@ def _both(folders: list[str], table: CostTable, fast: CostTable) -> tuple[list[j
     return jobs.dry_run(PAGE_PROFILE, folders, table), jobs.dry_run(FAST_PROFILE, folders, fast)
 
 
-def units_table(table: CostTable, fast: CostTable) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: what one unit of work costs here, in float32 and in bfloat16."""
+def units_table(table: CostTable, fast: CostTable | None = None) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: what one unit of work costs here, in float32 and, given a table of it, in bfloat16."""
     header = ["network", "unit", "batch", "parameters", "trained", "GFLOP", "CPU s", "wall s", "peak GiB"]
-    header += [f"{FAST_PROFILE}, {name}" for name in header[-3:]]
+    if fast:
+        header += [f"{FAST_PROFILE}, {name}" for name in header[-3:]]
     rows = [
         [
             cost.network,
@@ -181,7 +182,7 @@ def units_table(table: CostTable, fast: CostTable) -> tuple[list[str], list[list
             f"{cost.cpu_seconds:.2f}",
             f"{cost.wall_seconds:.2f}",
             f"{cost.peak_gib:.1f}",
-            *_fast_cells(fast.costs[key] if fast != table else None),
+            *(_fast_cells(fast.costs[key] if fast != table else None) if fast else []),
         ]
         for key, cost in table.costs.items()
     ]
@@ -267,8 +268,11 @@ def kind_of(folder: str) -> str:
     return KINDS[kind].format(network=network.split("__")[0].split("-")[0])
 
 
-def stages_table(table: CostTable, fast: CostTable) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: wall time and peak memory of every rehearsed stage, in both profiles."""
+def stages_table(table: CostTable, fast: CostTable | None = None) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: wall time and peak memory of every rehearsed stage, in one profile or in both."""
+    if fast is None:
+        rows = [[place, str(stage["batch"]), _stage_cell(table, place)] for place, stage in table.facts["stages"].items()]
+        return ["stage", "batch", "wall s, peak GiB"], rows
     rows = [
         [place, str(stage["batch"]), _stage_cell(table, place), _stage_cell(fast, place) if fast != table else "-"]
         for place, stage in table.facts["stages"].items()
@@ -281,6 +285,6 @@ def _stage_cell(table: CostTable, place: str) -> str:
     return f"{stage['wall_seconds']:.0f}, {stage['peak_gib']:.1f}" if stage else "-"
 
 
-def _markdown(header: list[str], rows: Iterable[list[str]]) -> str:
+def markdown_table(header: list[str], rows: Iterable[list[str]]) -> str:
     lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

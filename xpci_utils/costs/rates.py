@@ -6,12 +6,13 @@ A file has a line per network, unit and precision, and a JSON file beside it tha
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from xpci_utils import files, paths
-from xpci_utils.costs.table import GPU, GPU_CONTEXT_GIB, RATES, Cost, read_rows, write_rows
+from xpci_utils.costs.table import GPU, GPU_CONTEXT_GIB, RATES, Cost, View, pixel_ratio, read_rows, write_rows
 from xpci_utils.params import ParameterError
+from xpci_utils.params.cells import VARIANTS
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,10 @@ class Rate:
     batch: int
     seconds: float
     peak_gib: float
+
+    def times(self, ratio: float) -> Rate:
+        """The same for ``ratio`` times as many pixels, weights in the memory included, which makes that a bound."""
+        return replace(self, seconds=self.seconds * ratio, peak_gib=self.peak_gib * max(ratio, 1.0))
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,13 @@ class MeasuredRates:
         rate = self.rates.get((network, unit, precision))
         return rate.peak_gib if rate and rate.batch == batch else None
 
+    def for_view(self, view: View) -> MeasuredRates:
+        """The rates for frames or tiles of another size, as `CostTable.for_view` has the costs."""
+        ratio = pixel_ratio(view, self.facts)
+        return MeasuredRates.of(
+            (rate if rate.network in VARIANTS else rate.times(ratio) for rate in self.rates.values()), self.facts
+        )
+
 
 @dataclass(frozen=True)
 class Gpu:
@@ -79,6 +91,10 @@ class Gpu:
     @property
     def name(self) -> str:
         return self.measured.gpu if self.measured else GPU
+
+    def for_view(self, view: View) -> Gpu:
+        """The same GPU for frames or tiles of another size."""
+        return self if self.measured is None else replace(self, measured=self.measured.for_view(view))
 
     def knows(self, cost: Cost, precision: str) -> bool:
         """Whether a unit of work was measured."""

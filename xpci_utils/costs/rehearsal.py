@@ -9,18 +9,25 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import yaml
 
 from xpci_utils import files, paths
-from xpci_utils.costs.jobs import frames_of, network_of
+from xpci_utils.costs.own_page import OWN_PROFILE, write_own_part
 from xpci_utils.costs.page import FAST_PROFILE, PAGE_PROFILE, write_page
 from xpci_utils.costs.table import GIB, Cost, CostTable, MeasurementError, View
+from xpci_utils.costs.work import counted, network_of, view_of
+from xpci_utils.frames import FrameSet, check_folder, read_classes, tiles_of
+from xpci_utils.frames.frameset import SPLITS
+from xpci_utils.importing.checkup import CheckUp
 from xpci_utils.params import (
     GenerateSynthetic,
     ParameterError,
@@ -32,6 +39,8 @@ from xpci_utils.params import (
 from xpci_utils.params.cells import parse_series
 from xpci_utils.params.profiles import stage_parameters, sweep_of
 from xpci_utils.params.runs import stage_folders
+from xpci_utils.running import folder as own_folder
+from xpci_utils.running.options import add_own_frames, own_frames
 from xpci_utils.stages import read_run
 
 ROOT = "runs/rehearsal"
@@ -43,7 +52,14 @@ CUTS: dict[str, dict[str, object]] = {
     "01_prepare_frames": {"train_frames": 2, "val_frames": 1, "test_frames": 2, "shifted_test_frames": 1},
     "02_train_ddpm": {"steps": 1, "evaluations": 1, "preview_pairs": 1, "preview_steps": 2, "probe_draws": 2},
     "03_adapt_sam": {"epochs": 0, "steps": 1, "weights": "random"},
-    "04_generate_synthetic": {"pairs": 1, "sampling_steps": 2, "block_size": 1, "fresh_frames": 1, "clamped_steps": 1},
+    "04_generate_synthetic": {
+        "pairs": 1,
+        "pairs_per_frame": 0.0,
+        "sampling_steps": 2,
+        "block_size": 1,
+        "fresh_frames": 1,
+        "clamped_steps": 1,
+    },
     "05_train_segmentation": {"epochs": 0, "steps": 1, "evaluations": 1, "pretrained": False},
     "06_tables_and_figures": {"sweep": SWEEP_FILE},
 }
@@ -62,23 +78,62 @@ def rehearsed_sweep(profile: str) -> Sweep:
     return Sweep.checked({**cut, "series": series, "labellers": labellers}, f"the rehearsal of profile {profile}")
 
 
+def cut_folder(frames: PrepareFrames, seen: CheckUp) -> dict[str, object]:
+    """Parameters of notebook 01 for a copy of the user's folder with as few frames as a rehearsal has.
+
+    The frames with the most particles are taken, and the tiles are those of the whole folder.
+    """
+    folder, counts = paths.resolve(f"{ROOT}/my_frames"), CUTS[frames.notebook]
+    shutil.rmtree(folder, ignore_errors=True)
+    for kind in ("images", "masks", "splits"):
+        (folder / kind).mkdir(parents=True)
+    found = check_folder(
+        frames.source_folder, read_classes(frames.classes_path), frames.seed, frames.folds, frames.fold
+    )
+    for split in SPLITS:
+        fullest = seen.frames[seen.frames.split == split].sort_values("foreground", ascending=False)
+        names = fullest.index[: counts[f"{split}_frames"]]
+        for kind, paths_of in (("images", found.images), ("masks", found.masks)):
+            for name in names:
+                shutil.copy(paths_of[name], folder / kind)
+        files.write_text(folder / "splits" / f"{split}.txt", "".join(f"{name}\n" for name in names))
+    shutil.copy(frames.classes_path, folder / "classes.yaml")
+    if (record := paths.resolve(frames.source_folder) / "import.json").is_file():
+        shutil.copy(record, folder)
+    return {"source_folder": str(folder), "classes_file": "", "tile": seen.tile, "largest_tile": 0}
+
+
 def rehearsed_stages(
-    profile: str, threads: int = 1, largest_batch: int = 0, force: bool = True
+    profile: str,
+    threads: int = 1,
+    largest_batch: int = 0,
+    force: bool = True,
+    own: Mapping[str, object] | None = None,
 ) -> list[StageParameters]:
     """Parameters of every stage of the rehearsal, in an order that can be executed.
 
-    ``largest_batch`` above 0 limits the batches of the segmentation networks; ``force`` repeats finished stages.
+    ``largest_batch`` above 0 limits the batches of the segmentation networks; ``force`` repeats finished stages;
+    ``own`` is what `cut_folder` says about frames of the user's own.
     """
     stages = []
     for folder in stage_folders(rehearsed_sweep(profile)):
-        parameters = stage_parameters(profile, folder, paths.resolve(ROOT), {})
-        if isinstance(parameters, PrepareFrames) and parameters.source == "folder":
-            raise RehearsalError(f"profile {profile} reads frames of your own; only simulated ones are rehearsed")
+        parameters = stage_parameters(profile, folder, paths.resolve(ROOT), own)
+        if isinstance(parameters, PrepareFrames) and parameters.source == "folder" and not own:
+            raise RehearsalError(f"profile {profile} reads frames of your own; give them by FRAMES=folder")
         changes = {**CUTS[parameters.notebook], "force": force, "threads": threads}
         if isinstance(parameters, TrainSegmentation) and largest_batch:
             changes["batch_size"] = min(parameters.batch_size, largest_batch)
         stages.append(type(parameters).checked({**parameters.model_dump(), **changes}, f"the rehearsal of {folder}"))
     return stages
+
+
+def prepared(profile: str, given: Mapping[str, str]) -> tuple[View, dict[str, object]]:
+    """(what networks will see, notebook 01's parameters for a cut copy of the user's folder; none if simulated)."""
+    frames, seen = own_folder.frames_of(profile, given), own_folder.look_at(profile, given)
+    if seen is None:
+        return view_of(frames), {}
+    print(f"{len(seen.frames)} annotated frames, of which a few are rehearsed; {seen.cut}", flush=True)
+    return view_of(counted(frames, seen)), cut_folder(frames, seen)
 
 
 def rehearse(profile: str, stages: list[StageParameters]) -> None:
@@ -94,23 +149,23 @@ def rehearse(profile: str, stages: list[StageParameters]) -> None:
             raise RehearsalError(f"the rehearsal of {stage.place} ended with exit code {code}; what it said is above")
 
 
-def measured_stages(profile: str) -> list[StageParameters]:
+def measured_stages(profile: str, view: View, own: Mapping[str, object] | None = None) -> list[StageParameters]:
     """One stage for each thing to measure: the simulator, the denoiser, each variant of SAM, each backbone.
 
     Batches hold about one published frame: the costs of more grow in proportion, their memory might not fit.
     """
-    frames = frames_of(profile, paths.resolve(ROOT))
     found: dict[str, StageParameters] = {}
-    for stage in rehearsed_stages(profile, largest_batch=max(1, PIXELS_PER_BATCH // (frames.height * frames.width))):
+    batch = max(1, PIXELS_PER_BATCH // (view.height * view.width))
+    for stage in rehearsed_stages(profile, largest_batch=batch, own=own):
         found.setdefault(network_of(stage), stage)
     return [stage for name, stage in found.items() if name]
 
 
-def measure_profile(profile: str, threads: int) -> list[Cost]:
-    """Costs of every unit of work of a profile, printed as they come."""
+def measure_profile(profile: str, threads: int, view: View, own: Mapping[str, object] | None = None) -> list[Cost]:
+    """Costs of every unit of work of a profile on frames like ``view``, printed as they come."""
     from xpci_utils.costs.measure import measure_stage
 
-    stages, view = measured_stages(profile), view_of(frames_of(profile, paths.resolve(ROOT)))
+    stages = measured_stages(profile, view, own)
     costs: list[Cost] = []
     for stage in stages:
         for cost in measure_stage(stage, view, threads):
@@ -123,21 +178,14 @@ def measure_profile(profile: str, threads: int) -> list[Cost]:
     return costs
 
 
-def view_of(frames: PrepareFrames) -> View:
-    """What networks see of simulated frames."""
-    from xpci_utils.frames import read_classes
-
-    height, width = (frames.tile or side for side in (frames.height, frames.width))
-    return View(height, width, len(read_classes(frames.classes_path)))
-
-
-def facts(stages: list[StageParameters]) -> dict:
+def facts(stages: list[StageParameters], view: View) -> dict:
     """Where and how the costs are measured, and what the rehearsed ``stages`` took."""
     runs = {stage.place: read_run(stage.folder) or {} for stage in stages}
     return {
         "measured": datetime.now(UTC).isoformat(timespec="minutes"),
         "machine": _machine(),
         "threads": stages[0].threads,
+        "view": asdict(view),
         "versions": runs["report"]["versions"],
         "report_seconds": runs["report"]["wall_seconds"],
         "disk_bytes": _disk_bytes(stages),
@@ -171,8 +219,9 @@ def _disk_bytes(stages: list[StageParameters]) -> dict[str, float]:
     for stage in stages:
         size = sum(path.stat().st_size for path in stage.folder.rglob("*") if path.is_file())
         if isinstance(stage, PrepareFrames):
-            count = stage.train_frames + stage.val_frames + stage.test_frames + stage.shifted_test_frames
-            found["frame"] = round(size / count)
+            frames = FrameSet.open(stage.folder)
+            seen = len(tiles_of(frames.height, frames.width, frames.tile))  # by networks, of each frame
+            found["frame"] = round(size / seen / len(list(stage.folder.rglob("images/*.png"))))
         elif isinstance(stage, GenerateSynthetic):
             found["label" if stage.labeller else "pair"] = round(size / stage.pairs)
         else:
@@ -186,24 +235,27 @@ def _write_yaml(path: Path, values: dict) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Rehearse a profile on this computer and write its cost table."""
+    """Rehearse a profile on this computer and write its cost table; FRAMES of your own are copied, a few of them."""
     parser = argparse.ArgumentParser(prog="xpci rehearse", description=main.__doc__)
     parser.add_argument("--profile", default="paper", help="parameter profile, a folder of params/ (default: paper)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads of everything")
     parser.add_argument("--keep", action="store_true", help="do not repeat stages that were rehearsed before")
     parser.add_argument("--largest-batch", type=int, default=0, help="of the segmentation networks; 0: as published")
+    add_own_frames(parser)
     options = parser.parse_args(arguments)
     began = time.monotonic()
     try:
-        stages = rehearsed_stages(options.profile, options.threads, options.largest_batch, not options.keep)
+        view, own = prepared(options.profile, own_frames(options))
+        stages = rehearsed_stages(options.profile, options.threads, options.largest_batch, not options.keep, own)
         rehearse(options.profile, stages)
-        table = CostTable.of(measure_profile(options.profile, options.threads), facts(stages))
+        table = CostTable.of(measure_profile(options.profile, options.threads, view, own), facts(stages, view))
     except (ParameterError, RehearsalError, MeasurementError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(f"written: {paths.display(table.write(options.profile))}")
-    if options.profile in (PAGE_PROFILE, FAST_PROFILE):
-        print(f"written: {paths.display(write_page())}")
+    pages = {PAGE_PROFILE: write_page, FAST_PROFILE: write_page, OWN_PROFILE: write_own_part}
+    if options.profile in pages:
+        print(f"written: {paths.display(pages[options.profile]())}")
     print(f"rehearsed in {(time.monotonic() - began) / 60:.0f} minutes")
     return 0
 

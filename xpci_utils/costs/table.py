@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from xpci_utils import files, paths
+from xpci_utils.frames.pad import padding
+from xpci_utils.params.cells import VARIANTS
 
 GIB = 2**30
 GPU = "NVIDIA A100 40 GB"
@@ -78,6 +80,7 @@ def published_rates(convolutions: Published, products: Published) -> dict[str, t
 
 
 LOW_RATES = published_rates(PUBLISHED[0], PUBLISHED[1])  # the lowest shares of those trainings
+GROWING = ("wall_seconds", "cpu_seconds", "convolution_gflop", "matmul_gflop")  # with the pixels of a frame
 GPU_CONTEXT_GIB = 0.8  # CUDA's own, per process
 
 UNITS = {
@@ -98,6 +101,10 @@ class View:
     height: int
     width: int
     classes: int
+
+
+# What was measured where that is not said: the frames of the profile paper.
+PUBLISHED_VIEW = {"height": 624, "width": 640, "classes": 10}
 
 
 @dataclass(frozen=True)
@@ -130,10 +137,19 @@ class Cost:
         convolutions, products = rates[precision]
         return 1e9 * (self.convolution_gflop / convolutions + self.matmul_gflop / products)
 
+    @property
+    def passing_gib(self) -> float:
+        """What a step needs beside the state."""
+        return max(0.0, self.peak_gib - self.libraries_gib - self.state_gib)
+
     def gpu_gib(self, batch: int) -> float:
         """Predicted memory on `GPU` with ``batch`` frames: what a step needs beside the state grows with them."""
-        passing = self.peak_gib - self.libraries_gib - self.state_gib
-        return GPU_CONTEXT_GIB + self.state_gib + max(0.0, passing) * batch / self.batch
+        return GPU_CONTEXT_GIB + self.state_gib + self.passing_gib * batch / self.batch
+
+    def times(self, ratio: float) -> Cost:
+        """The same for ``ratio`` times as many pixels."""
+        grown = {name: getattr(self, name) * ratio for name in GROWING}
+        return replace(self, **grown, peak_gib=self.libraries_gib + self.state_gib + self.passing_gib * ratio)
 
 
 @dataclass(frozen=True)
@@ -155,12 +171,34 @@ class CostTable:
             return None
         return cls.of(read_rows(path, Cost), files.read_json(path.with_suffix(".json")))
 
+    def for_view(self, view: View) -> CostTable:
+        """The table for frames or tiles of another size, in proportion to their padded pixels.
+
+        SAM sees 1024 x 1024 pixels of any frame, so its costs stay. Attention of the others grows faster than pixels;
+        docs/own_frames_gpu.md says what that neglects.
+        """
+        ratio = pixel_ratio(view, self.facts)
+        costs = [cost if cost.network in VARIANTS else cost.times(ratio) for cost in self.costs.values()]
+        disk = dict(self.facts["disk_bytes"])
+        disk |= {name: disk[name] * ratio for name in ("frame", "pair", "label")}
+        return CostTable.of(costs, self.facts | {"disk_bytes": disk})
+
     def write(self, profile: str) -> Path:
         """Write both files, each atomically; returns the path of the CSV."""
         path = table_path(profile)
         write_rows(path, Cost, self.costs.values())
         files.write_json(path.with_suffix(".json"), self.facts)
         return path
+
+
+def pixel_ratio(view: View, facts: Mapping[str, Any]) -> float:
+    """Padded pixels of ``view`` over those of the frames that ``facts`` say were measured."""
+    return _padded_pixels(view) / _padded_pixels(View(**facts.get("view", PUBLISHED_VIEW)))
+
+
+def _padded_pixels(view: View) -> int:
+    (top, bottom), (left, right) = padding(view.height, view.width)
+    return (view.height + top + bottom) * (view.width + left + right)
 
 
 def table_path(profile: str) -> Path:

@@ -2,10 +2,10 @@ from .classes import read_classes
 from .examples import PairExamples
 from .faults import FolderError
 from .flatfield import flat_field_correct
-from .folder import check_folder, read_folder
+from .folder import check_folder, read_folder, splits_of
 from .frameset import IGNORE, Frame, FrameSet, binary_mask, write_frames
 from .pad import crop, pad_image, pad_labels, padding
-from .tiles import frame_scores, predict_frame, tile_origins
+from .tiles import choose_tile, frame_scores, predict_frame, tile_origins, tiles_of
 
 __all__ = [
     "IGNORE",
@@ -15,6 +15,7 @@ __all__ = [
     "PairExamples",
     "binary_mask",
     "check_folder",
+    "choose_tile",
     "crop",
     "flat_field_correct",
     "frame_scores",
@@ -24,6 +25,8 @@ __all__ = [
     "predict_frame",
     "read_classes",
     "read_folder",
+    "splits_of",
     "tile_origins",
+    "tiles_of",
     "write_frames",
 ]

@@ -56,7 +56,7 @@ def check_folder(
     if not _is_imported(folder):
         _ask(seen, folder)
     sequences = _sequences(folder, images)
-    splits = deal_fold(sequences, seed, folds, fold) if folds else _splits(folder, images, sequences, seed)
+    splits = _split(folder, images, sequences, seed, folds, fold)
     for split in SPLITS:
         if not any(set(seen[name].particles) - {IGNORE} for name, own in splits.items() if own == split):
             raise FolderError(
@@ -64,6 +64,13 @@ def check_folder(
             )
     window = _window([images[name] for name, split in splits.items() if split == "train"])
     return AnnotatedFolder(images, masks, splits, sequences, window)
+
+
+def splits_of(folder: str | Path, seed: int = 0, folds: int = 0, fold: int = 0) -> dict[str, str]:
+    """Split of every frame, as `check_folder` finds it, from names alone: no image is read. FolderError as there."""
+    folder = paths.resolve(folder)
+    images = _files(folder / "images")
+    return _split(folder, images, _sequences(folder, images), seed, folds, fold)
 
 
 def read_folder(found: AnnotatedFolder) -> Iterator[Frame]:
@@ -161,6 +168,12 @@ def _sequences(folder: Path, images: dict[str, Path]) -> dict[str, str]:
     if missing:
         raise FolderError(f"{path} gives no sequence for {missing[0]}; it needs the columns name,sequence")
     return {name: rows[name] for name in images}
+
+
+def _split(
+    folder: Path, images: dict[str, Path], sequences: dict[str, str], seed: int, folds: int, fold: int
+) -> dict[str, str]:
+    return deal_fold(sequences, seed, folds, fold) if folds else _splits(folder, images, sequences, seed)
 
 
 def _splits(folder: Path, images: dict[str, Path], sequences: dict[str, str], seed: int) -> dict[str, str]:

@@ -5,8 +5,28 @@ wide); a frame larger than a network's field of view is cut instead.
 """
 
 from collections.abc import Callable
+from math import ceil
 
 import numpy as np
+
+from xpci_utils.frames.pad import padding
+
+PARTICLES_WIDE = 8  # of a particle that is an eighth of a tile wide, (1 - 1/8)^2 = 77 % lie whole in one tile
+SMALLEST_TILE = 256  # px; ImageNet weights were trained on pictures of 224
+
+
+def choose_tile(height: int, width: int, diameter: float, largest: int) -> int:
+    """Side of the tiles for frames of ``height`` x ``width`` pixels; 0 for whole frames.
+
+    Frames whose padded area is at most that of a square of ``largest`` pixels stay whole: as much fits on a GPU. Others
+    are cut into tiles of 8 times ``diameter``, that of the class with the largest particles [px], as the next multiple
+    of 32, but not below 256 and not above ``largest`` (itself a multiple of 32).
+    """
+    (top, bottom), (left, right) = padding(height, width)
+    if (height + top + bottom) * (width + left + right) <= largest**2:
+        return 0
+    wanted = 32 * ceil(PARTICLES_WIDE * diameter / 32)
+    return min(max(wanted, SMALLEST_TILE), largest)
 
 
 def tile_origins(length: int, tile: int) -> list[int]:

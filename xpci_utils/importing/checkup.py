@@ -13,11 +13,12 @@ import pandas as pd
 from scipy import ndimage
 
 from xpci_utils import files, paths
-from xpci_utils.frames import IGNORE, FolderError, binary_mask, check_folder, read_classes
+from xpci_utils.frames import IGNORE, FolderError, binary_mask, check_folder, choose_tile, read_classes, tiles_of
 from xpci_utils.frames.classes import FrameClass
 from xpci_utils.frames.folder import AnnotatedFolder
 from xpci_utils.frames.frameset import SPLITS
 from xpci_utils.frames.pictures import read_grey, read_indices
+from xpci_utils.frames.tiles import PARTICLES_WIDE, SMALLEST_TILE
 from xpci_utils.importing.corrections import Levels, levels_of
 from xpci_utils.importing.likeness import ALIKE, Likeness, thumbnail
 
@@ -43,6 +44,8 @@ class CheckUp:
     shape: tuple[int, int]
     levels: Levels | None
     twins: list[Twins]
+    tile: int  # side of the tiles that networks will see [px], 0 for whole frames
+    cut: str  # that in a sentence
     advice: list[str] = field(default_factory=list)
 
     def worth_a_look(self, count: int = 6) -> dict[str, str]:
@@ -62,14 +65,22 @@ class CheckUp:
         height, width = self.shape
         counts = ", ".join(f"{(self.frames.split == split).sum()} {split}" for split in SPLITS)
         lines = [f"{len(self.frames)} frames of {height} x {width} pixels ({counts}), {self.levels or 'floats'}"]
-        lines += ["", self.classes.to_string(), ""]
+        lines += [self.cut, "", self.classes.to_string(), ""]
         return "\n".join([*lines, *(f"* {sentence}" for sentence in self.advice or ["nothing to object to"])])
 
 
 def check_up(
-    found: AnnotatedFolder, classes: list[FrameClass], tile: int = 0, pixel_um: float | None = None
+    found: AnnotatedFolder,
+    classes: list[FrameClass],
+    tile: int = 0,
+    pixel_um: float | None = None,
+    largest_tile: int = 0,
 ) -> CheckUp:
-    """Count and compare the frames of a checked folder; ``tile`` is what networks will see [px], 0 whole frames."""
+    """Count and compare the frames of a checked folder.
+
+    ``tile`` is what networks will see [px]. At 0 they see whole frames, or, with ``largest_tile``, what `choose_tile`
+    finds for the frames and the class with the largest particles.
+    """
     rows, counts, thumbnails, outlines = [], [], [], []
     for name, split in found.splits.items():
         image, labels = read_grey(found.images[name]), read_indices(found.masks[name])
@@ -85,19 +96,52 @@ def check_up(
     levels = levels_of(read_grey(found.images[name]) for name in found.splits)
     twins = _twins(frames, np.stack(thumbnails), np.stack(outlines))
     table = _class_table(pd.concat(counts), classes)
-    result = CheckUp(frames, table, labels.shape, levels, twins)
-    result.advice.extend(_advice(result, tile, pixel_um))
+    height, width = labels.shape
+    largest = 0 if tile else largest_tile
+    chosen = choose_tile(height, width, _widest(table)[1], largest) if largest else tile
+    cut = _about_tiles((height, width), table, chosen, largest)
+    result = CheckUp(frames, table, (height, width), levels, twins, chosen, cut)
+    result.advice.extend(_advice(result, pixel_um))
     return result
 
 
+def _widest(table: pd.DataFrame) -> tuple[str, float]:
+    """The class with the largest particles, and their median diameter [px]."""
+    diameters = table["median", "diameter [px]"]
+    return str(diameters.idxmax()), float(diameters.max())
+
+
+def _about_tiles(shape: tuple[int, int], table: pd.DataFrame, tile: int, largest: int) -> str:
+    """What networks will see of a frame, and, where ``largest`` made it a choice, why."""
+    height, width = shape
+    if not tile:
+        why = f": their {height} x {width} pixels, padded, are no more than {largest} x {largest}" if largest else ""
+        return f"networks see whole frames{why}"
+    number = len(tiles_of(height, width, tile))
+    seen = f"networks see tiles of {min(tile, height)} x {min(tile, width)} pixels, {number} of each frame"
+    if not largest:
+        return seen
+    name, diameter = _widest(table)
+    return (
+        f"{seen}: whole frames would be more than {largest} x {largest}; a tile is {PARTICLES_WIDE} times as wide as "
+        f"the class with the largest particles ({name}, median {diameter:.0f} px), but {SMALLEST_TILE} to {largest}"
+    )
+
+
 def check_up_folder(
-    folder: str | Path, classes_file: str | Path | None = None, tile: int = 0, seed: int = 0
+    folder: str | Path,
+    classes_file: str | Path | None = None,
+    tile: int = 0,
+    largest_tile: int = 0,
+    seed: int = 0,
+    folds: int = 0,
+    fold: int = 0,
 ) -> CheckUp:
     """The check-up of a folder like ``data/README.md`` shows; FolderError or ValueError when it cannot be used."""
     folder = paths.resolve(folder)
     classes = read_classes(classes_file or folder / "classes.yaml")
     pixel_um = imported(folder).get("pixel_size_um")
-    return check_up(check_folder(folder, classes, seed), classes, tile, pixel_um)
+    return check_up(check_folder(folder, classes, seed, folds, fold), classes, tile, pixel_um, largest_tile)
 
 
 def imported(folder: str | Path) -> dict:
@@ -140,8 +184,8 @@ def _twins(frames: pd.DataFrame, thumbnails: np.ndarray, outlines: np.ndarray) -
     return sorted(found, key=lambda twins: -twins.alike)
 
 
-def _advice(seen: CheckUp, tile: int, pixel_um: float | None) -> list[str]:
-    return [*_about_splits(seen), *_about_classes(seen), *_about_frames(seen), *_about_sizes(seen, tile, pixel_um)]
+def _advice(seen: CheckUp, pixel_um: float | None) -> list[str]:
+    return [*_about_splits(seen), *_about_classes(seen), *_about_frames(seen), *_about_sizes(seen, pixel_um)]
 
 
 def _about_splits(seen: CheckUp) -> list[str]:
@@ -206,8 +250,8 @@ def _about_frames(seen: CheckUp) -> list[str]:
     return said
 
 
-def _about_sizes(seen: CheckUp, tile: int, pixel_um: float | None) -> list[str]:
-    said, diameters = [], seen.classes["median", "diameter [px]"]
+def _about_sizes(seen: CheckUp, pixel_um: float | None) -> list[str]:
+    said, diameters, tile = [], seen.classes["median", "diameter [px]"], seen.tile
     small = diameters.index[diameters < 4].tolist()
     if small:
         said.append(
@@ -233,9 +277,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", type=lambda text: Path(text).expanduser().absolute())
     parser.add_argument("--classes", type=lambda text: Path(text).expanduser().absolute(), help="its classes file")
     parser.add_argument("--tile", type=int, default=0, help="side of the tiles that networks will see [px]")
+    parser.add_argument("--largest-tile", type=int, default=0, help="choose the tiles, at most so wide [px]")
     options = parser.parse_args(arguments)
     try:
-        print(check_up_folder(options.folder, options.classes, options.tile))
+        print(check_up_folder(options.folder, options.classes, options.tile, options.largest_tile))
     except (FolderError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

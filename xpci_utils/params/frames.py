@@ -9,6 +9,7 @@ from xpci_utils import paths
 from xpci_utils.params.base import Content, SeededParameters
 from xpci_utils.params.cells import parse_labeller
 from xpci_utils.params.places import FRAMES, PAIRS_OF, labeller_place, labels_place, pairs_place, shard_place
+from xpci_utils.params.sweep import per_frame
 
 
 class PrepareFrames(SeededParameters):
@@ -23,6 +24,12 @@ class PrepareFrames(SeededParameters):
     classes_file: str = Field("", description="YAML of classes; empty: classes.yaml of source_folder")
     pixel_size_um: float = Field(2.0, gt=0, description="size of a pixel in the sample plane [um]; imports may tell")
     tile: int = Field(0, ge=0, description="side of the square tiles that networks see [px]; 0: whole frames")
+    largest_tile: int = Field(
+        0,
+        ge=0,
+        multiple_of=32,
+        description="where tile is 0, choose tiles of your folder, at most so wide [px]; 0: do not",
+    )
     folds: int = Field(0, ge=0, description="folds of a cross-validation of your folder; 0: its splits, or dealt ones")
     fold: int = Field(0, ge=0, description="which of them is held out for the test, counted from 0")
     preset: Literal["aps32id_u18", "aps32id_shifted", "reduced"] = Field("reduced", description="simulator preset")
@@ -98,6 +105,9 @@ class GenerateSynthetic(SeededParameters):
     labeller: str = Field("", description="empty: sample (frame, mask) pairs; else: name their particles with it")
     labeller_seed: int = Field(0, ge=0, description="seed of the labeller's training")
     pairs: int = Field(200, ge=1, description="synthetic pairs in the pool")
+    pairs_per_frame: float = Field(
+        0.0, ge=0, description="synthetic pairs for each annotated training frame, in place of pairs; 0: pairs"
+    )
     sampler: Literal["ddpm", "sde-dpmsolver++", "dpmsolver++", "ddim"] = Field(
         "sde-dpmsolver++", description="ddpm: the paper's"
     )
@@ -144,6 +154,10 @@ class GenerateSynthetic(SeededParameters):
         if self.labeller and self.pool == "heldout" and self.min_confidence:
             raise ValueError("min_confidence must be 0 for the pool 'heldout', whose labels are scored whole")
         return self
+
+    def pairs_for(self, training_frames: int) -> int:
+        """Synthetic pairs in the pool of a run with so many annotated training frames."""
+        return per_frame(self.pairs_per_frame, training_frames) or self.pairs
 
     def decisive(self) -> dict[str, Any]:
         """Labels are given after sampling, so their options count for labelling alone, and only they do there.

@@ -80,6 +80,8 @@ _CELLS_OF = {"paper": _paper, "full": _full, "controls": _controls, "readings": 
 
 
 def _series_cells(sweep: Sweep, series: Iterable[str]) -> list[Cell]:
+    if sweep.counts_per_frame:
+        raise ValueError("the grid has counts for each frame of a folder; Sweep.for_frames makes numbers of them")
     return [
         series_cell(name, sweep.annotated, count, seed)
         for count in sorted(sweep.counts)

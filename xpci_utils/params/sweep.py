@@ -1,6 +1,7 @@
 """The grids of runs that a profile compares."""
 
 from collections.abc import Callable
+from math import ceil
 from typing import Annotated, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -10,6 +11,12 @@ from xpci_utils.params.model import Parameters
 
 Seed = Annotated[int, Field(ge=0)]
 Pairs = Annotated[int, Field(ge=0, le=99_999)]  # names of cells have five digits for them
+Multiple = Annotated[float, Field(ge=0)]
+
+
+def per_frame(multiple: float, training_frames: int) -> int:
+    """Synthetic pairs that are ``multiple`` times as many as annotated training frames, rounded up."""
+    return ceil(multiple * training_frames)
 
 
 class Sweep(Parameters):
@@ -17,6 +24,9 @@ class Sweep(Parameters):
 
     annotated: int = Field(40, ge=0, le=9999, description="annotated frames in every cell; 0: the whole training split")
     counts: list[Pairs] = Field([0, 50, 100, 200], description="synthetic pairs added to them")
+    counts_per_frame: list[Multiple] = Field(
+        [], description="the same for each annotated training frame of your folder, in place of counts; []: counts"
+    )
     series: list[str] = Field(
         ["transunet__vit_t", "swin_unetr__vit_b", "emcad__vit_b", "transunet__vit_b"],
         description="backbone and labeller of Tables 1, 2, 3 and 4",
@@ -52,8 +62,9 @@ class Sweep(Parameters):
         missing = [name for name in dict.fromkeys(named) if name not in self.labellers]
         if missing:
             raise ValueError(f"series use {', '.join(missing)}, which labellers does not list")
-        if 0 not in self.counts or len(set(self.counts)) < len(self.counts):
-            raise ValueError("counts must be distinct and contain 0, the row without synthetic pairs")
+        for name, counts in (("counts", self.counts), ("counts_per_frame", self.counts_per_frame or [0])):
+            if 0 not in counts or len(set(counts)) < len(counts):
+                raise ValueError(f"{name} must be distinct and contain 0, the row without synthetic pairs")
         for row in (*self.contrasts, *self.controls, *self.readings, *self.extended):
             cell = parse_row(row)
             if cell.labeller != "none" and cell.annotated != self.annotated:
@@ -68,3 +79,14 @@ class Sweep(Parameters):
         if self.contrasts and len(set(self.contrast_seeds)) < 2:
             raise ValueError("contrasts need two contrast_seeds at least, better six: one training allows no interval")
         return self
+
+    def for_frames(self, training_frames: int) -> Self:
+        """The grids of a run with so many annotated training frames: ``counts_per_frame`` has become ``counts``.
+
+        Nothing changes where counts are given as numbers. ParameterError if there are more pairs than names can hold.
+        """
+        if not self.counts_per_frame:
+            return self
+        counts = sorted({per_frame(multiple, training_frames) for multiple in self.counts_per_frame})
+        about = f"counts_per_frame, with {training_frames} training frames,"
+        return self.checked({**self.model_dump(), "counts": counts, "counts_per_frame": []}, about)

@@ -21,7 +21,7 @@ from xpci_utils.params.cells import Cell, parse_labeller
 from xpci_utils.params.places import cell_place, labeller_place, labels_place, parse_place
 from xpci_utils.params.runs import GRIDS, cells_of, pool_labellers, series_cell, stage_folders
 from xpci_utils.report.pictures import FrameFacts, read_facts, read_pictures
-from xpci_utils.stages import read_run
+from xpci_utils.stages import read_run, training_frames
 
 TEST_SETS = {"test": "per_frame.csv", "shifted": "per_frame_shifted.csv"}
 DIGITS = 5  # of a score of one frame
@@ -130,6 +130,7 @@ def read_results(run_root: str | Path, sweep: Sweep | str | Path) -> Results:
     """Read all finished stages of ``sweep`` below ``run_root``; ``sweep`` is the model or its YAML file."""
     root = paths.resolve(run_root)
     sweep = sweep if isinstance(sweep, Sweep) else Sweep.from_yaml(sweep)
+    sweep = sweep.for_frames(training_frames(root))
     found = {place: read_run(root / place) for place in stage_folders(sweep, *GRIDS)[:-1]}
     runs = {place: run | {"core_seconds": _core_seconds(root / place, run)} for place, run in found.items() if run}
     wanted = [cell for cell in cells_of(sweep, *GRIDS) if cell_place(cell).folder in runs]

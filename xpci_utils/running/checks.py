@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from xpci_utils import paths, stages, weights
-from xpci_utils.params import GenerateSynthetic, ParameterError, PrepareFrames, ShippableParameters
-from xpci_utils.params.profiles import notebook_parameters, overlay, profiles, stage_parameters, sweep_of
+from xpci_utils.params import GenerateSynthetic, ParameterError, ShippableParameters, Sweep
+from xpci_utils.params.profiles import notebook_parameters, overlay, stage_parameters
 from xpci_utils.params.runs import cells_of, stage_folders
+from xpci_utils.running.folder import frames_of, grid_of, training_frames
 from xpci_utils.running.status import State
 
 
@@ -16,47 +17,28 @@ def check_run(profile: str, grid: str, root: Path, own: Mapping[str, str], force
 
     Raises ParameterError or ShippedError for what no ``force`` can help.
     """
-    check_own_frames(profile, own)
-    check_pairs(profile, grid)
-    folders = stage_folders(sweep_of(profile), grid)
+    frames_of(profile, own)
+    sweep = grid_of(profile, root, own)
+    check_pairs(profile, grid, sweep, training_frames(profile, root, own))
+    folders = stage_folders(sweep, grid)
     check_shipped(profile, root, folders)
     shares = [path.parent.relative_to(root).as_posix() for path in root.glob(f"pools/*/shards/*/{stages.RUN_FILE}")]
     return not refuse_others(other_results(profile, root, [*folders, *shares], own), force)
 
 
-def check_own_frames(profile: str, own: Mapping[str, str]) -> None:
-    """ParameterError if a folder of frames is given to a profile that simulates its frames, or lies nowhere."""
-    frames = notebook_parameters(profile, "01_prepare_frames")
-    assert isinstance(frames, PrepareFrames)
-    if own and frames.source == "simulator":
-        raise ParameterError(
-            f"profile {profile} simulates its frames and would ignore {own.get('source_folder') or 'the classes'}; "
-            f"profiles for your own frames: {', '.join(_of_folders())}"
-        )
-    folder = own.get("source_folder", frames.source_folder)
-    if frames.source == "folder" and not paths.resolve(folder).is_dir():
-        raise ParameterError(f"there is no folder {paths.display(folder)} with frames; give it by FRAMES=folder")
-
-
-def _of_folders() -> list[str]:
-    """The profiles that read a folder of the user's own."""
-    values = {name: overlay(name).values.get("01_prepare_frames", {}) for name in profiles()}
-    return [name for name, given in values.items() if given.get("source") == "folder"]
-
-
-def check_pairs(profile: str, grid: str) -> None:
-    """ParameterError if the grid has no runs, or asks for more pairs than are sampled."""
-    cells = cells_of(sweep_of(profile), grid)
+def check_pairs(profile: str, grid: str, sweep: Sweep, training: int) -> None:
+    """ParameterError if the grid has no runs, or asks for more pairs than are sampled for ``training`` frames."""
+    cells = cells_of(sweep, grid)
     if not cells:
         raise ParameterError(f"params/{profile}/sweep.yaml lists no runs for the grid {grid!r}")
     parameters = notebook_parameters(profile, "04_generate_synthetic")
     assert isinstance(parameters, GenerateSynthetic)
-    pairs = parameters.pairs
+    pairs = parameters.pairs_for(training)
     wanted = max((cell.synthetic for cell in cells if cell.pool), default=0)
     if wanted > pairs:
         raise ParameterError(
             f"params/{profile}/sweep.yaml asks for {wanted} synthetic pairs, but "
-            f"04_generate_synthetic.yaml samples {pairs}; raise pairs or lower counts"
+            f"04_generate_synthetic.yaml samples {pairs}; raise pairs or lower counts (or those per frame)"
         )
 
 
@@ -100,9 +82,10 @@ def refuse_others(others: Mapping[Path, str], force: bool, target: str = "reprod
     return bool(others) and not force
 
 
-def announce(profile: str, root: Path, states: list[State]) -> None:
-    """Print how much there is to do and what it needs."""
+def announce(profile: str, root: Path, states: list[State], about: str = "") -> None:
+    """Print how much there is to do, what it needs, and what there is to say ``about`` a folder of the user's own."""
     waiting = sum(state != "done" for _, state, _ in states)
     if waiting:
         print(f"profile {profile}: {waiting} of {len(states)} stages to do in {paths.display(root)}")
         print(overlay(profile).about)
+        print(about, end="\n" if about else "", flush=True)

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from xpci_utils import paths, stages
 from xpci_utils.params.places import pairs_place, shard_place
-from xpci_utils.params.profiles import run_root, stage_parameters, sweep_of
+from xpci_utils.params.profiles import run_root, stage_parameters
 from xpci_utils.params.runs import stage_folders
 from xpci_utils.running import gpus
 from xpci_utils.running.checks import announce, check_run
+from xpci_utils.running.folder import about, grid_of, look_at
 from xpci_utils.running.options import add_grid, add_own_frames, add_profile, own_frames, parser_of
 from xpci_utils.running.snakefile import check_grid
 from xpci_utils.running.status import State, states_of
@@ -27,12 +28,13 @@ def main(arguments: list[str]) -> int:
     cards = gpus.cards_of(options.gpus) if options.gpus else []
     own = own_frames(options)
     root = paths.resolve(run_root(options.profile))
-    folders = stage_folders(sweep_of(options.profile), check_grid(options.grid))
-    if not check_run(options.profile, options.grid, root, own, options.force):
+    grid, sweep = check_grid(options.grid), grid_of(options.profile, root, own)
+    folders = stage_folders(sweep, grid)
+    if not check_run(options.profile, grid, root, own, options.force):
         return 2
     states = states_of(root, folders)
     if not is_complete(options.profile, root, states):
-        announce(options.profile, root, states)
+        announce(options.profile, root, states, about(look_at(options.profile, own), sweep))
         with gpus.shared(cards):
             code = _run_all(options, own, root, folders)
         if code:

@@ -7,7 +7,10 @@ from xpci_utils.params import ParameterError
 from xpci_utils.params.places import Place
 from xpci_utils.params.profiles import notebook_parameters, stage_parameters
 from xpci_utils.params.runs import GRIDS
+from xpci_utils.running.folder import grid_of
 from xpci_utils.stages import RUN_FILE, decisive
+
+__all__ = ["check_grid", "grid_of", "needs", "options", "run_threads", "stage_digest"]
 
 
 def check_grid(name: str) -> str:

@@ -7,7 +7,7 @@ once; asked for with other parameters, inputs or another version it stops with a
 
 from xpci_utils.stages.identity import content_digest, decisive, film_digest, folder_digest, inputs_of
 from xpci_utils.stages.lock import StageError, is_locked, refuse_if_locked
-from xpci_utils.stages.record import RUN_FILE, differences, lost, read_record, read_run, version_of
+from xpci_utils.stages.record import RUN_FILE, differences, lost, read_record, read_run, training_frames, version_of
 from xpci_utils.stages.spec import StageSpec
 from xpci_utils.stages.stage import CURE, OtherResultError, Stage, begin, inspect
 
@@ -31,5 +31,6 @@ __all__ = [
     "read_record",
     "read_run",
     "refuse_if_locked",
+    "training_frames",
     "version_of",
 ]

@@ -11,7 +11,7 @@ from xpci_utils.params.base import Content
 from xpci_utils.params.runs import GRIDS, stage_folders
 from xpci_utils.params.sweep import Sweep
 from xpci_utils.stages.lock import StageError
-from xpci_utils.stages.record import lost, read_run
+from xpci_utils.stages.record import lost, read_run, training_frames
 from xpci_utils.stages.spec import StageSpec
 
 
@@ -26,7 +26,8 @@ def inputs_of(parameters: StageSpec) -> dict[str, str]:
     Raises StageError if one is not finished; a report takes whatever is finished of its grid.
     """
     if parameters.sweep_file:
-        folders = stage_folders(Sweep.from_yaml(paths.resolve(parameters.sweep_file)), *GRIDS)[:-1]
+        sweep = Sweep.from_yaml(paths.resolve(parameters.sweep_file)).for_frames(training_frames(parameters.root))
+        folders = stage_folders(sweep, *GRIDS)[:-1]
         records = {folder: read_run(parameters.root / folder) for folder in folders}
         return {folder: record["identity"] for folder, record in records.items() if record}
     return {

@@ -1,10 +1,12 @@
 """The record of a finished stage, ``run.json``: read, checked against its products, compared with what is asked for."""
 
+import csv
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from xpci_utils.params.places import FRAMES
 from xpci_utils.stages.first_edition import VERSION_OF_RECIPE
 from xpci_utils.stages.spec import StageSpec
 
@@ -24,6 +26,15 @@ def read_record(folder: str | Path) -> dict[str, Any] | None:
         return record if all(isinstance(size, dict) for size in record["products"].values()) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def training_frames(root: Path) -> int:
+    """Annotated training frames of the run in ``root``; 0 if its frames are not prepared."""
+    folder = root / FRAMES.folder
+    if read_run(folder) is None:
+        return 0
+    with open(folder / "frames.csv", newline="", encoding="utf-8") as file:
+        return sum(row["split"] == "train" for row in csv.DictReader(file))
 
 
 def lost(folder: str | Path) -> list[str]:

@@ -1,0 +1,130 @@
+"""What a stage does, in units of work: how many frames, or tiles of them, it takes through which network."""
+
+from __future__ import annotations
+
+from math import ceil
+
+from xpci_utils.costs.table import View
+from xpci_utils.frames import tiles_of
+from xpci_utils.frames.frameset import SPLITS
+from xpci_utils.frames.pad import padding
+from xpci_utils.importing.checkup import CheckUp
+from xpci_utils.params import (
+    AdaptSam,
+    GenerateSynthetic,
+    PrepareFrames,
+    StageParameters,
+    TrainDdpm,
+    TrainSegmentation,
+)
+from xpci_utils.params.cells import Cell, parse_labeller
+from xpci_utils.training import LabellerTraining, symmetries_of
+
+
+def counted(frames: PrepareFrames, seen: CheckUp) -> PrepareFrames:
+    """The parameters of a user's frames with what the check-up found: how many, of what size, in which tiles."""
+    numbers = {f"{split}_frames": int((seen.frames.split == split).sum()) for split in SPLITS}
+    height, width = seen.shape
+    found = {"height": height, "width": width, "tile": seen.tile, "largest_tile": 0, "shifted_test_frames": 0}
+    return frames.model_copy(update=numbers | found)
+
+
+def view_of(frames: PrepareFrames) -> View:
+    """What networks see of the frames: `counted` ones, or simulated ones."""
+    from xpci_utils.frames import read_classes
+
+    height, width = (min(frames.tile or side, side) for side in (frames.height, frames.width))
+    return View(height, width, len(read_classes(frames.classes_path)))
+
+
+def examples_of(frames: PrepareFrames) -> tuple[int, int, int, int]:
+    """What networks see, frames or tiles of them: to train on, to validate, to test, and of a shifted set-up."""
+    tiles = len(tiles_of(frames.height, frames.width, frames.tile))
+    counts = (frames.train_frames, frames.val_frames, frames.test_frames, frames.shifted_test_frames)
+    train, val, test, shifted = (count * tiles for count in counts)
+    return train, val, test, shifted
+
+
+def network_of(parameters: StageParameters) -> str:
+    """What a stage trains (or "simulator"), as the cost table calls it; empty for a stage that trains nothing."""
+    match parameters:
+        case PrepareFrames(source="simulator"):
+            return "simulator"
+        case TrainDdpm():
+            return "denoiser"
+        case AdaptSam():
+            return parse_labeller(parameters.labeller).variant
+        case TrainSegmentation():
+            return Cell.parse(parameters.cell).backbone
+    return ""
+
+
+def work_of(parameters: StageParameters, frames: PrepareFrames) -> dict[tuple[str, str], int]:
+    """(network, unit) -> how many frames, or tiles of them, a stage takes through it; nothing for the report."""
+    return {unit: count for unit, count in _work_of(parameters, frames).items() if count}
+
+
+def _work_of(parameters: StageParameters, frames: PrepareFrames) -> dict[tuple[str, str], int]:
+    train, val, test, shifted = examples_of(frames)
+    name = network_of(parameters)
+    match parameters:
+        case PrepareFrames(source="folder"):
+            return {}
+        case PrepareFrames():
+            return {(name, "frame"): train + val + test + shifted}
+        case TrainDdpm() as p:
+            looks = p.evaluations * (val * p.probe_draws + p.preview_pairs * p.preview_steps)
+            last = min(p.judged_frames, test) * p.probe_draws + p.judged_pairs * p.preview_steps
+            return _steps(p, p.steps) | {(name, "forward"): looks + last}
+        case AdaptSam() as p:
+            steps = p.epochs * ceil(train / p.batch_size) or p.steps
+            looks = val * (LabellerTraining().evaluations + 1 + _symmetries(frames)) + test
+            return _steps(p, steps) | {(name, "forward"): looks}
+        case TrainSegmentation() as p:
+            looks = p.evaluations * val + 2 * test + shifted
+            return {(name, "step"): _cell_steps(p, train) * p.batch_size, (name, "forward"): looks}
+        case GenerateSynthetic(labeller="", pool="fresh") as p:
+            return {("simulator", "frame"): pairs_of(p, frames)}
+        case GenerateSynthetic(labeller="", pool="clamped" | "heldout") as p:
+            return {("denoiser", "forward"): _clamped(p, pairs_of(p, frames))}
+        case GenerateSynthetic(labeller="") as p:
+            pairs = pairs_of(p, frames)
+            drawn = pairs * p.sampling_steps + _clamped(p, val)
+            return {("denoiser", "forward"): drawn, ("simulator", "frame"): 3 * min(p.fresh_frames, pairs)}
+        case GenerateSynthetic() as p:
+            views = _symmetries(frames) if p.symmetries else 1
+            return {(parse_labeller(p.labeller).variant, "forward"): pairs_of(p, frames) * views}
+    return {}
+
+
+def _steps(parameters: TrainDdpm | AdaptSam, steps: int) -> dict[tuple[str, str], int]:
+    """The frames of a training; none where shipped weights stand in for it."""
+    return {} if parameters.shipped else {(network_of(parameters), "step"): steps * parameters.batch_size}
+
+
+def pairs_of(parameters: GenerateSynthetic, frames: PrepareFrames) -> int:
+    return examples_of(frames)[2] if parameters.pool == "heldout" else parameters.pairs_for(frames.train_frames)
+
+
+def _clamped(parameters: GenerateSynthetic, images: int) -> int:
+    """Forward passes on the way to the masks of known ``images``."""
+    from xpci_utils.diffusion.clamping import ROUNDS
+
+    return images * parameters.clamped_steps * ROUNDS
+
+
+def _cell_steps(parameters: TrainSegmentation, train: int) -> int:
+    """Optimiser steps of a cell whose profile has ``train`` annotated training examples."""
+    from xpci_utils.segmentation.arms import equal_epochs
+
+    p, cell = parameters, Cell.parse(parameters.cell)
+    by_epochs = p.epochs or cell.trains_on in ("epochs", "longer")
+    return (
+        equal_epochs(cell.annotated or train, cell.synthetic, p.steps, p.epochs, p.batch_size) if by_epochs else p.steps
+    )
+
+
+def _symmetries(frames: PrepareFrames) -> int:
+    height, width = (min(frames.tile or side, side) for side in (frames.height, frames.width))
+    (top, bottom), (left, right) = padding(height, width)
+    return symmetries_of(height + top + bottom, width + left + right)
