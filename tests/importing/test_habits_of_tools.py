@@ -106,13 +106,14 @@ def test_a_category_that_nothing_uses_need_not_be_a_class(bench, taken):
 
 def test_pictures_that_are_listed_but_not_annotated(bench, taken):
     bench.coco(lambda content: content["annotations"].pop())
-    mask, said = taken()
-    assert "the file lists 1 of 10 pictures without any annotation (the first is f9)" in said
+    mask, said = taken("--empty", "annotated")
+    assert "the file lists 1 of 10 pictures without any annotation (the first is f9): they are taken for" in said
     assert len(list((bench.out / "masks").iterdir())) == 10
     shutil.rmtree(bench.out)
+    del bench.options[-2:]
     mask, said = taken("--annotated-only")
     assert sorted(path.stem for path in (bench.out / "masks").iterdir()) == [f"f{i}" for i in range(9)]
-    assert "left out, pictures that the file lists without any annotation: 1 (the first is f9)" in said
+    assert "1 of 10 pictures without any annotation (the first is f9): they count as not annotated" in said
     assert np.array_equal(mask, bench.mask)
 
 

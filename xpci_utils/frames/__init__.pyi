@@ -1,3 +1,4 @@
+from .apart import UnlabelledFrame, unlabelled
 from .classes import read_classes
 from .examples import PairExamples
 from .faults import FolderError
@@ -13,6 +14,7 @@ __all__ = [
     "Frame",
     "FrameSet",
     "PairExamples",
+    "UnlabelledFrame",
     "binary_mask",
     "check_folder",
     "crop",
@@ -25,5 +27,6 @@ __all__ = [
     "read_classes",
     "read_folder",
     "tile_origins",
+    "unlabelled",
     "write_frames",
 ]

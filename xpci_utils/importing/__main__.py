@@ -11,9 +11,11 @@ from typing import Any
 from xpci_utils import paths
 from xpci_utils.frames import FolderError
 from xpci_utils.frames.faults import CHANNELS
+from xpci_utils.importing.apart import MOST
 from xpci_utils.importing.checkup import check_up_folder
 from xpci_utils.importing.convert import Request, import_frames
 from xpci_utils.importing.indices import CHOICES
+from xpci_utils.importing.marked import EMPTY
 from xpci_utils.importing.matching import PAIR_BY
 
 FORMATS = """\
@@ -68,6 +70,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--sequences", help="CSV name,sequence: frames that belong together stay in one split")
     parser.add_argument("--splits", help="folder with train.txt, val.txt and test.txt")
+    parser.add_argument(
+        "--unlabelled",
+        type=_count,
+        default=MOST,
+        metavar="N",
+        help="keep at most N of the frames without annotation, evenly spaced, in OUT/unlabelled (default: %(default)s)",
+    )
     parser.add_argument("--annotated-only", action="store_true", help="leave out frames without annotation")
     parser.add_argument(
         "--given-frames-only", action="store_true", help="leave out annotations of frames that are not in IMAGES"
@@ -91,8 +100,23 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _count(text: str) -> int:
+    if (number := int(text)) < 0:
+        raise ValueError
+    return number
+
+
 def _add_readings(parser: argparse.ArgumentParser) -> None:
     """What decides where annotations can be read in two ways."""
+    parser.add_argument(
+        "--empty",
+        choices=EMPTY,
+        default="ask",
+        help="frames on which nothing is marked: annotated, so without particles, or unlabelled, so not annotated yet",
+    )
+    parser.add_argument(
+        "--take-unchecked", action="store_true", help="take labels of a network, too, that nobody has looked at"
+    )
     parser.add_argument(
         "--mask-values",
         choices=CHOICES,

@@ -6,7 +6,7 @@ notebook makes; until then there is nothing by its name.
 
 import csv
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,14 +19,17 @@ from tqdm import tqdm
 from xpci_utils import files, paths
 from xpci_utils.frames import FolderError, check_folder, read_classes
 from xpci_utils.frames.classes import FrameClass
+from xpci_utils.frames.folder import listed_splits
 from xpci_utils.frames.frameset import SPLITS
 from xpci_utils.importing.annotations import of_given_frames
+from xpci_utils.importing.apart import MOST, Apart, set_apart, write_apart
 from xpci_utils.importing.base import Annotations, How
 from xpci_utils.importing.corrections import Correction, Levels, choose_correction
 from xpci_utils.importing.film import Film
 from xpci_utils.importing.films import open_films
 from xpci_utils.importing.layouts import open_masks
 from xpci_utils.importing.looking import check_mask, chosen, look
+from xpci_utils.importing.marked import only_annotated
 from xpci_utils.importing.matching import Masks, match
 from xpci_utils.importing.sequences import sequences_of
 
@@ -47,6 +50,9 @@ class Request:
     sequences: Path | None = None
     splits: Path | None = None
     annotated_only: bool = False
+    unlabelled: int = MOST
+    empty: str = "ask"
+    take_unchecked: bool = False
     pixel_um: float | None = None
     pair_by: str = "auto"
     given_frames_only: bool = False
@@ -71,6 +77,7 @@ class Plan:
     levels: Levels | None
     told: list[str]
     splits: dict[str, str] = field(default_factory=dict)
+    apart: Apart = field(default_factory=lambda: Apart([], {}))
 
 
 def import_frames(request: Request) -> dict:
@@ -92,43 +99,51 @@ def plan_import(request: Request) -> Plan:
     films = open_films(request.images, request.grey)
     classes = read_classes(request.classes) if request.classes else None
     names = [name for film in films for name in film.names]
-    annotations = open_masks(request.masks, classes, _how(request, films))
+    how = _how(request, films)
+    annotations = open_masks(request.masks, classes, how)
     annotations = of_given_frames(annotations, names, request.images, request.given_frames_only)
+    annotations = only_annotated(annotations, how)
     masks = Masks(annotations.names, request.masks, annotations.read)
-    pairs, how = match(films, masks, request.annotated_only, request.pair_by, request.given_frames_only)
-    corrections = _corrections(films, pairs, request)
+    pairs, matched = match(films, masks, request.pair_by, request.given_frames_only)
+    most = 0 if request.annotated_only else request.unlabelled
+    corrections = _corrections(films, set(names if most else pairs), request)
     seen = look(films, pairs, annotations.read)
     sequences = sequences_of(films, seen.looks, request.sequences, request.splits is not None, request.gap)
+    apart = set_apart(films, set(pairs), sequences.of, sequences.splits or _given_splits(request, pairs), most)
     told = [
         f"frames: {sum(map(len, films))} in {_kinds(films)}",
         *dict.fromkeys(note for film in films for note in film.notes),
-        f"annotations: {len(annotations.names)} in {annotations.kind}, matched {how}",
+        f"annotations: {len(annotations.names)} in {annotations.kind}, matched {matched}",
         *annotations.notes,
-        *_left_out(films, annotations, pairs, seen.blank),
+        *_left_out(annotations, pairs, seen.blank),
         sequences.told,
+        *filter(None, [apart.told]),
         f"grey levels: {_told_levels(seen.levels, corrections)}",
     ]
     kept = {name: pairs[name] for name in sequences.of}
-    return Plan(films, annotations, kept, sequences.of, corrections, seen.levels, told, sequences.splits)
+    return Plan(films, annotations, kept, sequences.of, corrections, seen.levels, told, sequences.splits, apart)
 
 
-def _corrections(films: list[Film], pairs: dict[str, str], request: Request) -> dict[Path, Correction]:
+def _given_splits(request: Request, names: Collection[str]) -> dict[str, str]:
+    if request.splits is None:
+        return {}
+    if not request.splits.is_dir():
+        raise FolderError(f"{paths.display(request.splits)} is no folder with train.txt, val.txt and test.txt")
+    return listed_splits(request.splits, names)
+
+
+def _corrections(films: list[Film], names: set[str], request: Request) -> dict[Path, Correction]:
     flats, darks = (_references(path, request.grey) for path in (request.flats, request.darks))
     return {
         film.path: choose_correction(film, request.correct, flats, darks)
         for film in films
-        if any(name in pairs for name in film.names)
+        if any(name in names for name in film.names)
     }
 
 
-def _left_out(
-    films: list[Film], annotations: Annotations, pairs: dict[str, str], blank: tuple[str, ...]
-) -> Iterator[str]:
+def _left_out(annotations: Annotations, pairs: dict[str, str], blank: tuple[str, ...]) -> Iterator[str]:
     """What is not taught, and why."""
-    bare, stray = sum(map(len, films)) - len(pairs), len(annotations.names) - len(pairs)
-    if bare:
-        yield f"{bare} frames without annotation are left out"
-    if stray:
+    if stray := len(annotations.names) - len(pairs):
         yield f"{stray} annotations of frames that were not given are left out"
     if blank:
         yield f"{len(blank)} frames of one single value are left out: they show nothing (first: {blank[0]})"
@@ -145,6 +160,8 @@ def _how(request: Request, films: list[Film]) -> How:
         crowds=request.crowds,
         boxes=request.boxes,
         ignored=tuple(request.ignore_label),
+        empty=request.empty,
+        take_unchecked=request.take_unchecked,
     )
 
 
@@ -176,17 +193,25 @@ def _write(plan: Plan, request: Request, folder: Path) -> dict:
     for kind in ("images", "masks"):
         (folder / kind).mkdir()
     for film, i, name in tqdm(chosen(plan.films, plan.pairs), desc="frames", total=len(plan.pairs), disable=None):
-        image = _corrected(film[i], plan.corrections[film.path], plan.levels)
+        image = _prepared(plan, film, i)
         labels = check_mask(plan.annotations.read(plan.pairs[name]), name, image.shape)
         _write_image(folder / "images" / name, image)
         Image.fromarray(labels).save(folder / "masks" / f"{name}.png")
     _write_tables(plan, request, folder)
+    first, i, _ = next(chosen(plan.films, plan.pairs))
+
+    def store(path: Path, film: Film, i: int) -> None:
+        _write_image(path, _prepared(plan, film, i))
+
+    plan.told.extend(write_apart(plan.apart, folder, store, first[i]))
     record = _record(plan, request)
     files.write_json(folder / IMPORT_FILE, record)
     return record
 
 
-def _corrected(frame: np.ndarray, correction: Correction, levels: Levels | None) -> np.ndarray:
+def _prepared(plan: Plan, film: Film, i: int) -> np.ndarray:
+    """A frame as it is written: corrected, or moved back where the camera moved its bits."""
+    frame, correction, levels = film[i], plan.corrections[film.path], plan.levels
     if correction.said:
         return correction.apply(frame)
     return frame >> levels.shift if levels and levels.shift else frame
@@ -206,8 +231,6 @@ def _write_tables(plan: Plan, request: Request, folder: Path) -> None:
     with open(folder / "sequences.csv", "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("name", "sequence"), *plan.sequences.items()])
     if request.splits:
-        if not request.splits.is_dir():
-            raise FolderError(f"{paths.display(request.splits)} is no folder with train.txt, val.txt and test.txt")
         shutil.copytree(request.splits, folder / "splits")
     elif plan.splits:
         (folder / "splits").mkdir()

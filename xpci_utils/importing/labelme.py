@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw
 from xpci_utils import paths
 from xpci_utils.frames.faults import FolderError, check_size, reading
 from xpci_utils.frames.pictures import read_png_pixels
-from xpci_utils.importing.base import Annotations, How, Names, Size, Tally, frame_names, frame_size, read_json
+from xpci_utils.importing.base import UNCHECKED, Annotations, How, Names, Size, Tally, frame_names, frame_size, read_json
 from xpci_utils.importing.outlines import CUT, FEW_POINTS, SILENT
 
 POLYGONS = ("polygon", "oriented_rectangle", "rotation", "quadrilateral")
@@ -60,7 +60,15 @@ def open_labelme(path: Path, how: How) -> Annotations:
             labels[_mask(one, size)] = names[one.label]
         return labels
 
-    return Annotations(path, "labelme JSON", tuple(place), read, names.classes, (*names.notes, *tally.notes()))
+    unchecked = tuple(name for name, file in place.items() if _is_unchecked(file))
+    notes = (*names.notes, *tally.notes())
+    return Annotations(path, "labelme JSON", tuple(place), read, names.classes, notes, unchecked=unchecked)
+
+
+def _is_unchecked(path: Path) -> bool:
+    """Whether the file's flag of that name, a box to be ticked in labelme, is set."""
+    flags = read_json(path).get("flags")
+    return isinstance(flags, dict) and flags.get(UNCHECKED) is True
 
 
 def json_files(path: Path) -> list[Path]:
