@@ -17,6 +17,7 @@ from xpci_utils.importing.convert import Request, import_frames
 from xpci_utils.importing.indices import CHOICES
 from xpci_utils.importing.marked import EMPTY
 from xpci_utils.importing.matching import PAIR_BY
+from xpci_utils.importing.onto import AGAIN
 
 FORMATS = """\
 IMAGES  a folder of PNG or TIFF files or of such folders, a TIFF stack, HDF5 (/exchange/data), .mraw or .cine
@@ -41,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-PATHS = ("images", "masks", "out", "classes", "flats", "darks", "sequences", "splits", "instance_classes")
+PATHS = ("images", "masks", "out", "classes", "flats", "darks", "sequences", "splits", "instance_classes", "onto")
 
 
 def _here(value: str | None) -> Path | None:
@@ -93,6 +94,13 @@ def _parser() -> argparse.ArgumentParser:
         choices=["shown", "stored", *CHANNELS],
         default="shown",
         help="grey levels: as programs show them, as stored (behind a palette or a calibration), or out of a colour",
+    )
+    parser.add_argument("--onto", metavar="FOLDER", help="an imported folder whose frames OUT shall hold, too")
+    parser.add_argument(
+        "--again",
+        choices=AGAIN,
+        default="ask",
+        help="with --onto, frames that are annotated there already: take the new annotation, or keep the old one",
     )
     parser.add_argument("--gap", type=int, help="frames to leave out beside each cut of a film, where splits meet")
     parser.add_argument("--pixel-um", type=float, help="size of a pixel in the sample plane [um]")

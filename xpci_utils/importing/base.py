@@ -58,7 +58,7 @@ class Annotations:
     """Label maps by frame name: ``read(name)`` is uint8 [H, W], 0 background, 255 ignored.
 
     Of ``names``, the file lists ``bare`` without any annotation, and marks ``unchecked`` as labels of a network that
-    nobody has looked at.
+    nobody has looked at; ``exported`` says that `xpci export` wrote it, so that its names are those of the import.
     """
 
     path: Path
@@ -69,6 +69,7 @@ class Annotations:
     notes: tuple[str, ...] = ()
     bare: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
+    exported: bool = False
 
 
 def frame_size(path: Path, how: How) -> Size:

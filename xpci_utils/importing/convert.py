@@ -7,7 +7,7 @@ notebook makes; until then there is nothing by its name.
 import csv
 import shutil
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +28,11 @@ from xpci_utils.importing.corrections import Correction, Levels, choose_correcti
 from xpci_utils.importing.film import Film
 from xpci_utils.importing.films import open_films
 from xpci_utils.importing.layouts import open_masks
-from xpci_utils.importing.looking import check_mask, chosen, look
+from xpci_utils.importing.looking import Seen, check_mask, chosen, look
 from xpci_utils.importing.marked import only_annotated
 from xpci_utils.importing.matching import Masks, match
-from xpci_utils.importing.sequences import sequences_of
+from xpci_utils.importing.onto import Earlier
+from xpci_utils.importing.sequences import Sequences, sequences_of
 
 IMPORT_FILE = "import.json"
 
@@ -53,6 +54,8 @@ class Request:
     unlabelled: int = MOST
     empty: str = "ask"
     take_unchecked: bool = False
+    onto: Path | None = None
+    again: str = "ask"
     pixel_um: float | None = None
     pair_by: str = "auto"
     given_frames_only: bool = False
@@ -72,21 +75,22 @@ class Plan:
     films: list[Film]
     annotations: Annotations
     pairs: dict[str, str]
-    sequences: dict[str, str]
+    sequences: Sequences
     corrections: dict[Path, Correction]
     levels: Levels | None
     told: list[str]
-    splits: dict[str, str] = field(default_factory=dict)
-    apart: Apart = field(default_factory=lambda: Apart([], {}))
+    apart: Apart
 
 
 def import_frames(request: Request) -> dict:
     """Write the folder ``request.out`` and return what its import.json says; FolderError when something is wrong."""
     if request.out.exists() or request.out.is_symlink():
         raise FolderError(f"{paths.display(request.out)} exists already; choose another name or remove it")
-    plan = plan_import(request)
+    earlier = Earlier.open(request.onto) if request.onto else None
+    request = earlier.completed(request) if earlier else request
+    plan = plan_import(request, earlier)
     with files.atomic_folder(request.out) as folder:
-        record = _write(plan, request, folder)
+        record = _write(plan, request, folder, earlier)
         try:
             check_folder(folder, read_classes(folder / "classes.yaml"))
         except FolderError as error:
@@ -94,34 +98,53 @@ def import_frames(request: Request) -> dict:
     return record
 
 
-def plan_import(request: Request) -> Plan:
+def plan_import(request: Request, earlier: Earlier | None = None) -> Plan:
     """Open everything, match frames and annotations, and find levels and corrections; writes nothing."""
     films = open_films(request.images, request.grey)
-    classes = read_classes(request.classes) if request.classes else None
-    names = [name for film in films for name in film.names]
-    how = _how(request, films)
-    annotations = open_masks(request.masks, classes, how)
-    annotations = of_given_frames(annotations, names, request.images, request.given_frames_only)
-    annotations = only_annotated(annotations, how)
+    annotations = _annotations(films, request)
     masks = Masks(annotations.names, request.masks, annotations.read)
-    pairs, matched = match(films, masks, request.pair_by, request.given_frames_only)
+    by = "name" if annotations.exported and request.pair_by == "auto" else request.pair_by
+    pairs, matched = match(films, masks, by, request.given_frames_only)
+    annotated, notes = set(pairs), [*annotations.notes]
+    if earlier:
+        pairs, again = earlier.check_again(pairs, request.again)
+        notes += again
     most = 0 if request.annotated_only else request.unlabelled
-    corrections = _corrections(films, set(names if most else pairs), request)
+    corrections = _corrections(films, {name for film in films for name in film.names} if most else annotated, request)
     seen = look(films, pairs, annotations.read)
-    sequences = sequences_of(films, seen.looks, request.sequences, request.splits is not None, request.gap)
-    apart = set_apart(films, set(pairs), sequences.of, sequences.splits or _given_splits(request, pairs), most)
+    sequences, apart = _sequences(films, seen, annotated, request, earlier)
     told = [
         f"frames: {sum(map(len, films))} in {_kinds(films)}",
         *dict.fromkeys(note for film in films for note in film.notes),
         f"annotations: {len(annotations.names)} in {annotations.kind}, matched {matched}",
-        *annotations.notes,
-        *_left_out(annotations, pairs, seen.blank),
+        *notes,
+        *_left_out(len(annotations.names) - len(annotated), seen.blank),
         sequences.told,
         *filter(None, [apart.told]),
         f"grey levels: {_told_levels(seen.levels, corrections)}",
     ]
     kept = {name: pairs[name] for name in sequences.of}
-    return Plan(films, annotations, kept, sequences.of, corrections, seen.levels, told, sequences.splits, apart)
+    return Plan(films, annotations, kept, sequences, corrections, seen.levels, told, apart)
+
+
+def _annotations(films: list[Film], request: Request) -> Annotations:
+    """The annotations that count, of frames that were given."""
+    classes = read_classes(request.classes) if request.classes else None
+    names, how = [name for film in films for name in film.names], _how(request, films)
+    annotations = open_masks(request.masks, classes, how)
+    return only_annotated(of_given_frames(annotations, names, request.images, request.given_frames_only), how)
+
+
+def _sequences(
+    films: list[Film], seen: Seen, annotated: set[str], request: Request, earlier: Earlier | None
+) -> tuple[Sequences, Apart]:
+    """Sequences and splits of the annotated frames, and what is kept of the others."""
+    most = 0 if request.annotated_only else request.unlabelled
+    if earlier:
+        added = earlier.sequences(films, seen.looks.names)
+        return added, set_apart(earlier.new_films(films), annotated, added.of, added.splits, most)
+    dealt = sequences_of(films, seen.looks, request.sequences, request.splits is not None, request.gap)
+    return dealt, set_apart(films, annotated, dealt.of, dealt.splits or _given_splits(request, annotated), most)
 
 
 def _given_splits(request: Request, names: Collection[str]) -> dict[str, str]:
@@ -141,9 +164,9 @@ def _corrections(films: list[Film], names: set[str], request: Request) -> dict[P
     }
 
 
-def _left_out(annotations: Annotations, pairs: dict[str, str], blank: tuple[str, ...]) -> Iterator[str]:
+def _left_out(stray: int, blank: tuple[str, ...]) -> Iterator[str]:
     """What is not taught, and why."""
-    if stray := len(annotations.names) - len(pairs):
+    if stray:
         yield f"{stray} annotations of frames that were not given are left out"
     if blank:
         yield f"{len(blank)} frames of one single value are left out: they show nothing (first: {blank[0]})"
@@ -189,7 +212,11 @@ def _kinds(films: list[Film]) -> str:
     return ", ".join(f"{kinds.count(kind)} x {kind}" for kind in dict.fromkeys(kinds))
 
 
-def _write(plan: Plan, request: Request, folder: Path) -> dict:
+def _write(plan: Plan, request: Request, folder: Path, earlier: Earlier | None) -> dict:
+    record = _record(plan, request)
+    if earlier:
+        earlier.check_films(plan.films, lambda film, i: _prepared(plan, film, i))
+        record |= earlier.agreed(record)
     for kind in ("images", "masks"):
         (folder / kind).mkdir()
     for film, i, name in tqdm(chosen(plan.films, plan.pairs), desc="frames", total=len(plan.pairs), disable=None):
@@ -198,15 +225,20 @@ def _write(plan: Plan, request: Request, folder: Path) -> dict:
         _write_image(folder / "images" / name, image)
         Image.fromarray(labels).save(folder / "masks" / f"{name}.png")
     _write_tables(plan, request, folder)
-    first, i, _ = next(chosen(plan.films, plan.pairs))
+    plan.told.extend(_write_apart(plan, folder))
+    if earlier:
+        plan.told.append(earlier.copy_into(folder, plan.sequences))
+    files.write_json(folder / IMPORT_FILE, record)
+    return record
+
+
+def _write_apart(plan: Plan, folder: Path) -> Iterator[str]:
+    first, number, _ = next(chosen(plan.films, plan.pairs))
 
     def store(path: Path, film: Film, i: int) -> None:
         _write_image(path, _prepared(plan, film, i))
 
-    plan.told.extend(write_apart(plan.apart, folder, store, first[i]))
-    record = _record(plan, request)
-    files.write_json(folder / IMPORT_FILE, record)
-    return record
+    return write_apart(plan.apart, folder, store, first[number])
 
 
 def _prepared(plan: Plan, film: Film, i: int) -> np.ndarray:
@@ -229,13 +261,13 @@ def _write_tables(plan: Plan, request: Request, folder: Path) -> None:
     text = yaml.safe_dump(_classes_content(plan.annotations.classes), sort_keys=False, allow_unicode=True)
     (folder / "classes.yaml").write_text(text, encoding="utf-8")
     with open(folder / "sequences.csv", "w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("name", "sequence"), *plan.sequences.items()])
+        csv.writer(file).writerows([("name", "sequence"), *plan.sequences.of.items()])
     if request.splits:
         shutil.copytree(request.splits, folder / "splits")
-    elif plan.splits:
+    elif plan.sequences.splits:
         (folder / "splits").mkdir()
         for split in SPLITS:
-            own = "".join(f"{name}\n" for name, given in plan.splits.items() if given == split)
+            own = "".join(f"{name}\n" for name, given in plan.sequences.splits.items() if given == split)
             (folder / f"splits/{split}.txt").write_text(own, encoding="utf-8")
 
 
@@ -265,4 +297,6 @@ def _record(plan: Plan, request: Request) -> dict:
         "corrections": corrections,
         "pixel_size_um": pixel_um,
         "frame_interval_us": intervals.pop() if len(intervals) == 1 else None,
+        "options": {"correct": request.correct, "grey": request.grey, "pixel_um": request.pixel_um}
+        | {name: paths.display(path) for name in ("flats", "darks") if (path := getattr(request, name))},
     }

@@ -55,7 +55,7 @@ def open_cvat_xml(path: Path, content: bytes, how: How) -> Annotations:
         return labels
 
     notes = (*names.notes, *tally.notes())
-    return Annotations(path, "CVAT for images 1.1", tuple(shapes), read, names.classes, notes, bare, unchecked)
+    return Annotations(path, "CVAT for images 1.1", tuple(shapes), read, names.classes, notes, bare, unchecked, UNCHECKED in dict(colours))
 
 
 def _is_unchecked(picture: ElementTree.Element) -> bool:

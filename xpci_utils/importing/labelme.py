@@ -60,15 +60,16 @@ def open_labelme(path: Path, how: How) -> Annotations:
             labels[_mask(one, size)] = names[one.label]
         return labels
 
-    unchecked = tuple(name for name, file in place.items() if _is_unchecked(file))
+    flags = {name: _flag(file) for name, file in place.items()}
+    unchecked, exported = tuple(name for name in flags if flags[name]), any(one is not None for one in flags.values())
     notes = (*names.notes, *tally.notes())
-    return Annotations(path, "labelme JSON", tuple(place), read, names.classes, notes, unchecked=unchecked)
+    return Annotations(path, "labelme JSON", tuple(place), read, names.classes, notes, (), unchecked, exported)
 
 
-def _is_unchecked(path: Path) -> bool:
-    """Whether the file's flag of that name, a box to be ticked in labelme, is set."""
+def _flag(path: Path) -> bool | None:
+    """The file's flag "unchecked", a box to be ticked in labelme; None for files that have none."""
     flags = read_json(path).get("flags")
-    return isinstance(flags, dict) and flags.get(UNCHECKED) is True
+    return flags.get(UNCHECKED) if isinstance(flags, dict) else None
 
 
 def json_files(path: Path) -> list[Path]:
