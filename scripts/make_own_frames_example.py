@@ -1,29 +1,26 @@
 """A small simulated film with 30 annotated frames, to try docs/own_frames.md with, and the pictures of that page.
 
-    python scripts/make_own_frames_example.py film EXAMPLE         EXAMPLE/film.h5, EXAMPLE/annotations (for CVAT)
-    python scripts/make_own_frames_example.py correct TO_CORRECT EXAMPLE   corrects an export for CVAT by the film's truth
-    python scripts/make_own_frames_example.py pictures EXAMPLE FRAMES RUN  docs/own_frames/*.png from what the commands made
+    python scripts/make_own_frames_example.py film EXAMPLE                  film.h5 and annotations/, as from CVAT
+    python scripts/make_own_frames_example.py correct EXAMPLE EXPORT OUT    the frames of an export, corrected
+    python scripts/make_own_frames_example.py pictures EXAMPLE FRAMES RUN   docs/own_frames/*.png
 
 The film is simulated, so a person's annotation and corrections are its truth.
 """
 
 import argparse
 import sys
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import tifffile
 
-from xpci_utils import files, paths
+from xpci_utils import paths
 from xpci_utils.exporting import ExportSet, Item
 from xpci_utils.exporting.correcting import write_cvat
-from xpci_utils.frames import check_folder, read_classes, unlabelled
-from xpci_utils.frames.files import read_png, write_png
-from xpci_utils.frames.pictures import read_indices
+from xpci_utils.frames.files import write_png
 from xpci_utils.importing import open_film
-from xpci_utils.report.style import TEXT_WIDTH, class_legend, overlay, show_image, use_style
 from xpci_utils.simulation import make_film
 from xpci_utils.video import simulate_film
 
@@ -59,13 +56,84 @@ def write_annotations(out: Path, example: Path, names: list[str], checked: bool)
     write_cvat(ExportSet(tuple(items), list(names), list(colours), None, ""), out)
 
 
+def correct(example: Path, export: Path, out: Path) -> None:
+    """The frames of an export for CVAT with their true labels, and without the mark that nobody has looked at them."""
+    names = [picture.get("name", "") for picture in ElementTree.parse(export / "annotations.xml").iter("image")]
+    write_annotations(out, example, [name.removesuffix(".png") for name in names], checked=True)
+
+
+def draw_pictures(example: Path, frames: Path, run: Path) -> None:
+    """What the page shows: frames on their way into the folder, the film in time, and labels before and after."""
+    use_style()
+    _draw_import(open_film(example / "film.h5"), frames)
+    _draw_time(frames, run / "video/film")
+    _draw_suggestions(run / "video/film/suggestions", tifffile.imread(example / "labels.tif"))
+
+
+def _draw_import(film: Film, frames: Path) -> None:
+    classes = read_classes(frames / "classes.yaml")
+    found = check_folder(frames, classes)
+    names = sorted(found.masks, key=lambda name: -np.count_nonzero(read_indices(found.masks[name])))[:2]
+    figure, axes = plt.subplots(2, 3, figsize=(0.7 * TEXT_WIDTH, 0.55 * TEXT_WIDTH), layout="constrained")
+    for row, name in zip(axes, names, strict=True):
+        raw, image = film[film.names.index(name)], to_uint8(read_grey(found.images[name]), found.window)
+        shown = [to_uint8(raw, (float(raw.min()), float(raw.max()))), image]
+        shown.append(overlay(image, read_indices(found.masks[name]), [one.colour for one in classes]))
+        for ax, picture, title in zip(row, shown, (name, "corrected", "annotated"), strict=True):
+            show_image(ax, picture)
+            ax.set_title(title)
+    _save(figure, "import.png", classes)
+
+
+def _draw_time(frames: Path, video: Path) -> None:
+    """Which frames are annotated, in which split, and which the network would have annotated next."""
+    found = check_folder(frames, read_classes(frames / "classes.yaml"))
+    apart, table = unlabelled(frames, found), pd.read_csv(video / "frames.csv")
+    suggested = pd.read_csv(video / "suggestions/next_frames.csv")
+    figure, ax = plt.subplots(figsize=(TEXT_WIDTH, 2), layout="constrained")
+    ax.plot(table.frame, table.uncertainty / table.uncertainty.max(), marker="", color="black", lw=0.8)
+    ax.plot(suggested.frame, suggested.uncertainty / table.uncertainty.max(), "v", linestyle="", color="black")
+    for row, (split, marker) in enumerate((("train", "o"), ("val", "s"), ("test", "D")), 1):
+        own = [int(name[-5:]) for name, given in found.splits.items() if given == split]
+        bare = [one.frame for one in apart if one.split == split]
+        ax.plot(bare, [-0.2 * row] * len(bare), "|", linestyle="", color="0.7", ms=4)
+        ax.plot(own, [-0.2 * row] * len(own), marker, linestyle="", ms=3.5)
+        ax.text(len(table) + 3, -0.2 * row, split, va="center", size=7)
+    ax.set(xlabel="frame of the film", ylabel="uncertainty", yticks=[0, 1], xlim=(-3, len(table) + 20))
+    _save(figure, "time.png")
+
+
+def _draw_suggestions(place: Path, truth: np.ndarray) -> None:
+    table = pd.read_csv(place / "next_frames.csv")[:4]
+    colours = ["#000000", *(colour for _, colour in CLASSES)]
+    figure, axes = plt.subplots(2, len(table), figsize=(TEXT_WIDTH, 0.55 * TEXT_WIDTH), layout="constrained")
+    for column, name, frame in zip(axes.T, table.name, table.frame, strict=True):
+        image = read_png(place / f"images/{name}.png")
+        for ax, labels, title in zip(
+            column, (read_png(place / f"masks/{name}.png"), truth[frame]), (name, "corrected"), strict=True
+        ):
+            show_image(ax, overlay(image, labels, colours))
+            ax.set_title(title)
+    named = [("background", "#000000"), *CLASSES]
+    _save(figure, "suggestions.png", [FrameClass(i, *one) for i, one in enumerate(named)])
+
+
+def _save(figure: Figure, name: str, classes: Sequence[FrameClass] = ()) -> None:
+    if classes:
+        names, colours = [one.name for one in classes], [one.colour for one in classes]
+        class_legend(figure, names, colours, loc="outside lower center")
+    PICTURES.mkdir(exist_ok=True)
+    figure.savefig(PICTURES / name, dpi=110)
+    plt.close(figure)
+
+
 def main() -> int:
     """Make what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["film", "correct", "pictures"])
     parser.add_argument("folders", type=Path, nargs="+")
     options = parser.parse_args()
-    {"film": make_example}[options.what](*options.folders)
+    {"film": make_example, "correct": correct, "pictures": draw_pictures}[options.what](*options.folders)
     return 0
 
 

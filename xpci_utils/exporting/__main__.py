@@ -49,9 +49,7 @@ def _about_correcting(layout: str) -> str:
     mark = {"cvat": f"remove the tag {UNCHECKED!r}", "labelme": f"untick the flag {UNCHECKED!r}"}.get(layout)
     if mark is None:
         return f"{layout} cannot mark what nobody has looked at: give the import only what you corrected, or use cvat"
-    return (
-        f"correct the labels, {mark} of every frame that is right, and import the result with --onto (docs/own_frames.md)"
-    )
+    return f"correct the labels, {mark} of every frame that is right, and import them with --onto (docs/own_frames.md)"
 
 
 def _about_folds(out: Path) -> str:
@@ -69,7 +67,11 @@ def _about_folds(out: Path) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="xpci export", description=__doc__.splitlines()[0])
-    parser.add_argument("run_root", metavar="RUN", help="folder of a run, like runs/own_frames, or of a film in it, like runs/own_frames/video/film")
+    parser.add_argument(
+        "run_root",
+        metavar="RUN",
+        help="folder of a run, like runs/own_frames, or of a film in it, like runs/own_frames/video/film",
+    )
     parser.add_argument("layout", choices=list(FORMATS), help="which program it is for")
     parser.add_argument("out", metavar="OUT", help="the folder to write; it must not exist yet")
     parser.add_argument("--labeller", default="", help="whose labels; needed when there are several")

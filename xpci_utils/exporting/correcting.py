@@ -46,8 +46,9 @@ def write_cvat(items: ExportSet, folder: Path) -> None:
 
 def _cvat_picture(root: ElementTree.Element, number: int, item: Item, items: ExportSet) -> None:
     labels, names = item.labels, _names(items)
+    told = {"id": str(number), "name": f"{item.name}.png"}
     size = {"width": str(labels.shape[1]), "height": str(labels.shape[0])}
-    picture = ElementTree.SubElement(root, "image", id=str(number), name=f"{item.name}.png", **size)
+    picture = ElementTree.SubElement(root, "image", told | size)
     if not item.checked:
         ElementTree.SubElement(picture, "tag", label=UNCHECKED, source="auto")
     for piece in pieces(labels):

@@ -50,7 +50,7 @@ def unlabelled(folder: str | Path, found: AnnotatedFolder | None = None) -> list
     """The frames that the import of ``folder`` kept without annotation, in the order of their films; [] if none.
 
     With ``found``, what the check of the folder found, every frame has the split of its sequence. Those to learn from
-    are "train" and, of sequences without annotated frames, "". Raises FolderError for a damaged table or a lost picture.
+    are "train" and, of sequences without annotated frames, "". FolderError for a damaged table or a lost picture.
     """
     place = paths.resolve(folder) / UNLABELLED
     if not (place / TABLE).is_file():

@@ -124,6 +124,6 @@ def write_apart(
         csv.writer(file).writerows([COLUMNS, *rows])
     if other:
         yield (
-            f"{len(other)} frames without annotation are left out, since they have another size or depth, or one single "
-            f"value (first: {other[0]})"
+            f"{len(other)} frames without annotation are left out, since they have another size or depth, or one "
+            f"single value (first: {other[0]})"
         )

@@ -42,7 +42,11 @@ def open_cvat_xml(path: Path, content: bytes, how: How) -> Annotations:
         check_size(sizes[name], own)
         shapes[name] = [one for entry in picture if (one := _shape(entry, sizes[name], tally, own)) is not None]
     colours = [(label.findtext("name", "").strip(), label.findtext("color")) for label in root.iterfind(".//label")]
-    told = {name: colour if re.fullmatch("#[0-9a-fA-F]{6}", colour or "") else None for name, colour in colours if name and name != UNCHECKED}
+    told = {
+        name: colour if re.fullmatch("#[0-9a-fA-F]{6}", colour or "") else None
+        for name, colour in colours
+        if name and name != UNCHECKED
+    }
     told |= {one.label: None for own in shapes.values() for one in own if one.label not in told}
     names = Names(path, how, told.items())
     bare = tuple(name for name, picture in zip(shapes, pictures, strict=True) if not len(picture))
@@ -55,7 +59,17 @@ def open_cvat_xml(path: Path, content: bytes, how: How) -> Annotations:
         return labels
 
     notes = (*names.notes, *tally.notes())
-    return Annotations(path, "CVAT for images 1.1", tuple(shapes), read, names.classes, notes, bare, unchecked, UNCHECKED in dict(colours))
+    return Annotations(
+        path,
+        "CVAT for images 1.1",
+        tuple(shapes),
+        read,
+        names.classes,
+        notes,
+        bare,
+        unchecked,
+        UNCHECKED in dict(colours),
+    )
 
 
 def _is_unchecked(picture: ElementTree.Element) -> bool:

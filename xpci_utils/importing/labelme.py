@@ -19,7 +19,17 @@ from PIL import Image, ImageDraw
 from xpci_utils import paths
 from xpci_utils.frames.faults import FolderError, check_size, reading
 from xpci_utils.frames.pictures import read_png_pixels
-from xpci_utils.importing.base import UNCHECKED, Annotations, How, Names, Size, Tally, frame_names, frame_size, read_json
+from xpci_utils.importing.base import (
+    UNCHECKED,
+    Annotations,
+    How,
+    Names,
+    Size,
+    Tally,
+    frame_names,
+    frame_size,
+    read_json,
+)
 from xpci_utils.importing.outlines import CUT, FEW_POINTS, SILENT
 
 POLYGONS = ("polygon", "oriented_rectangle", "rotation", "quadrilateral")

@@ -52,8 +52,8 @@ class Earlier:
         found, record = check_folder(folder, classes), imported(folder)
         if "options" not in record:
             raise FolderError(
-                f"{paths.display(folder)} was not written by this version of the import, so nothing tells how its frames "
-                "were corrected; import it again"
+                f"{paths.display(folder)} was not written by this version of the import, so nothing tells how its "
+                "frames were corrected; import it again"
             )
         return cls(folder, found, classes, record, unlabelled(folder, found))
 
@@ -78,7 +78,7 @@ class Earlier:
             return own
         if [one.name for one in read_classes(given)][: len(self.classes)] != [one.name for one in self.classes]:
             raise FolderError(
-                f"{paths.display(given)} does not begin with the classes of {paths.display(own)}; add new ones behind these"
+                f"{paths.display(given)} does not begin with the classes of {paths.display(own)}; add new ones behind"
             )
         return given
 
@@ -118,8 +118,8 @@ class Earlier:
                 if not _equal(prepared(film, common[i]), read_grey(stored[name])):
                     raise FolderError(
                         f"{name} of {paths.display(film.path)} is not the frame of that name in "
-                        f"{paths.display(self.folder)}: another film that is called alike (rename it), or one corrected "
-                        "in another way"
+                        f"{paths.display(self.folder)}: another film that is called alike (rename it), or one "
+                        "corrected in another way"
                     )
 
     def agreed(self, record: Mapping) -> dict:
@@ -127,8 +127,8 @@ class Earlier:
         steps = [re.sub(r"\d+", "N", "; ".join(one["corrections"])) for one in (self.record, record)]
         if steps[0] != steps[1]:
             raise FolderError(
-                f"the frames of {paths.display(self.folder)} were corrected by {steps[0] or 'nothing'}, the new ones by "
-                f"{steps[1] or 'nothing'}; say --correct, --flats and --darks as then"
+                f"the frames of {paths.display(self.folder)} were corrected by {steps[0] or 'nothing'}, the new ones "
+                f"by {steps[1] or 'nothing'}; say --correct, --flats and --darks as then"
             )
         agreed: dict = {"onto": paths.display(self.folder)}
         for key, what in (("pixel_size_um", "pixels [um]"), ("frame_interval_us", "times between frames [us]")):
@@ -157,8 +157,8 @@ class Earlier:
             csv.writer(file).writerows([("name", "sequence"), *sorted(sequences.items())])
         (folder / "splits").mkdir(exist_ok=True)
         for split in SPLITS:
-            own = sorted(name for name, one in (self.found.splits | added.splits).items() if one == split)
-            (folder / f"splits/{split}.txt").write_text("".join(f"{name}\n" for name in own), encoding="utf-8")
+            names = sorted(name for name, one in (self.found.splits | added.splits).items() if one == split)
+            (folder / f"splits/{split}.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
         self._copy_apart(folder / UNLABELLED, added.of.keys())
         replaced = len(self.found.images.keys() & added.of.keys())
         new, earlier = len(added.of) - replaced, len(self.found.images)
