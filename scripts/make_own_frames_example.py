@@ -13,14 +13,22 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import tifffile
+from matplotlib.figure import Figure
 
 from xpci_utils import paths
 from xpci_utils.exporting import ExportSet, Item
 from xpci_utils.exporting.correcting import write_cvat
-from xpci_utils.frames.files import write_png
-from xpci_utils.importing import open_film
+from xpci_utils.frames import check_folder, read_classes, unlabelled
+from xpci_utils.frames.classes import FrameClass
+from xpci_utils.frames.files import read_png, write_png
+from xpci_utils.frames.folder import to_uint8
+from xpci_utils.frames.pictures import read_grey, read_indices
+from xpci_utils.importing import Film, open_film
+from xpci_utils.report.style import TEXT_WIDTH, class_legend, overlay, show_image, use_style
 from xpci_utils.simulation import make_film
 from xpci_utils.video import simulate_film
 
