@@ -90,12 +90,12 @@ def write_labelme(items: ExportSet, folder: Path) -> None:
 
 def _labelme_shape(piece: Piece, names: dict[int, tuple[str, str]]) -> dict:
     """A polygon; a mask if it has a hole; a rectangle if it is so small that a polygon would have no three corners."""
-    points, kind, mask = piece.outline(ON_PIXELS), "polygon", None
-    if piece.has_hole or len(np.unique(points, axis=0)) < 3:
-        (height, width), corner = piece.mask.shape, np.array([piece.left, piece.top])
-        points, kind = np.array([corner, corner + (width - 1, height - 1)]), "rectangle"
-        if piece.has_hole:
-            kind, mask = "mask", _png(piece.mask)
+    corner, (height, width) = np.array([piece.left, piece.top]), piece.mask.shape
+    box = np.array([corner, corner + (width - 1, height - 1)])
+    mask = _png(piece.mask) if piece.has_hole else None
+    points, kind = (box, "mask") if mask else (piece.outline(ON_PIXELS), "polygon")
+    if len(np.unique(points, axis=0)) < 3 and not mask:
+        points, kind = box, "rectangle"
     told = {"label": names[piece.index][0], "points": points.astype(float).tolist(), "group_id": None}
     return told | {"description": "", "shape_type": kind, "flags": {}, "mask": mask}
 
