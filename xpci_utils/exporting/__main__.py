@@ -17,7 +17,8 @@ from xpci_utils.importing.base import UNCHECKED
 def main(arguments: list[str] | None = None) -> int:
     """Write the folder and say what is in it; 0, or 2 when nothing could be written."""
     options = _parser().parse_args(arguments)
-    out = Path(options.out).expanduser().absolute()
+    out, here = Path(options.out).expanduser().absolute(), Path(options.run_root).expanduser().absolute()
+    options.run_root = here if here.exists() else options.run_root
     try:
         chosen = _chosen(options)
         export(chosen, options.layout, out)
