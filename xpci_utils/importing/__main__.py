@@ -13,11 +13,12 @@ from xpci_utils.frames import FolderError
 from xpci_utils.frames.faults import CHANNELS
 from xpci_utils.importing.apart import MOST
 from xpci_utils.importing.checkup import check_up_folder
-from xpci_utils.importing.convert import Request, import_frames
+from xpci_utils.importing.convert import import_frames
 from xpci_utils.importing.indices import CHOICES
 from xpci_utils.importing.marked import EMPTY
 from xpci_utils.importing.matching import PAIR_BY
 from xpci_utils.importing.onto import AGAIN
+from xpci_utils.importing.request import Request
 
 FORMATS = """\
 IMAGES  a folder of PNG or TIFF files or of such folders, a TIFF stack, HDF5 (/exchange/data), .mraw or .cine

@@ -22,7 +22,7 @@ from xpci_utils.frames.classes import FrameClass
 from xpci_utils.frames.folder import listed_splits
 from xpci_utils.frames.frameset import SPLITS
 from xpci_utils.importing.annotations import of_given_frames
-from xpci_utils.importing.apart import MOST, Apart, set_apart, write_apart
+from xpci_utils.importing.apart import Apart, set_apart, write_apart
 from xpci_utils.importing.base import Annotations, How
 from xpci_utils.importing.corrections import Correction, Levels, choose_correction
 from xpci_utils.importing.film import Film
@@ -32,40 +32,10 @@ from xpci_utils.importing.looking import Seen, check_mask, chosen, look
 from xpci_utils.importing.marked import only_annotated
 from xpci_utils.importing.matching import Masks, match
 from xpci_utils.importing.onto import Earlier
+from xpci_utils.importing.request import Request
 from xpci_utils.importing.sequences import Sequences, sequences_of
 
 IMPORT_FILE = "import.json"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to import, from where, and how: the options of the command."""
-
-    images: Path
-    masks: Path
-    out: Path
-    classes: Path | None = None
-    flats: Path | None = None
-    darks: Path | None = None
-    correct: str = "auto"
-    sequences: Path | None = None
-    splits: Path | None = None
-    annotated_only: bool = False
-    unlabelled: int = MOST
-    empty: str = "ask"
-    take_unchecked: bool = False
-    onto: Path | None = None
-    again: str = "ask"
-    pixel_um: float | None = None
-    pair_by: str = "auto"
-    given_frames_only: bool = False
-    grey: str = "shown"
-    gap: int | None = None
-    mask_values: str = "auto"
-    instance_classes: Path | None = None
-    crowds: str = "ask"
-    boxes: str = "ask"
-    ignore_label: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,10 +24,8 @@ from xpci_utils.frames.pictures import read_grey
 from xpci_utils.importing.apart import sequences_beside
 from xpci_utils.importing.checkup import imported
 from xpci_utils.importing.film import Film
+from xpci_utils.importing.request import Request
 from xpci_utils.importing.sequences import Sequences
-
-if TYPE_CHECKING:
-    from xpci_utils.importing.convert import Request
 
 AGAIN = ("ask", "new", "old")
 SAME = 0.02
@@ -57,7 +54,7 @@ class Earlier:
             )
         return cls(folder, found, classes, record, unlabelled(folder, found))
 
-    def completed(self, request: "Request") -> "Request":
+    def completed(self, request: Request) -> Request:
         """The request with what was said for the earlier folder wherever it says nothing itself."""
         for name in ("sequences", "splits", "gap"):
             if getattr(request, name) is not None:
