@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from xpci_utils import paths
-from xpci_utils.costs import CostTable, View, jobs, own_page, page, rehearsal, work_of
+from xpci_utils.costs import CostTable, View, jobs, own_page, rehearsal, work_of
 from xpci_utils.costs.work import network_of, view_of
 from xpci_utils.frames import check_folder, read_classes, tiles
 from xpci_utils.params import AdaptSam, TrainSegmentation, generate

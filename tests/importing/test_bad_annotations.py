@@ -153,7 +153,7 @@ COCO = {
         r"annotation 3 is a mask marked iscrowd: CVAT .* say --crowds learn for the former, --crowds ignore",
     ),
     "annotations of frames that are not there": (
-        lambda b: b.coco(add("images", PICTURE)),
+        lambda b: (b.coco(add("images", PICTURE)), b.options.extend(["--empty", "annotated"])),
         r"1 of 11 annotations have no frame \(first: f77; ",
     ),
     "polygon of text": (

@@ -182,10 +182,6 @@ FOLDERS = {
         r"has the frame 'f3' twice \(as 'F3': many computers take these for one file\)",
     ),
     "name that cannot be printed": (lambda b: both(b, "a\nb.png", b.mask), r"has a frame named 'a\\nb'"),
-    "image without mask": (
-        lambda b: (b / "masks/f3.png").unlink(),
-        r"1 of 10 frames have no annotation \(first: f3\); add them, or leave .* --annotated-only",
-    ),
     "mask without image": (
         lambda b: (b / "images/f3.png").unlink(),
         r"1 of 10 annotations have no frame \(first: f3; frames are named like f0\)",

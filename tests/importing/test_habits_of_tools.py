@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from xpci_utils.frames import unlabelled
 from xpci_utils.importing import imported
 from xpci_utils.importing.__main__ import main
 
@@ -106,14 +107,47 @@ def test_a_category_that_nothing_uses_need_not_be_a_class(bench, taken):
 
 def test_pictures_that_are_listed_but_not_annotated(bench, taken):
     bench.coco(lambda content: content["annotations"].pop())
-    mask, said = taken()
-    assert "the file lists 1 of 10 pictures without any annotation (the first is f9)" in said
+    mask, said = taken("--empty", "annotated")
+    assert "the file lists 1 of 10 pictures without any annotation (the first is f9): they are taken for" in said
     assert len(list((bench.out / "masks").iterdir())) == 10
     shutil.rmtree(bench.out)
+    del bench.options[-2:]
     mask, said = taken("--annotated-only")
     assert sorted(path.stem for path in (bench.out / "masks").iterdir()) == [f"f{i}" for i in range(9)]
-    assert "left out, pictures that the file lists without any annotation: 1 (the first is f9)" in said
+    assert "1 of 10 pictures without any annotation (the first is f9): they count as not annotated" in said
     assert np.array_equal(mask, bench.mask)
+
+
+def test_whether_empty_means_annotated_is_asked(bench, refused):
+    """A list of pictures leaves it open whether the one without annotation is empty or not annotated."""
+    refused(
+        lambda b: b.coco(lambda content: content["annotations"].pop()),
+        r"lists 1 of 10 pictures without any annotation .* say --empty annotated; .* say --empty unlabelled",
+    )
+
+
+def empty_some(bench):
+    for i in (0, 1, 4, 5, 8, 9):
+        bench.png(f"masks/f{i}.png", bench.mask * 0)
+
+
+def test_masks_most_of_which_are_empty_are_asked_about(bench, refused):
+    refused(empty_some, r"6 of 10 annotations are empty \(the first is f0\).* --empty annotated; .* --empty unlabelled")
+
+
+@pytest.mark.parametrize(("meaning", "annotated"), [("annotated", 10), ("unlabelled", 4)])
+def test_what_the_user_says_of_empty_masks_is_done(bench, taken, meaning, annotated):
+    """Not annotated is kept apart, and no picture is lost."""
+    empty_some(bench)
+    (bench / "splits").mkdir()
+    for split, names in (("train", "f2 f3"), ("val", "f6"), ("test", "f7")):
+        (bench / f"splits/{split}.txt").write_text("\n".join(names.split()))
+    (bench / "sequences.csv").write_text("name,sequence\n" + "".join(f"f{i},s{i}\n" for i in range(10)))
+    own = ("--splits", bench / "splits", "--sequences", bench / "sequences.csv")
+    _, said = taken("--empty", meaning, *own)
+    assert len(list((bench.out / "masks").iterdir())) == annotated
+    assert len(unlabelled(bench.out)) == 10 - annotated
+    assert "6 of 10 annotations are empty (the first is f0)" in said
 
 
 def test_one_file_for_the_frames_of_several_films(bench, taken):

@@ -53,7 +53,7 @@ def masks(tmp_path, named):
 
 
 def matched(film, named, tmp_path, **options):
-    pairs, how = match([film], masks(tmp_path, named), only=True, **options)
+    pairs, how = match([film], masks(tmp_path, named), **options)
     return {film.names.index(frame): named[name] for frame, name in pairs.items()}, how
 
 
@@ -126,12 +126,12 @@ def test_what_neither_names_nor_pixels_tell_is_asked(tmp_path):
     named = {f"frame_{i:04d}": i for i in range(2, 9)}
     given = Masks(tuple(named), tmp_path / "masks", lambda name: SLOW_MASKS[named[name]])
     with pytest.raises(FolderError) as error:
-        match([film], given, only=True)
+        match([film], given)
     asked = str(error.value)
     assert "frame_0002 -> film_00002, frame_0003 -> film_00003 (--pair-by number)" in asked
     assert "frame_0002 -> film_00001, frame_0003 -> film_00002 (--pair-by number-from-one)" in asked
     for by, shift in (("number", 0), ("number-from-one", 1)):
-        pairs, how = match([film], given, only=True, by=by)
+        pairs, how = match([film], given, by=by)
         assert pairs == {f"film_{i - shift:05d}": f"frame_{i:04d}" for i in range(2, 9)}
         assert "neither confirm nor contradict" in how
 

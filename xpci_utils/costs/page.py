@@ -271,7 +271,8 @@ def kind_of(folder: str) -> str:
 def stages_table(table: CostTable, fast: CostTable | None = None) -> tuple[list[str], list[list[str]]]:
     """Header and rows: wall time and peak memory of every rehearsed stage, in one profile or in both."""
     if fast is None:
-        rows = [[place, str(stage["batch"]), _stage_cell(table, place)] for place, stage in table.facts["stages"].items()]
+        stages = table.facts["stages"].items()
+        rows = [[place, str(stage["batch"]), _stage_cell(table, place)] for place, stage in stages]
         return ["stage", "batch", "wall s, peak GiB"], rows
     rows = [
         [place, str(stage["batch"]), _stage_cell(table, place), _stage_cell(fast, place) if fast != table else "-"]

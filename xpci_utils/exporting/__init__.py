@@ -1,4 +1,4 @@
-"""The synthetic data set in the layouts that other programs read: PNG pairs, nnU-Net v2, COCO, ImageJ stacks."""
+"""Synthetic frames, and frames to annotate next, as other programs read them (PNG, nnU-Net, COCO, CVAT, ...)."""
 
 import lazy_loader
 

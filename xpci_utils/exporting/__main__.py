@@ -1,6 +1,7 @@
-"""Export the synthetic frames of a run, with their labels, to a layout that other programs read.
+"""Export the synthetic frames of a run, or the frames of a film to annotate next, for other programs.
 
 xpci export runs/own_frames nnunet nnUNet_raw/Dataset501_particles --annotated
+xpci export runs/own_frames/video/film cvat to_correct
 """
 
 import argparse
@@ -8,25 +9,48 @@ import sys
 from pathlib import Path
 
 from xpci_utils import paths, stages
-from xpci_utils.exporting import FORMATS, export, synthetic_set
+from xpci_utils.exporting import FORMATS, ExportSet, export, is_suggested, suggested_set, synthetic_set
 from xpci_utils.exporting.formats import renamed
+from xpci_utils.importing.base import UNCHECKED
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the folder and say what is in it; 0, or 2 when nothing could be written."""
     options = _parser().parse_args(arguments)
-    out = Path(options.out).expanduser().absolute()
+    out, here = Path(options.out).expanduser().absolute(), Path(options.run_root).expanduser().absolute()
+    options.run_root = here if here.exists() else options.run_root
     try:
-        chosen = synthetic_set(options.run_root, options.labeller, options.pool, options.annotated, options.count)
+        chosen = _chosen(options)
         export(chosen, options.layout, out)
     except (stages.StageError, FileNotFoundError, FileExistsError, ValueError) as error:
         print(f"error: {error}\nNothing was written.", file=sys.stderr)
         return 2
     told = renamed(chosen).told if options.layout in ("nnunet", "coco") else chosen.told
     print(f"{told}\nwritten: {paths.display(out)}")
-    if options.layout == "nnunet":
+    if not all(item.checked for item in chosen):
+        print(_about_correcting(options.layout))
+    if options.layout == "nnunet" and not is_suggested(options.run_root):
         print(_about_folds(out))
     return 0
+
+
+def _chosen(options: argparse.Namespace) -> ExportSet:
+    if not is_suggested(options.run_root):
+        return synthetic_set(options.run_root, options.labeller, options.pool, options.annotated, options.count)
+    if options.annotated or options.labeller:
+        raise ValueError(
+            f"{paths.display(options.run_root)} holds frames to annotate next; --annotated and --labeller are for the "
+            "folder of a run"
+        )
+    return suggested_set(options.run_root, options.count)
+
+
+def _about_correcting(layout: str) -> str:
+    """How frames with a network's labels come back."""
+    mark = {"cvat": f"remove the tag {UNCHECKED!r}", "labelme": f"untick the flag {UNCHECKED!r}"}.get(layout)
+    if mark is None:
+        return f"{layout} cannot mark what nobody has looked at: give the import only what you corrected, or use cvat"
+    return f"correct the labels, {mark} of every frame that is right, and import them with --onto (docs/own_frames.md)"
 
 
 def _about_folds(out: Path) -> str:
@@ -44,7 +68,11 @@ def _about_folds(out: Path) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="xpci export", description=__doc__.splitlines()[0])
-    parser.add_argument("run_root", metavar="RUN", help="folder of a run, like runs/own_frames")
+    parser.add_argument(
+        "run_root",
+        metavar="RUN",
+        help="folder of a run, like runs/own_frames, or of a film in it, like runs/own_frames/video/film",
+    )
     parser.add_argument("layout", choices=list(FORMATS), help="which program it is for")
     parser.add_argument("out", metavar="OUT", help="the folder to write; it must not exist yet")
     parser.add_argument("--labeller", default="", help="whose labels; needed when there are several")

@@ -15,6 +15,7 @@ from PIL import Image
 from scipy import ndimage
 
 from xpci_utils import files
+from xpci_utils.exporting.correcting import write_cvat, write_labelme
 from xpci_utils.exporting.sets import ExportSet, Item
 from xpci_utils.frames import IGNORE
 from xpci_utils.frames.classes import colour_table
@@ -158,6 +159,8 @@ FORMATS: dict[str, Callable[[ExportSet, Path], None]] = {
     "nnunet": write_nnunet,
     "coco": write_coco,
     "imagej": write_imagej,
+    "cvat": write_cvat,
+    "labelme": write_labelme,
 }
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from xpci_utils import paths, stages
 from xpci_utils.frames import FrameSet
@@ -12,6 +13,7 @@ from xpci_utils.frames.files import read_png
 from xpci_utils.params.places import labels_place
 from xpci_utils.stages import StageError
 
+SUGGESTIONS = "suggestions"
 UNKNOWN_PIXEL_UM = 1.0  # what pixel_size_um says where nobody told (data/README.md)
 
 
@@ -25,6 +27,7 @@ class Item:
     image_path: Path
     labels_path: Path
     sequence: str = ""  # of annotated frames: the film or stretch of time they are from
+    checked: bool = True  # False for what a network labelled, and a person is to correct
 
     @property
     def image(self) -> np.ndarray:
@@ -82,6 +85,33 @@ def synthetic_set(
     kind = "simulated" if frames.simulated else "given"
     told = f"{len(names[: count or None])} synthetic frames of {paths.display(root)}, named by {named}"
     told += f", with {len(frames)} annotated {kind} frames" if annotated else f", learnt from {kind} frames"
+    pixel_um = None if frames.pixel_size_um == UNKNOWN_PIXEL_UM else frames.pixel_size_um
+    return ExportSet(tuple(items), frames.class_names, frames.class_colours, pixel_um, told)
+
+
+def is_suggested(folder: str | Path) -> bool:
+    """Whether a folder is what notebook 07 wrote of a film, with the frames that it would annotate next."""
+    return (paths.resolve(folder) / SUGGESTIONS / "next_frames.csv").is_file()
+
+
+def suggested_set(folder: str | Path, count: int = 0) -> ExportSet:
+    """The frames that notebook 07 would annotate next, the first ``count`` (0: all), with its network's labels.
+
+    Raises StageError when the stage is unfinished, or of a version that gave the frames other names than the import.
+    """
+    folder = paths.resolve(folder)
+    record, place = stages.read_run(_finished(folder)), folder / SUGGESTIONS
+    assert record is not None  # it is finished
+    table = pd.read_csv(place / "next_frames.csv")
+    if "name" not in table:
+        raise StageError(f"{paths.display(folder)} was made by an earlier version; apply the network again (--force)")
+    frames = FrameSet.open(_finished(paths.resolve(record["parameters"]["run_root"]) / "frames"))
+    names = [str(name) for name in table["name"]][: count or None]
+    items = [
+        Item(name, "next", "network", place / f"images/{name}.png", place / f"masks/{name}.png", checked=False)
+        for name in names
+    ]
+    told = f"{len(names)} frames to annotate next, with the labels of {record['parameters']['cell']}"
     pixel_um = None if frames.pixel_size_um == UNKNOWN_PIXEL_UM else frames.pixel_size_um
     return ExportSet(tuple(items), frames.class_names, frames.class_colours, pixel_um, told)
 

@@ -1,3 +1,4 @@
+from .apart import UnlabelledFrame, unlabelled
 from .classes import read_classes
 from .examples import PairExamples
 from .faults import FolderError
@@ -13,6 +14,7 @@ __all__ = [
     "Frame",
     "FrameSet",
     "PairExamples",
+    "UnlabelledFrame",
     "binary_mask",
     "check_folder",
     "choose_tile",
@@ -28,5 +30,6 @@ __all__ = [
     "splits_of",
     "tile_origins",
     "tiles_of",
+    "unlabelled",
     "write_frames",
 ]

@@ -12,7 +12,7 @@ Without ``splits`` whole sequences are dealt out: about a fifth to test and a te
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,12 +75,16 @@ def splits_of(folder: str | Path, seed: int = 0, folds: int = 0, fold: int = 0) 
 
 def read_folder(found: AnnotatedFolder) -> Iterator[Frame]:
     """The frames of a checked folder, grey levels mapped to uint8 by the window of the training frames."""
-    low, high = found.window
     for name in sorted(found.splits):
-        grey = (read_grey(found.images[name]).astype(np.float64) - low) / (high - low) * 255
-        image = np.clip(np.round(grey), 0, 255).astype(np.uint8)
+        image = to_uint8(read_grey(found.images[name]), found.window)
         labels = read_indices(found.masks[name]).astype(np.uint8)
         yield Frame(name, found.sequences[name], found.splits[name], image, labels)
+
+
+def to_uint8(grey: np.ndarray, window: tuple[float, float]) -> np.ndarray:
+    """Grey levels [H, W] as uint8: those of ``window`` (low, high) become 0 and 255, what lies beyond is cut."""
+    low, high = window
+    return np.clip(np.round((grey.astype(np.float64) - low) / (high - low) * 255), 0, 255).astype(np.uint8)
 
 
 def _files(folder: Path) -> dict[str, Path]:
@@ -177,7 +181,7 @@ def _split(
 
 
 def _splits(folder: Path, images: dict[str, Path], sequences: dict[str, str], seed: int) -> dict[str, str]:
-    listed = _listed_splits(folder / "splits", images) if (folder / "splits").is_dir() else None
+    listed = listed_splits(folder / "splits", images) if (folder / "splits").is_dir() else None
     splits = listed if listed is not None else _deal(sequences, seed, folder)
     for split in SPLITS:
         if split not in splits.values():
@@ -189,7 +193,8 @@ def _splits(folder: Path, images: dict[str, Path], sequences: dict[str, str], se
     return splits
 
 
-def _listed_splits(folder: Path, images: dict[str, Path]) -> dict[str, str]:
+def listed_splits(folder: Path, images: Collection[str]) -> dict[str, str]:
+    """The split of every frame that train.txt, val.txt and test.txt in ``folder`` list; FolderError for other names."""
     splits: dict[str, str] = {}
     for split in SPLITS:
         path = folder / f"{split}.txt"

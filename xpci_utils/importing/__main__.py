@@ -11,10 +11,14 @@ from typing import Any
 from xpci_utils import paths
 from xpci_utils.frames import FolderError
 from xpci_utils.frames.faults import CHANNELS
+from xpci_utils.importing.apart import MOST
 from xpci_utils.importing.checkup import check_up_folder
-from xpci_utils.importing.convert import Request, import_frames
+from xpci_utils.importing.convert import import_frames
 from xpci_utils.importing.indices import CHOICES
+from xpci_utils.importing.marked import EMPTY
 from xpci_utils.importing.matching import PAIR_BY
+from xpci_utils.importing.onto import AGAIN
+from xpci_utils.importing.request import Request
 
 FORMATS = """\
 IMAGES  a folder of PNG or TIFF files or of such folders, a TIFF stack, HDF5 (/exchange/data), .mraw or .cine
@@ -39,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-PATHS = ("images", "masks", "out", "classes", "flats", "darks", "sequences", "splits", "instance_classes")
+PATHS = ("images", "masks", "out", "classes", "flats", "darks", "sequences", "splits", "instance_classes", "onto")
 
 
 def _here(value: str | None) -> Path | None:
@@ -68,6 +72,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--sequences", help="CSV name,sequence: frames that belong together stay in one split")
     parser.add_argument("--splits", help="folder with train.txt, val.txt and test.txt")
+    parser.add_argument(
+        "--unlabelled",
+        type=_count,
+        default=MOST,
+        metavar="N",
+        help="keep at most N of the frames without annotation, evenly spaced, in OUT/unlabelled (default: %(default)s)",
+    )
     parser.add_argument("--annotated-only", action="store_true", help="leave out frames without annotation")
     parser.add_argument(
         "--given-frames-only", action="store_true", help="leave out annotations of frames that are not in IMAGES"
@@ -85,14 +96,36 @@ def _parser() -> argparse.ArgumentParser:
         default="shown",
         help="grey levels: as programs show them, as stored (behind a palette or a calibration), or out of a colour",
     )
+    parser.add_argument("--onto", metavar="FOLDER", help="an imported folder whose frames OUT shall hold, too")
+    parser.add_argument(
+        "--again",
+        choices=AGAIN,
+        default="ask",
+        help="with --onto, frames that are annotated there already: take the new annotation, or keep the old one",
+    )
     parser.add_argument("--gap", type=int, help="frames to leave out beside each cut of a film, where splits meet")
     parser.add_argument("--pixel-um", type=float, help="size of a pixel in the sample plane [um]")
     _add_readings(parser)
     return parser
 
 
+def _count(text: str) -> int:
+    if (number := int(text)) < 0:
+        raise ValueError
+    return number
+
+
 def _add_readings(parser: argparse.ArgumentParser) -> None:
     """What decides where annotations can be read in two ways."""
+    parser.add_argument(
+        "--empty",
+        choices=EMPTY,
+        default="ask",
+        help="frames on which nothing is marked: annotated, so without particles, or unlabelled, so not annotated yet",
+    )
+    parser.add_argument(
+        "--take-unchecked", action="store_true", help="take labels of a network, too, that nobody has looked at"
+    )
     parser.add_argument(
         "--mask-values",
         choices=CHOICES,

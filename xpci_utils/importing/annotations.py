@@ -69,7 +69,18 @@ def of_given_frames(found: Annotations, frames: list[str], images: Path, some: b
         return found
     lonely = [name for name in found.names if name not in set(kept.values())]
     told = f"{len(lonely)} annotations of frames that were not given are left out (the first is {lonely[0]})"
-    return replace(found, names=tuple(kept), read=lambda name: found.read(kept[name]), notes=(*found.notes, told))
+
+    def renamed(names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(new for new, name in kept.items() if name in set(names))
+
+    return replace(
+        found,
+        names=tuple(kept),
+        read=lambda name: found.read(kept[name]),
+        notes=(*found.notes, told),
+        bare=renamed(found.bare),
+        unchecked=renamed(found.unchecked),
+    )
 
 
 def _of_file(path: Path, how: How) -> Annotations:

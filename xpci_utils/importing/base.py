@@ -21,6 +21,8 @@ BACKGROUND_NAMES = ("background", "_background_")
 IGNORE_NAMES = ("ignore", "__ignore__", "ignored", "ignore*")  # the last is QuPath's
 PALETTE = ("#4477aa", "#ee7733", "#228833", "#cc3311", "#66ccee", "#ccbb44", "#aa3377", "#bbbbbb", "#ee3377")
 
+UNCHECKED = "unchecked"  # the mark that `xpci export` puts on frames with a network's labels, for the user to remove
+
 Size = tuple[int, int]  # height, width [px]
 
 
@@ -41,6 +43,8 @@ class How:
     crowds: str = "ask"
     boxes: str = "ask"
     ignored: tuple[str, ...] = ()
+    empty: str = "ask"
+    take_unchecked: bool = False
 
     @property
     def named(self) -> list[FrameClass]:
@@ -51,7 +55,11 @@ class How:
 
 @dataclass(frozen=True)
 class Annotations:
-    """Label maps by frame name: ``read(name)`` is uint8 [H, W], 0 background, 255 ignored."""
+    """Label maps by frame name: ``read(name)`` is uint8 [H, W], 0 background, 255 ignored.
+
+    Of ``names``, the file lists ``bare`` without any annotation, and marks ``unchecked`` as labels of a network that
+    nobody has looked at; ``exported`` says that `xpci export` wrote it, so that its names are those of the import.
+    """
 
     path: Path
     kind: str
@@ -59,6 +67,9 @@ class Annotations:
     read: Callable[[str], np.ndarray] = field(repr=False)
     classes: tuple[FrameClass, ...]
     notes: tuple[str, ...] = ()
+    bare: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
+    exported: bool = False
 
 
 def frame_size(path: Path, how: How) -> Size:
@@ -202,19 +213,6 @@ def frame_names(pictures: Iterable[str], path: Path) -> tuple[str, ...]:
         return unique(names, path)
     shared = next(i for i, parts in enumerate(zip_longest(*folders)) if len(set(parts)) > 1)
     return unique(("_".join((*parts[shared:], name)) for parts, name in zip(folders, names, strict=True)), path)
-
-
-def listed(names: tuple[str, ...], bare: list[str], how: How) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(names of the annotated frames, what is told of the ``bare`` ones, which a file lists without any annotation)."""
-    if not bare:
-        return names, ()
-    if how.annotated_only and len(bare) < len(names):
-        told = f"left out, pictures that the file lists without any annotation: {len(bare)} (the first is {bare[0]})"
-        return tuple(name for name in names if name not in set(bare)), (told,)
-    return names, (
-        f"the file lists {len(bare)} of {len(names)} pictures without any annotation (the first is {bare[0]}): they "
-        "are taken for frames without particles; --annotated-only leaves them out",
-    )
 
 
 def read_json(path: Path) -> dict:

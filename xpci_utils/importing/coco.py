@@ -14,7 +14,7 @@ import numpy as np
 from xpci_utils import paths
 from xpci_utils.frames import IGNORE
 from xpci_utils.frames.faults import FolderError, check_size
-from xpci_utils.importing.base import Annotations, How, Names, Size, Tally, frame_names, listed, read_json
+from xpci_utils.importing.base import Annotations, How, Names, Size, Tally, frame_names, read_json
 from xpci_utils.importing.outlines import check_reach, fill_like_coco, points_of, with_area
 from xpci_utils.importing.runs import checked_runs
 
@@ -53,13 +53,13 @@ def open_coco(path: Path, how: How, content: dict | None = None) -> Annotations:
     _check_unit([points for own in regions.values() for one in own for points in one.outlines], where)
     by_name = {name: key for key, (name, _) in picture.items()}
     marked = {entry["image_id"] for entry in drawn}
-    taken, unmarked = listed(tuple(by_name), [name for name, key in by_name.items() if key not in marked], how)
-    notes = (*names.notes, *tally.notes(), *unmarked)
+    bare = tuple(name for name, key in by_name.items() if key not in marked)
+    notes = (*names.notes, *tally.notes())
 
     def read(name: str) -> np.ndarray:
         return _draw(regions[by_name[name]], picture[by_name[name]][1])
 
-    return Annotations(path, "COCO JSON", taken, read, names.classes, notes)
+    return Annotations(path, "COCO JSON", tuple(by_name), read, names.classes, notes, bare)
 
 
 def _classes(

@@ -6,8 +6,8 @@ notebook makes; until then there is nothing by its name.
 
 import csv
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,44 +19,23 @@ from tqdm import tqdm
 from xpci_utils import files, paths
 from xpci_utils.frames import FolderError, check_folder, read_classes
 from xpci_utils.frames.classes import FrameClass
+from xpci_utils.frames.folder import listed_splits
 from xpci_utils.frames.frameset import SPLITS
 from xpci_utils.importing.annotations import of_given_frames
+from xpci_utils.importing.apart import Apart, set_apart, write_apart
 from xpci_utils.importing.base import Annotations, How
 from xpci_utils.importing.corrections import Correction, Levels, choose_correction
 from xpci_utils.importing.film import Film
 from xpci_utils.importing.films import open_films
 from xpci_utils.importing.layouts import open_masks
-from xpci_utils.importing.looking import check_mask, chosen, look
+from xpci_utils.importing.looking import Seen, check_mask, chosen, look
+from xpci_utils.importing.marked import only_annotated
 from xpci_utils.importing.matching import Masks, match
-from xpci_utils.importing.sequences import sequences_of
+from xpci_utils.importing.onto import Earlier
+from xpci_utils.importing.request import Request
+from xpci_utils.importing.sequences import Sequences, sequences_of
 
 IMPORT_FILE = "import.json"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to import, from where, and how: the options of the command."""
-
-    images: Path
-    masks: Path
-    out: Path
-    classes: Path | None = None
-    flats: Path | None = None
-    darks: Path | None = None
-    correct: str = "auto"
-    sequences: Path | None = None
-    splits: Path | None = None
-    annotated_only: bool = False
-    pixel_um: float | None = None
-    pair_by: str = "auto"
-    given_frames_only: bool = False
-    grey: str = "shown"
-    gap: int | None = None
-    mask_values: str = "auto"
-    instance_classes: Path | None = None
-    crowds: str = "ask"
-    boxes: str = "ask"
-    ignore_label: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,20 +45,22 @@ class Plan:
     films: list[Film]
     annotations: Annotations
     pairs: dict[str, str]
-    sequences: dict[str, str]
+    sequences: Sequences
     corrections: dict[Path, Correction]
     levels: Levels | None
     told: list[str]
-    splits: dict[str, str] = field(default_factory=dict)
+    apart: Apart
 
 
 def import_frames(request: Request) -> dict:
     """Write the folder ``request.out`` and return what its import.json says; FolderError when something is wrong."""
     if request.out.exists() or request.out.is_symlink():
         raise FolderError(f"{paths.display(request.out)} exists already; choose another name or remove it")
-    plan = plan_import(request)
+    earlier = Earlier.open(request.onto) if request.onto else None
+    request = earlier.completed(request) if earlier else request
+    plan = plan_import(request, earlier)
     with files.atomic_folder(request.out) as folder:
-        record = _write(plan, request, folder)
+        record = _write(plan, request, folder, earlier)
         try:
             check_folder(folder, read_classes(folder / "classes.yaml"))
         except FolderError as error:
@@ -87,30 +68,34 @@ def import_frames(request: Request) -> dict:
     return record
 
 
-def plan_import(request: Request) -> Plan:
+def plan_import(request: Request, earlier: Earlier | None = None) -> Plan:
     """Open everything, match frames and annotations, and find levels and corrections; writes nothing."""
     _check_apart(request)
     films = open_films(request.images, request.grey)
-    classes = read_classes(request.classes) if request.classes else None
-    names = [name for film in films for name in film.names]
-    annotations = open_masks(request.masks, classes, _how(request, films))
-    annotations = of_given_frames(annotations, names, request.images, request.given_frames_only)
+    annotations = _annotations(films, request)
     masks = Masks(annotations.names, request.masks, annotations.read)
-    pairs, how = match(films, masks, request.annotated_only, request.pair_by, request.given_frames_only)
-    corrections = _corrections(films, pairs, request)
+    by = "name" if annotations.exported and request.pair_by == "auto" else request.pair_by
+    pairs, matched = match(films, masks, by, request.given_frames_only)
+    annotated, notes = set(pairs), [*annotations.notes]
+    if earlier:
+        pairs, again = earlier.check_again(pairs, request.again)
+        notes += again
+    most = 0 if request.annotated_only else request.unlabelled
+    corrections = _corrections(films, {name for film in films for name in film.names} if most else annotated, request)
     seen = look(films, pairs, annotations.read)
-    sequences = sequences_of(films, seen.looks, request.sequences, request.splits is not None, request.gap)
+    sequences, apart = _sequences(films, seen, annotated, request, earlier)
     told = [
         f"frames: {sum(map(len, films))} in {_kinds(films)}",
         *dict.fromkeys(note for film in films for note in film.notes),
-        f"annotations: {len(annotations.names)} in {annotations.kind}, matched {how}",
-        *annotations.notes,
-        *_left_out(films, annotations, pairs, seen.blank),
+        f"annotations: {len(annotations.names)} in {annotations.kind}, matched {matched}",
+        *notes,
+        *_left_out(len(annotations.names) - len(annotated), seen.blank),
         sequences.told,
+        *filter(None, [apart.told]),
         f"grey levels: {_told_levels(seen.levels, corrections)}",
     ]
     kept = {name: pairs[name] for name in sequences.of}
-    return Plan(films, annotations, kept, sequences.of, corrections, seen.levels, told, sequences.splits)
+    return Plan(films, annotations, kept, sequences, corrections, seen.levels, told, apart)
 
 
 def _check_apart(request: Request) -> None:
@@ -124,22 +109,45 @@ def _check_apart(request: Request) -> None:
             )
 
 
-def _corrections(films: list[Film], pairs: dict[str, str], request: Request) -> dict[Path, Correction]:
+def _annotations(films: list[Film], request: Request) -> Annotations:
+    """The annotations that count, of frames that were given."""
+    classes = read_classes(request.classes) if request.classes else None
+    names, how = [name for film in films for name in film.names], _how(request, films)
+    annotations = open_masks(request.masks, classes, how)
+    return only_annotated(of_given_frames(annotations, names, request.images, request.given_frames_only), how)
+
+
+def _sequences(
+    films: list[Film], seen: Seen, annotated: set[str], request: Request, earlier: Earlier | None
+) -> tuple[Sequences, Apart]:
+    """Sequences and splits of the annotated frames, and what is kept of the others."""
+    most = 0 if request.annotated_only else request.unlabelled
+    if earlier:
+        added = earlier.sequences(films, seen.looks.names)
+        return added, set_apart(earlier.new_films(films), annotated, added.of, added.splits, most)
+    dealt = sequences_of(films, seen.looks, request.sequences, request.splits is not None, request.gap)
+    return dealt, set_apart(films, annotated, dealt.of, dealt.splits or _given_splits(request, annotated), most)
+
+
+def _given_splits(request: Request, names: Collection[str]) -> dict[str, str]:
+    if request.splits is None:
+        return {}
+    if not request.splits.is_dir():
+        raise FolderError(f"{paths.display(request.splits)} is no folder with train.txt, val.txt and test.txt")
+    return listed_splits(request.splits, names)
+
+
+def _corrections(films: list[Film], names: set[str], request: Request) -> dict[Path, Correction]:
     flats, darks = (_references(path, request.grey) for path in (request.flats, request.darks))
     return {
         film.path: choose_correction(film, request.correct, flats, darks)
         for film in films
-        if any(name in pairs for name in film.names)
+        if any(name in names for name in film.names)
     }
 
 
-def _left_out(
-    films: list[Film], annotations: Annotations, pairs: dict[str, str], blank: tuple[str, ...]
-) -> Iterator[str]:
+def _left_out(stray: int, blank: tuple[str, ...]) -> Iterator[str]:
     """What is not taught, and why."""
-    bare, stray = sum(map(len, films)) - len(pairs), len(annotations.names) - len(pairs)
-    if bare:
-        yield f"{bare} frames without annotation are left out"
     if stray:
         yield f"{stray} annotations of frames that were not given are left out"
     if blank:
@@ -157,6 +165,8 @@ def _how(request: Request, films: list[Film]) -> How:
         crowds=request.crowds,
         boxes=request.boxes,
         ignored=tuple(request.ignore_label),
+        empty=request.empty,
+        take_unchecked=request.take_unchecked,
     )
 
 
@@ -184,21 +194,38 @@ def _kinds(films: list[Film]) -> str:
     return ", ".join(f"{kinds.count(kind)} x {kind}" for kind in dict.fromkeys(kinds))
 
 
-def _write(plan: Plan, request: Request, folder: Path) -> dict:
+def _write(plan: Plan, request: Request, folder: Path, earlier: Earlier | None) -> dict:
+    record = _record(plan, request)
+    if earlier:
+        earlier.check_films(plan.films, lambda film, i: _prepared(plan, film, i))
+        record |= earlier.agreed(record)
     for kind in ("images", "masks"):
         (folder / kind).mkdir()
     for film, i, name in tqdm(chosen(plan.films, plan.pairs), desc="frames", total=len(plan.pairs), disable=None):
-        image = _corrected(film[i], plan.corrections[film.path], plan.levels)
+        image = _prepared(plan, film, i)
         labels = check_mask(plan.annotations.read(plan.pairs[name]), name, image.shape)
         _write_image(folder / "images" / name, image)
         Image.fromarray(labels).save(folder / "masks" / f"{name}.png")
     _write_tables(plan, request, folder)
-    record = _record(plan, request)
+    plan.told.extend(_write_apart(plan, folder))
+    if earlier:
+        plan.told.append(earlier.copy_into(folder, plan.sequences))
     files.write_json(folder / IMPORT_FILE, record)
     return record
 
 
-def _corrected(frame: np.ndarray, correction: Correction, levels: Levels | None) -> np.ndarray:
+def _write_apart(plan: Plan, folder: Path) -> Iterator[str]:
+    first, number, _ = next(chosen(plan.films, plan.pairs))
+
+    def store(path: Path, film: Film, i: int) -> None:
+        _write_image(path, _prepared(plan, film, i))
+
+    return write_apart(plan.apart, folder, store, first[number])
+
+
+def _prepared(plan: Plan, film: Film, i: int) -> np.ndarray:
+    """A frame as it is written: corrected, or moved back where the camera moved its bits."""
+    frame, correction, levels = film[i], plan.corrections[film.path], plan.levels
     if correction.said:
         return correction.apply(frame)
     return frame >> levels.shift if levels and levels.shift else frame
@@ -216,15 +243,13 @@ def _write_tables(plan: Plan, request: Request, folder: Path) -> None:
     text = yaml.safe_dump(_classes_content(plan.annotations.classes), sort_keys=False, allow_unicode=True)
     (folder / "classes.yaml").write_text(text, encoding="utf-8")
     with open(folder / "sequences.csv", "w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("name", "sequence"), *plan.sequences.items()])
+        csv.writer(file).writerows([("name", "sequence"), *plan.sequences.of.items()])
     if request.splits:
-        if not request.splits.is_dir():
-            raise FolderError(f"{paths.display(request.splits)} is no folder with train.txt, val.txt and test.txt")
         shutil.copytree(request.splits, folder / "splits")
-    elif plan.splits:
+    elif plan.sequences.splits:
         (folder / "splits").mkdir()
         for split in SPLITS:
-            own = "".join(f"{name}\n" for name, given in plan.splits.items() if given == split)
+            own = "".join(f"{name}\n" for name, given in plan.sequences.splits.items() if given == split)
             (folder / f"splits/{split}.txt").write_text(own, encoding="utf-8")
 
 
@@ -254,4 +279,6 @@ def _record(plan: Plan, request: Request) -> dict:
         "corrections": corrections,
         "pixel_size_um": pixel_um,
         "frame_interval_us": intervals.pop() if len(intervals) == 1 else None,
+        "options": {"correct": request.correct, "grey": request.grey, "pixel_um": request.pixel_um}
+        | {name: paths.display(path) for name in ("flats", "darks") if (path := getattr(request, name))},
     }

@@ -13,7 +13,7 @@ import numpy as np
 
 from xpci_utils import paths
 from xpci_utils.frames.faults import FolderError, check_size, reading
-from xpci_utils.importing.base import Annotations, How, Names, Size, Tally, frame_names, listed
+from xpci_utils.importing.base import UNCHECKED, Annotations, How, Names, Size, Tally, frame_names
 from xpci_utils.importing.outlines import check_reach, ellipse, fill_like_coco, points_of, turned, with_area
 
 WITHOUT_AREA = ("points", "polyline", "tag", "skeleton")
@@ -42,11 +42,15 @@ def open_cvat_xml(path: Path, content: bytes, how: How) -> Annotations:
         check_size(sizes[name], own)
         shapes[name] = [one for entry in picture if (one := _shape(entry, sizes[name], tally, own)) is not None]
     colours = [(label.findtext("name", "").strip(), label.findtext("color")) for label in root.iterfind(".//label")]
-    told = {name: colour if re.fullmatch("#[0-9a-fA-F]{6}", colour or "") else None for name, colour in colours if name}
+    told = {
+        name: colour if re.fullmatch("#[0-9a-fA-F]{6}", colour or "") else None
+        for name, colour in colours
+        if name and name != UNCHECKED
+    }
     told |= {one.label: None for own in shapes.values() for one in own if one.label not in told}
     names = Names(path, how, told.items())
-    bare = [name for name, picture in zip(shapes, pictures, strict=True) if not len(picture)]
-    taken, unmarked = listed(tuple(shapes), bare, how)
+    bare = tuple(name for name, picture in zip(shapes, pictures, strict=True) if not len(picture))
+    unchecked = tuple(name for name, picture in zip(shapes, pictures, strict=True) if _is_unchecked(picture))
 
     def read(name: str) -> np.ndarray:
         labels = np.zeros(sizes[name], np.uint8)
@@ -54,8 +58,22 @@ def open_cvat_xml(path: Path, content: bytes, how: How) -> Annotations:
             labels[_mask(one, sizes[name])] = names[one.label]
         return labels
 
-    notes = (*names.notes, *tally.notes(), *unmarked)
-    return Annotations(path, "CVAT for images 1.1", taken, read, names.classes, notes)
+    notes = (*names.notes, *tally.notes())
+    return Annotations(
+        path,
+        "CVAT for images 1.1",
+        tuple(shapes),
+        read,
+        names.classes,
+        notes,
+        bare,
+        unchecked,
+        UNCHECKED in dict(colours),
+    )
+
+
+def _is_unchecked(picture: ElementTree.Element) -> bool:
+    return any(tag.get("label") == UNCHECKED for tag in picture.iterfind("tag"))
 
 
 def _parsed(content: bytes, path: Path) -> ElementTree.Element:
@@ -76,6 +94,8 @@ def _parsed(content: bytes, path: Path) -> ElementTree.Element:
 
 def _shape(entry: ElementTree.Element, size: Size, tally: Tally, where: str) -> _Shape | None:
     where = f"{where}, {entry.tag} {entry.get('label')!r}"
+    if entry.tag == "tag" and entry.get("label") == UNCHECKED:
+        return None
     if entry.tag in WITHOUT_AREA:
         tally.add(f"left out, shapes without area ({entry.tag})", where)
         return None

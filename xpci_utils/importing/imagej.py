@@ -16,7 +16,7 @@ from xpci_utils import paths
 from xpci_utils.frames.faults import FolderError, reading, unique
 from xpci_utils.importing.archives import Bundle, open_bundle
 from xpci_utils.importing.base import Annotations, How, Names, Tally, frame_size
-from xpci_utils.importing.outlines import check_reach, ellipse, fill_even_odd, with_area
+from xpci_utils.importing.outlines import Regions, ellipse, with_area
 
 AREAS = (ROI_TYPE.POLYGON, ROI_TYPE.RECT, ROI_TYPE.OVAL, ROI_TYPE.FREEHAND, ROI_TYPE.TRACED)
 NO_OUTLINE = (ROI_SUBTYPE.TEXT, ROI_SUBTYPE.ARROW, ROI_SUBTYPE.IMAGE)
@@ -80,19 +80,11 @@ def _annotations(
 ) -> Annotations:
     labels = [_label(one, how) for _, one in place]
     names = Names(path, how, ((label, None) for label in dict.fromkeys(labels)))
-    regions: dict[str, list[tuple[_Roi, int]]] = {name: [] for name in listed}
-    size = frame_size(path, how)
+    regions = Regions(frame_size(path, how), tally, listed)
     for (frame, one), label in zip(place, labels, strict=True):
-        check_reach(np.concatenate(one.paths), size, tally, one.where, fill_even_odd)
-        regions.setdefault(frame, []).append((one, names[label]))
-
-    def read(name: str) -> np.ndarray:
-        drawn = np.zeros(size, np.uint8)
-        for one, value in regions[name]:
-            drawn[fill_even_odd(one.paths, size)] = value
-        return drawn
-
-    return Annotations(path, "ROIs of Fiji", tuple(regions), read, names.classes, (*names.notes, *tally.notes()))
+        regions.add(frame, one.paths, names[label], one.where)
+    notes = (*names.notes, *tally.notes())
+    return Annotations(path, "ROIs of Fiji", regions.frames, regions.draw, names.classes, notes)
 
 
 def _rois(bundle: Bundle, tally: Tally) -> list[_Roi]:

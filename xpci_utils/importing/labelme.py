@@ -20,7 +20,17 @@ from PIL import Image, ImageDraw
 from xpci_utils import paths
 from xpci_utils.frames.faults import FolderError, check_size, reading
 from xpci_utils.frames.pictures import read_png_pixels
-from xpci_utils.importing.base import Annotations, How, Names, Size, Tally, frame_names, frame_size, read_json
+from xpci_utils.importing.base import (
+    UNCHECKED,
+    Annotations,
+    How,
+    Names,
+    Size,
+    Tally,
+    frame_names,
+    frame_size,
+    read_json,
+)
 from xpci_utils.importing.outlines import CUT, FEW_POINTS, SILENT
 
 POLYGONS = ("polygon", "oriented_rectangle", "rotation", "quadrilateral")
@@ -61,7 +71,16 @@ def open_labelme(path: Path, how: How) -> Annotations:
             labels[_mask(one, size)] = names[one.label]
         return labels
 
-    return Annotations(path, "labelme JSON", tuple(place), read, names.classes, (*names.notes, *tally.notes()))
+    flags = {name: _flag(file) for name, file in place.items()}
+    unchecked, exported = tuple(name for name in flags if flags[name]), any(one is not None for one in flags.values())
+    notes = (*names.notes, *tally.notes())
+    return Annotations(path, "labelme JSON", tuple(place), read, names.classes, notes, (), unchecked, exported)
+
+
+def _flag(path: Path) -> bool | None:
+    """The file's flag "unchecked", a box to be ticked in labelme; None for files that have none."""
+    flags = read_json(path).get("flags")
+    return flags.get(UNCHECKED) if isinstance(flags, dict) else None
 
 
 def json_files(path: Path) -> list[Path]:

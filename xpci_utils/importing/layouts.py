@@ -50,7 +50,16 @@ def _joined(path: Path, parts: Sequence[tuple[str, Annotations]]) -> Annotations
     place = {f"{folder}_{name}": (own, name) for folder, own in parts for name in own.names}
     names = unique((f"{folder}_{name}" for folder, own in parts for name in own.names), path)
     notes = tuple(dict.fromkeys(note for _, own in parts for note in own.notes))
-    return Annotations(path, first.kind, names, lambda name: place[name][0].read(place[name][1]), first.classes, notes)
+    bare, unchecked = (
+        tuple(name for name, (own, inner) in place.items() if inner in getattr(own, kind))
+        for kind in ("bare", "unchecked")
+    )
+
+    def read(name: str) -> np.ndarray:
+        own, inner = place[name]
+        return own.read(inner)
+
+    return Annotations(path, first.kind, names, read, first.classes, notes, bare, unchecked)
 
 
 def _nnunet(path: Path, how: How) -> Annotations:

@@ -32,12 +32,12 @@ class Masks:
 
 
 def match(
-    films: Sequence[Film], masks: Masks, only: bool = False, by: str = "auto", given_only: bool = False
+    films: Sequence[Film], masks: Masks, by: str = "auto", given_only: bool = False
 ) -> tuple[dict[str, str], str]:
-    """(frame name -> name of its annotation, in words how they were matched).
+    """(frame name -> name of its annotation, in words how they were matched); frames may be without annotation.
 
-    ``by`` is one of ``PAIR_BY``. Frames without annotation are a FolderError unless ``only``, annotations without frame
-    unless ``given_only`` (with equal names alone); so is a pairing that names and pixels leave open, or contradict.
+    ``by`` is one of ``PAIR_BY``. Annotations without frame are a FolderError unless ``given_only`` (with equal names
+    alone); so is a pairing that names and pixels leave open, or contradict.
     """
     frames = Frames.of(films)
     unique(frames.names, masks.path)
@@ -45,12 +45,6 @@ def match(
     rules = _rules(frames, films, masks, by, given_only)
     rule, verdict = _choose(rules, check, frames, masks, by)
     pairs = {frames.names[index]: name for name, index in rule.pairs.items()}
-    missing = [name for name in frames.names if name not in pairs]
-    if missing and not only:
-        raise FolderError(
-            f"{paths.display(masks.path)}: {len(missing)} of {len(frames.names)} frames have no annotation (first: "
-            f"{missing[0]}); add them, or leave these frames out with --annotated-only{_unread(films)}"
-        )
     told = rule.told if rule.told == "by name" else f"{rule.told} ({_examples(rule, frames)})"
     return {name: pairs[name] for name in frames.names if name in pairs}, f"{told}; {verdict.value}"
 

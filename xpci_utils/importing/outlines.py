@@ -1,7 +1,7 @@
 """Outlines to pixels: points in any order of brackets, what leaves the picture, and what has no area."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -101,6 +101,34 @@ def fill_even_odd(outlines: Sequence[np.ndarray], size: Size) -> np.ndarray:
             x = x0 + (rows + 0.5 - y0) * (x1 - x0) / (y1 - y0)
             np.add.at(crossings, (rows, np.clip(np.ceil(x - 0.5), 0, size[1]).astype(int)), 1)
     return np.cumsum(crossings, 1)[:, :-1] % 2 == 1
+
+
+class Regions:
+    """Regions of the classes by frame, drawn with `fill_even_odd` in the order in which they are added.
+
+    Every picture has the ``size`` of the frames, which the files of Fiji and QuPath do not tell.
+    """
+
+    def __init__(self, size: Size, tally: Tally, frames: Iterable[str] = ()):
+        """``frames`` are annotated, too, if no region is added to them."""
+        self._size, self._tally = size, tally
+        self._of: dict[str, list[tuple[list[np.ndarray], int]]] = {name: [] for name in frames}
+
+    def add(self, frame: str, outlines: list[np.ndarray], value: int, where: str) -> None:
+        """A region with its outlines [n, 2]; what reaches beyond the picture is told, FolderError if all of it does."""
+        check_reach(np.concatenate(outlines), self._size, self._tally, where, fill_even_odd)
+        self._of.setdefault(frame, []).append((outlines, value))
+
+    @property
+    def frames(self) -> tuple[str, ...]:
+        return tuple(self._of)
+
+    def draw(self, frame: str) -> np.ndarray:
+        """The label map of a frame, uint8 [H, W]; later regions lie on top."""
+        drawn = np.zeros(self._size, np.uint8)
+        for outlines, value in self._of[frame]:
+            drawn[fill_even_odd(outlines, self._size)] = value
+        return drawn
 
 
 def _on_larger_paper(

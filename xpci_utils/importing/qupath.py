@@ -14,7 +14,7 @@ import numpy as np
 from xpci_utils import paths
 from xpci_utils.frames.faults import FolderError, reading
 from xpci_utils.importing.base import Annotations, How, Names, Tally, frame_names, frame_size
-from xpci_utils.importing.outlines import check_reach, fill_even_odd, points_of, with_area
+from xpci_utils.importing.outlines import Regions, points_of, with_area
 
 SUFFIXES = (".geojson", ".json")
 ENDINGS = ("_annotations", "-annotations", "_objects", "_detections")
@@ -52,24 +52,16 @@ def open_qupath(path: Path, files: list[Path], how: How) -> Annotations:
     labels = [one.label for own in features.values() for one in own if one.label]
     only = how.classes[1].name if how.classes and len(how.classes) == 2 else None
     names = Names(path, how, ((label, None) for label in dict.fromkeys(labels or ([only] if only else []))))
-    regions: dict[str, list[tuple[_Feature, int]]] = {}
-    size = frame_size(path, how)
-    for name, one in _by_frame(path, features, how):
-        regions.setdefault(name, [])
+    placed = list(_by_frame(path, features, how))
+    regions = Regions(frame_size(path, how), tally, (name for name, _ in placed))
+    for name, one in placed:
         if one is None:
             continue
         if not (label := one.label or only):
             raise FolderError(f"{one.where} has no class; set it in QuPath, or to 'Ignore*' where it is to be ignored")
-        check_reach(np.concatenate(one.rings), size, tally, one.where, fill_even_odd)
-        regions[name].append((one, names[label]))
-
-    def read(name: str) -> np.ndarray:
-        drawn = np.zeros(size, np.uint8)
-        for one, value in regions[name]:
-            drawn[fill_even_odd(one.rings, size)] = value
-        return drawn
-
-    return Annotations(path, "GeoJSON of QuPath", tuple(regions), read, names.classes, (*names.notes, *tally.notes()))
+        regions.add(name, one.rings, names[label], one.where)
+    notes = (*names.notes, *tally.notes())
+    return Annotations(path, "GeoJSON of QuPath", regions.frames, regions.draw, names.classes, notes)
 
 
 def _by_frame(path: Path, features: dict[Path, list[_Feature]], how: How) -> Iterator[tuple[str, _Feature | None]]:

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from xpci_utils import paths
-from xpci_utils.params.base import CellName, Content, SeededParameters, StageParameters
+from xpci_utils.params.base import CellName, Change, Content, SeededParameters, StageParameters
 from xpci_utils.params.cells import Cell
 from xpci_utils.params.places import REPORT, cell_place
 
@@ -36,6 +36,7 @@ class ApplyToVideo(SeededParameters):
 
     notebook = "07_apply_to_video"
     data_files = ("data/classes.yaml", "data/materials.csv")
+    changes = {2: Change("frames to annotate next are called as the import calls them")}
 
     name: str = Field("film", description="what the result is called; its folder below run_root is video/<name>")
     cell: CellName = Field("emcad__r0040__none__n00000__mix__s0", description="which trained network, by its cell")

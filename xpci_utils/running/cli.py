@@ -41,7 +41,7 @@ GROUPS: dict[str, dict[str, Command]] = {
             "running.film", "apply a trained network to a film: particles, tracks, frames to annotate next"
         ),
         "export": Command(
-            "exporting.__main__", "write synthetic frames and labels for nnU-Net, COCO, ImageJ or as PNG"
+            "exporting.__main__", "write synthetic frames, or a film's frames to annotate next, for other programs"
         ),
     },
     "Keep and maintain": {

@@ -4,7 +4,7 @@ Uncertainty sampling with the entropy of the predicted classes (Settles 2009, se
 distance to the frames already chosen, as in k-centre core-sets (Sener and Savarese 2018, arXiv 1708.00489).
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -36,8 +36,10 @@ def describe_frame(scores: np.ndarray) -> np.ndarray:
     return (sums / np.diff(rows)[:, None] / np.diff(columns)).astype(np.float16).ravel()
 
 
-def suggest_frames(uncertainty: np.ndarray, descriptions: np.ndarray, count: int) -> np.ndarray:
-    """Indices of ``count`` frames (all, if there are fewer), the most useful first.
+def suggest_frames(
+    uncertainty: np.ndarray, descriptions: np.ndarray, count: int, annotated: Collection[int] = ()
+) -> np.ndarray:
+    """Indices of ``count`` frames (all, if there are fewer) that are not ``annotated`` yet, the most useful first.
 
     ``uncertainty`` [N], ``descriptions`` [N, D]. The first is the most uncertain frame; each further one has the
     largest product of its uncertainty and its distance to the nearest frame chosen before.
@@ -45,9 +47,9 @@ def suggest_frames(uncertainty: np.ndarray, descriptions: np.ndarray, count: int
     chosen: list[int] = []
     nearest = np.full(len(uncertainty), np.inf)
     value = np.asarray(uncertainty, float)
-    for _ in range(min(count, len(uncertainty))):
+    for _ in range(min(count, len(uncertainty) - len(set(annotated)))):
         worth = value * nearest if chosen else value.copy()
-        worth[chosen] = -1.0
+        worth[[*annotated, *chosen]] = -1.0
         chosen.append(int(worth.argmax()))
         distance = np.linalg.norm(descriptions.astype(np.float32) - descriptions[chosen[-1]].astype(np.float32), axis=1)
         nearest = np.minimum(nearest, distance)

@@ -1,0 +1,181 @@
+"""More annotated frames onto a folder that the import wrote earlier: corrected proposals of a network, or new films.
+
+The result is a new folder; the earlier one is only read. What was decided there holds: classes, corrections, size of
+a pixel, sequences and splits. A new frame comes into the split of the annotated frames beside it in its film, and a new
+film into training, so that frames of one film stay together and no score is measured on other frames than before.
+"""
+
+import csv
+import re
+import shutil
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from xpci_utils import paths
+from xpci_utils.frames import FolderError, UnlabelledFrame, check_folder, read_classes, unlabelled
+from xpci_utils.frames.apart import COLUMNS, TABLE, UNLABELLED
+from xpci_utils.frames.classes import FrameClass
+from xpci_utils.frames.folder import AnnotatedFolder
+from xpci_utils.frames.frameset import SPLITS
+from xpci_utils.frames.pictures import read_grey
+from xpci_utils.importing.apart import sequences_beside
+from xpci_utils.importing.checkup import imported
+from xpci_utils.importing.film import Film
+from xpci_utils.importing.request import Request
+from xpci_utils.importing.sequences import Sequences
+
+AGAIN = ("ask", "new", "old")
+SAME = 0.02
+COMPARED = 3  # frames of a film that lie in the earlier folder, by which the film is known again
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """An imported folder to which frames are added: its content, classes, and what import.json says."""
+
+    folder: Path
+    found: AnnotatedFolder
+    classes: list[FrameClass]
+    record: dict
+    apart: list[UnlabelledFrame]
+
+    @classmethod
+    def open(cls, folder: Path) -> "Earlier":
+        """Check the folder; FolderError if it cannot be used, or was laid out by hand, so that nothing tells how."""
+        classes = read_classes(folder / "classes.yaml")
+        found, record = check_folder(folder, classes), imported(folder)
+        if "options" not in record:
+            raise FolderError(
+                f"{paths.display(folder)} was not written by this version of the import, so nothing tells how its "
+                "frames were corrected; import it again"
+            )
+        return cls(folder, found, classes, record, unlabelled(folder, found))
+
+    def completed(self, request: Request) -> Request:
+        """The request with what was said for the earlier folder wherever it says nothing itself."""
+        for name in ("sequences", "splits", "gap"):
+            if getattr(request, name) is not None:
+                raise FolderError(
+                    f"--onto keeps the sequences and splits of {paths.display(self.folder)}; leave out --{name}"
+                )
+        before = {name: value for name, value in self.record["options"].items() if value is not None}
+        files = {name: Path(before.pop(name)) for name in ("flats", "darks") if name in before}
+        defaults = type(request)(request.images, request.masks, request.out)
+        said = {name: value for name in before | files if (value := getattr(request, name)) != getattr(defaults, name)}
+        classes = {"classes": self._classes(request.classes)}
+        return replace(request, **(before | files | classes | said))
+
+    def _classes(self, given: Path | None) -> Path:
+        """The classes file in force: a given one may only add classes behind the earlier ones."""
+        own = self.folder / "classes.yaml"
+        if given is None:
+            return own
+        if [one.name for one in read_classes(given)][: len(self.classes)] != [one.name for one in self.classes]:
+            raise FolderError(
+                f"{paths.display(given)} does not begin with the classes of {paths.display(own)}; add new ones behind"
+            )
+        return given
+
+    def sequences(self, films: Sequence[Film], names: Collection[str]) -> Sequences:
+        """The sequence and split of every new frame: those of what lies beside it; a new film is for training."""
+        known = {one.name: one.sequence for one in self.apart} | self.found.sequences
+        dealt = {self.found.sequences[name]: split for name, split in self.found.splits.items()}
+        split_of = {name: dealt[one] for name, one in known.items() if one in dealt}
+        beside = {name: one for film in films for name, one in sequences_beside(film, known, split_of).items()}
+        of = {name: beside[name] for name in names}
+        splits = {name: dealt.get(one, "train") for name, one in of.items()}
+        counts = ", ".join(f"{list(splits.values()).count(split)} {split}" for split in SPLITS)
+        return Sequences(of, f"added frames are in the splits of the frames beside them ({counts})", splits)
+
+    def check_again(self, pairs: dict[str, str], again: str) -> tuple[dict[str, str], list[str]]:
+        """(the pairs to be taken, what is told), where frames are annotated earlier, too; FolderError to ask."""
+        twice = sorted(pairs.keys() & self.found.images.keys())
+        if not twice:
+            return pairs, []
+        said = f"{len(twice)} frames are annotated in {paths.display(self.folder)} already (first: {twice[0]})"
+        if again == "ask":
+            raise FolderError(f"{said}; say --again new to take the new annotations, --again old to keep those")
+        if again == "new":
+            return pairs, [f"{said}: the new annotations are taken"]
+        left = {name: own for name, own in pairs.items() if name not in set(twice)}
+        if not left:
+            raise FolderError(f"{said}, and no other frame is annotated: nothing would be added")
+        return left, [f"{said}: those annotations are kept"]
+
+    def check_films(self, films: Sequence[Film], prepared: Callable[[Film, int], np.ndarray]) -> None:
+        """FolderError when frames of a film differ from those of the same names in the earlier folder."""
+        stored = self.found.images | {one.name: one.path for one in self.apart}
+        for film in films:
+            common = [i for i, name in enumerate(film.names) if name in stored]
+            for i in np.unique(np.linspace(0, len(common) - 1, COMPARED).round().astype(int)) if common else ():
+                name = film.names[common[i]]
+                if not _equal(prepared(film, common[i]), read_grey(stored[name])):
+                    raise FolderError(
+                        f"{name} of {paths.display(film.path)} is not the frame of that name in "
+                        f"{paths.display(self.folder)}: another film that is called alike (rename it), or one "
+                        "corrected in another way"
+                    )
+
+    def agreed(self, record: Mapping) -> dict:
+        """What both folders say in common; FolderError for other corrections, or another size of a pixel or step."""
+        steps = [re.sub(r"\d+", "N", "; ".join(one["corrections"])) for one in (self.record, record)]
+        if steps[0] != steps[1]:
+            raise FolderError(
+                f"the frames of {paths.display(self.folder)} were corrected by {steps[0] or 'nothing'}, the new ones "
+                f"by {steps[1] or 'nothing'}; say --correct, --flats and --darks as then"
+            )
+        agreed: dict = {"onto": paths.display(self.folder)}
+        for key, what in (("pixel_size_um", "pixels [um]"), ("frame_interval_us", "times between frames [us]")):
+            both = [one for one in (self.record[key], record[key]) if one]
+            if len(both) == 2 and abs(both[1] / both[0] - 1) > SAME:
+                raise FolderError(
+                    f"{paths.display(self.folder)} has {what} of {both[0]:g}, the new frames of {both[1]:g}; frames of "
+                    "one folder need the same"
+                )
+            agreed[key] = both[0] if both else None
+        return agreed
+
+    def new_films(self, films: Sequence[Film]) -> list[Film]:
+        """The films of which the earlier folder holds no frame."""
+        known = self.found.images.keys() | {one.name for one in self.apart}
+        return [film for film in films if not known & set(film.names)]
+
+    def copy_into(self, folder: Path, added: Sequences) -> str:
+        """Add the earlier frames to the new ones in ``folder``, with common tables; says how many there are of each."""
+        for kind, own in (("images", self.found.images), ("masks", self.found.masks)):
+            for name, path in own.items():
+                if name not in added.of:
+                    shutil.copyfile(path, folder / kind / path.name)
+        sequences = self.found.sequences | added.of
+        with open(folder / "sequences.csv", "w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([("name", "sequence"), *sorted(sequences.items())])
+        (folder / "splits").mkdir(exist_ok=True)
+        for split in SPLITS:
+            names = sorted(name for name, one in (self.found.splits | added.splits).items() if one == split)
+            (folder / f"splits/{split}.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+        self._copy_apart(folder / UNLABELLED, added.of.keys())
+        replaced = len(self.found.images.keys() & added.of.keys())
+        new, earlier = len(added.of) - replaced, len(self.found.images)
+        again = f", of which {replaced} have their new annotation" if replaced else ""
+        return f"{new} frames are added to the {earlier} of {paths.display(self.folder)}{again}"
+
+    def _copy_apart(self, place: Path, annotated: Collection[str]) -> None:
+        left = [one for one in self.apart if one.name not in annotated]
+        if not left:
+            return
+        place.mkdir(exist_ok=True)
+        rows = []
+        for one in left:
+            shutil.copyfile(one.path, place / one.path.name)
+            time = "" if one.time_us is None else f"{one.time_us:g}"
+            rows.append((one.name, one.sequence, one.film, one.frame, time))
+        is_new = not (place / TABLE).exists()
+        with open(place / TABLE, "a", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([COLUMNS, *rows] if is_new else rows)
+
+
+def _equal(one: np.ndarray, other: np.ndarray) -> bool:
+    return one.shape == other.shape and one.dtype == other.dtype and bool(np.array_equal(one, other))
