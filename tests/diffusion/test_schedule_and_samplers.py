@@ -188,8 +188,8 @@ def test_a_step_of_the_respaced_schedule_is_the_step_of_the_sampler(position):
     expected = scheduler.step(torch.cat([x_0, v], 1), t, x_t, generator=torch.Generator().manual_seed(2)).prev_sample
     step, noise = torch.tensor([position]), torch.randn(x_0.shape, generator=torch.Generator().manual_seed(2))
     mean, deviation = longer.posterior_mean(x_0, x_t, step), torch.exp(0.5 * longer.log_variance(v, step))
-    torch.testing.assert_close(mean + deviation * noise, expected, rtol=2e-3, atol=2e-4)
-    np.testing.assert_allclose(longer.alphas_bar, schedule.alphas_bar[np.sort(times)], rtol=1e-9)
+    torch.testing.assert_close(mean + deviation * noise, expected, rtol=0, atol=1e-4)  # diffusers' tables are float32
+    np.testing.assert_allclose(longer.alphas_bar, schedule.alphas_bar[np.sort(times)], rtol=1e-7)
 
 
 def test_a_trajectory_leads_from_noise_to_the_pair_that_is_sampled():

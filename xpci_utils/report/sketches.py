@@ -62,7 +62,7 @@ def network_sketch(stages: Sequence[Stage]) -> Figure:
         size = "1" if stage.stride == 1 else f"1/{stage.stride}"
         ax.text(place, 0, f"{size}\n{stage.channels}", ha="center", va="center", fontsize=7)
     ax.set_xticks(places, [stage.name.replace(" ", "\n") for stage in stages], fontsize=6)
-    ax.margins(y=0.04)
+    ax.set_ylim(-0.53 * heights.max(), 0.53 * heights.max())
     ax.set(yticks=[], title="size of the map (of the frame) and its channels")
     ax.grid(False)
     for side in ("left", "bottom"):
