@@ -9,10 +9,10 @@ from matplotlib import pyplot as plt
 from xpci_utils.report import (
     LabelMap,
     adapter_sketch,
-    confusion,
     curves,
     label_maps,
     network_sketch,
+    show_confusion,
     show_row,
     show_rows,
 )
@@ -72,8 +72,8 @@ def test_curves_leave_out_what_is_missing():
 
 
 def test_confusion_shows_shares_of_the_true_class():
-    figure = confusion(np.array([[3, 1], [0, 0]]), ["background", "hollow_shell"], values=True)
-    np.testing.assert_allclose(figure.axes[0].images[0].get_array(), [[0.75, 0.25], [0, 0]])
+    figure = show_confusion(np.array([[3, 1], [0, 0]]), ["background", "hollow_shell"], values=True)
+    np.testing.assert_allclose(figure.axes[0].collections[0].get_array().reshape(2, 2), [[0.75, 0.25], [0, 0]])
     assert [text.get_text() for text in figure.axes[0].texts] == ["0.75", "0.25", "0.00", "0.00"]
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["background", "hollow shell"]
 

@@ -5,7 +5,7 @@ from .differences import published_differences
 from .executed import write_notebooks
 from .figures import build_figures
 from .html import write_page
-from .panels import LabelMap, confusion, curves, label_maps, show_row, show_rows
+from .panels import LabelMap, curves, label_maps, show_confusion, show_row, show_rows
 from .results import Results, read_results
 from .sketches import adapter_sketch, network_sketch
 from .style import class_legend, overlay, save_figure, show_image, show_labels, use_style
@@ -23,7 +23,6 @@ __all__ = [
     "class_legend",
     "compare_baselines",
     "compare_claims",
-    "confusion",
     "curves",
     "foreground_shares",
     "html_table",
@@ -34,6 +33,7 @@ __all__ = [
     "read_published",
     "read_results",
     "save_figure",
+    "show_confusion",
     "show_image",
     "show_labels",
     "show_row",

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -90,24 +91,21 @@ def curves(
     return figure
 
 
-def confusion(matrix: np.ndarray, names: Sequence[str], *, values: bool = False) -> Figure:
+def show_confusion(matrix: np.ndarray, names: Sequence[str], *, values: bool = False) -> Figure:
     """Which class is taken for which: rows of counts [C, C] (true class) as shares of their sum, from white to black.
 
     A row without any count stays white. ``values`` writes the share into every field.
     """
     counts = np.asarray(matrix, float)
-    share = counts / np.where(counts.sum(1, keepdims=True) > 0, counts.sum(1, keepdims=True), 1)
-    figure, ax = plt.subplots(figsize=(4.4, 3.6), layout="constrained")
-    shown = ax.imshow(share, cmap="Greys", vmin=0, vmax=1)
     words = [name.replace("_", " ") for name in names]
-    ax.set_xticks(range(len(words)), words, rotation=60, ha="right")
-    ax.set_yticks(range(len(words)), words)
+    share = pd.DataFrame(counts / np.maximum(counts.sum(1, keepdims=True), np.finfo(float).tiny), words, words)
+    figure, ax = plt.subplots(figsize=(4.6, 3.6), layout="constrained")
+    fields = {"vmin": 0, "vmax": 1, "cmap": "Greys", "cbar_kws": {"label": "share of the true class"}}
+    sns.heatmap(
+        share, ax=ax, annot=values, fmt=".2f", annot_kws={"size": 5}, linewidths=0.3, linecolor="#dddddd", **fields
+    )
     ax.set(xlabel="predicted class", ylabel="true class")
-    ax.grid(False)
-    for row, column in np.ndindex(share.shape) if values else ():
-        shade = "white" if share[row, column] > 0.5 else "black"
-        ax.text(column, row, f"{share[row, column]:.2f}", ha="center", va="center", size=5, color=shade)
-    figure.colorbar(shown, label="share of the true class")
+    ax.tick_params("x", rotation=60)
     return figure
 
 
