@@ -105,7 +105,7 @@ def show_confusion(matrix: np.ndarray, names: Sequence[str], *, values: bool = F
         share, ax=ax, annot=values, fmt=".2f", annot_kws={"size": 5}, linewidths=0.3, linecolor="#dddddd", **fields
     )
     ax.set(xlabel="predicted class", ylabel="true class")
-    ax.tick_params("x", rotation=60)
+    plt.setp(ax.get_xticklabels(), rotation=60, ha="right")
     return figure
 
 
