@@ -22,8 +22,9 @@ class Stage(NamedTuple):
 
 
 # Network -> stage -> the module whose output is the stage's map, then further modules whose parameters belong to it.
+Parts = dict[str, dict[str, tuple[str, ...]]]
 RESNET = "encoder.patch_embed.backbone"
-ENCODERS = {
+ENCODERS: Parts = {
     "transunet": {
         "ResNet stem": (f"{RESNET}.stem.norm", f"{RESNET}.stem"),
         **{f"ResNet {i + 1}": (f"{RESNET}.stages.{i}",) for i in range(3)},
@@ -42,7 +43,7 @@ ENCODERS = {
         **{f"PVT {i + 1}": (f"encoder.stages_{i}",) for i in range(1, 4)},
     },
 }
-DECODERS = {
+DECODERS: Parts = {
     "transunet": {
         **{f"decoder {i + 1}": (f"decoder.blocks.{i}",) for i in range(4)},
         "decoder 1": ("decoder.blocks.0", "decoder.bottleneck"),
