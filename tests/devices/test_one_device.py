@@ -6,7 +6,7 @@ from contextlib import nullcontext
 import pytest
 import torch
 
-from xpci_utils.diffusion import build_denoiser, hybrid_loss
+from xpci_utils.diffusion import build_denoiser, hybrid_loss, respaced_timesteps, trajectory
 from xpci_utils.diffusion.averaging import averaged_weights
 from xpci_utils.diffusion.clamping import clamped_block
 from xpci_utils.diffusion.diagnostics import probe
@@ -64,6 +64,21 @@ def test_a_training_step_of_the_denoiser(change, no_autocast):
 def test_sampling(sampler, change, no_autocast):
     pairs = sample_block(denoiser_on_meta(change).eval(), [0, 1], sampler=sampler, steps=4, seed=0)
     assert (pairs.device.type, pairs.shape) == ("meta", (2, 2, 32, 32))
+
+
+@KINDS
+def test_a_trajectory_and_a_step_back_stay_on_the_device(change, no_autocast):
+    denoiser = denoiser_on_meta(change).eval()
+    for x_t, x_0 in trajectory(denoiser, steps=4, shown=2).values():
+        assert (x_t.device.type, x_0.device.type, x_t.shape) == ("meta", "meta", (2, 32, 32))
+    longer, t = (
+        denoiser.schedule.respaced(respaced_timesteps(4000, 25)),
+        torch.zeros(1, dtype=torch.long, device="meta"),
+    )
+    x_t = torch.zeros(1, 2, 32, 32, device="meta")
+    x_0, v = denoiser.predict_x_0(x_t, t)
+    step = longer.posterior_mean(x_0, x_t, t) + torch.exp(0.5 * longer.log_variance(v, t))
+    assert denoiser.schedule.q_step(step, t, x_t).device.type == "meta"
 
 
 @KINDS

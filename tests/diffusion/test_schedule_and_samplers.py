@@ -7,7 +7,7 @@ import pytest
 import torch
 from diffusers import DDPMScheduler, DPMSolverMultistepScheduler
 
-from xpci_utils.diffusion import NoiseSchedule, respaced_timesteps
+from xpci_utils.diffusion import NoiseSchedule, build_denoiser, respaced_timesteps, trajectory
 from xpci_utils.diffusion.sampling import SAMPLERS, make_scheduler, sample_block, solver_timesteps
 
 torch.set_num_threads(1)
@@ -160,3 +160,48 @@ def test_unknown_sampler_and_too_many_steps_are_explained():
     with pytest.raises(ValueError, match="between 1 and the 100 steps"):
         respaced_timesteps(100, 101)
     assert SAMPLERS[0] == "ddpm"
+
+
+def test_many_single_steps_are_one_jump():
+    """Eq. 1 applied t times has the mean and the variance of q_sample; float64, so only rounding of 300 products."""
+    schedule = NoiseSchedule.cosine(300)
+    one, none = torch.ones(1, 1, 1, 1, dtype=torch.float64), torch.zeros(1, 1, 1, 1, dtype=torch.float64)
+    mean, variance = one, none
+    for step in range(200):
+        t = torch.tensor([step])
+        mean = schedule.q_step(mean, t, none)
+        variance = schedule.q_step(none, t, one) ** 2 + schedule.q_step(one, t, none) ** 2 * variance
+    t = torch.tensor([199])
+    torch.testing.assert_close(mean, schedule.q_sample(one, t, none), rtol=1e-10, atol=0)
+    torch.testing.assert_close(variance, schedule.q_sample(none, t, one) ** 2, rtol=1e-10, atol=0)
+
+
+@pytest.mark.parametrize("position", [1, 12, 23])
+def test_a_step_of_the_respaced_schedule_is_the_step_of_the_sampler(position):
+    """What notebook 02 takes apart: mean and variance of the longer step, against diffusers on the same numbers."""
+    schedule, generator = NoiseSchedule.cosine(4000), torch.Generator().manual_seed(3)
+    times = respaced_timesteps(4000, 25)
+    longer = schedule.respaced(times)
+    x_t, x_0, v = (torch.randn(1, 2, 4, 4, generator=generator) for _ in range(3))
+    t = int(times[::-1][position])
+    scheduler = make_scheduler("ddpm", schedule, 25)
+    expected = scheduler.step(torch.cat([x_0, v], 1), t, x_t, generator=torch.Generator().manual_seed(2)).prev_sample
+    step, noise = torch.tensor([position]), torch.randn(x_0.shape, generator=torch.Generator().manual_seed(2))
+    mean, deviation = longer.posterior_mean(x_0, x_t, step), torch.exp(0.5 * longer.log_variance(v, step))
+    torch.testing.assert_close(mean + deviation * noise, expected, rtol=0, atol=1e-4)  # diffusers' tables are float32
+    np.testing.assert_allclose(longer.alphas_bar, schedule.alphas_bar[np.sort(times)], rtol=1e-7)
+
+
+def test_a_trajectory_leads_from_noise_to_the_pair_that_is_sampled():
+    denoiser = build_denoiser({"height": 40, "width": 32, "widths": [16], "blocks": 1, "attention_strides": [],
+                               "norm_groups": 8, "head_dim": 8}).eval()  # fmt: skip
+    for sampler in SAMPLERS:
+        path = trajectory(denoiser, 3, sampler=sampler, steps=10, seed=5, shown=4)
+        pair = sample_block(denoiser, [3], sampler=sampler, steps=10, seed=5)[0]
+        times = list(path)
+        assert (times[0], times[-1], len(times)) == (4000, 0, 4)
+        assert times == sorted(times, reverse=True)
+        assert torch.equal(path[0][0].clamp(-1, 1), pair)
+        assert all(x_t.shape == x_0.shape == (2, 40, 32) for x_t, x_0 in path.values())
+        assert path[4000][0].std() == pytest.approx(1, abs=0.1)  # pure noise
+        assert path[4000][1].abs().max() <= 1  # a prediction is clipped to grey levels

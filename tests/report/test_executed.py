@@ -11,10 +11,17 @@ from xpci_utils.report.executed import executed_runs, with_mathml, write_noteboo
 GIF = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7\n"
 
 
+SOURCE = """# Title
+
+[← 02 Train](02_train_ddpm.ipynb) · [03 Adapt →](03_adapt_sam.ipynb) · [README](../README.md) · [Web](https://a.org/b.md)
+
+$$\\frac{a}{b}$$ and `$HOME`"""
+
+
 def stage(root, place, notebook, finished=True):
     """A stage with an executed notebook: a formula, a picture that moves, a table."""
     cells = [
-        {"cell_type": "markdown", "id": "a", "metadata": {}, "source": "# Title\n$$\\frac{a}{b}$$ and `$HOME`"},
+        {"cell_type": "markdown", "id": "a", "metadata": {}, "source": SOURCE},
         {
             "cell_type": "code",
             "id": "b",
@@ -52,9 +59,19 @@ def test_finished_stages_become_pages_that_know_each_other(pages):
     assert "sam--vit_t__s0.html" in pages["sam--vit_b__s0.html"]  # the other run of the same notebook
 
 
+def test_links_between_notebooks_lead_to_their_pages(pages):
+    """Of a notebook that was not run, and of a file that lies elsewhere, the words are left."""
+    text = pages["frames.html"]
+    assert re.search(r'<a href="sam--vit_b__s0.html">03 Adapt', text)
+    assert "← 02 Train ·" in re.sub(r"</?a[^>]*>", "", text)
+    assert ".ipynb" not in text
+    assert "README.md" not in text
+    assert 'href="https://a.org/b.md"' in text
+
+
 def test_nothing_is_fetched_and_nothing_is_lost(pages):
     text = pages["frames.html"]
-    assert not re.search(r'(src|href)="(https?:)?//', text)
+    assert not re.search(r'(src|href)="(https?:)?//', text.replace("https://a.org/b.md", ""))
     assert "<script src" not in text
     assert "<mfrac>" in text
     assert "$$" not in text

@@ -3,7 +3,7 @@ import copy
 import pytest
 import torch
 
-from xpci_utils.sam import Adapter, add_adapters, build_sam, count_parameters, set_trainable
+from xpci_utils.sam import Adapter, add_adapters, build_sam, count_by_part, count_parameters, set_trainable
 from xpci_utils.training import cross_entropy_and_dice
 
 VARIANTS = ["vit_b", "vit_t"]
@@ -28,6 +28,24 @@ def test_published_counts(variant, encoder):
     # Eleven tokens and ten class hypernetworks; token 0's hypernetwork feeds no class and stays frozen.
     assert counts["head"] == 11 * 256 + 10 * 139_808
     assert count_parameters(set_trainable(model, "adapters+head"))["trainable"] == counts["adapters"] + counts["head"]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("trainable", ["adapters", "adapters+head", "all"])
+def test_every_parameter_is_in_one_part(variant, trainable):
+    """The table of notebook 03: parts add up to the whole, and agree with `count_parameters`."""
+    model = set_trainable(add_adapters(build_sam(variant, "reduced", num_classes=4)), trainable)
+    every, trained, counts = count_by_part(model), count_by_part(model, trained=True), count_parameters(model)
+    assert sum(every.values()) == counts["total"]
+    assert sum(trained.values()) == counts["trainable"]
+    assert every.keys() == trained.keys()
+    assert every["adapters of the image encoder"] == counts["encoder_adapters"]
+    assert every["adapters of the mask decoder"] == counts["decoder_adapters"]
+    assert every["class head"] == counts["head"]
+    assert trained["parts that no class depends on"] == 0
+    frozen = {part for part, count in trained.items() if not count}
+    assert ("image encoder" in frozen) == (trainable != "all")
+    assert ("class head" in frozen) == (trainable == "adapters")
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from xpci_utils.segmentation import BACKBONES, SIZES, build_network, count_parameters
+from xpci_utils.segmentation import BACKBONES, SIZES, build_network, count_parameters, outline
 
 BOTH = pytest.mark.parametrize("shape", [(64, 64), (64, 96)])
 
@@ -155,3 +155,17 @@ def test_only_swin_unetr_loads_monai():
         "sys.exit('monai' in sys.modules or 'matplotlib' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+@BOTH
+def test_an_outline_measures_every_stage_and_changes_nothing(name, shape):
+    network = build_network(name, 4, size="quick", image_size=shape).train()
+    before = {key: tensor.clone() for key, tensor in network.state_dict().items()}
+    stages = outline(network)
+    assert sum(stage.parameters for stage in stages) == count_parameters(network)
+    assert all(stage.stride in (1, 2, 4, 8, 16, 32) and stage.parameters for stage in stages)
+    assert (stages[-1].name, stages[-1].channels) == ("classes", 4)
+    assert network.training
+    assert all(torch.equal(tensor, before[key]) for key, tensor in network.state_dict().items())
+    assert not any(module._forward_hooks for module in network.modules())

@@ -1,10 +1,10 @@
 from .clamping import masks_for
 from .denoiser import Denoiser, DenoiserConfig, build_denoiser, load_denoiser, save_denoiser
-from .diagnostics import eps_error_by_quartile, foreground_share, pair_grid
+from .diagnostics import eps_error_by_quartile, foreground_share, objective, pair_grid
 from .loss import HybridLoss, hybrid_loss
 from .pairs import PairTensors
 from .pool import PoolSettings, finished_shards, write_pool
-from .sampling import SAMPLERS, sample_pairs
+from .sampling import SAMPLERS, sample_pairs, trajectory
 from .schedule import NoiseSchedule, respaced_timesteps
 from .sizes import SIZES, denoiser_config
 from .training import describe_denoiser, train_denoiser
@@ -29,10 +29,12 @@ __all__ = [
     "hybrid_loss",
     "load_denoiser",
     "masks_for",
+    "objective",
     "pair_grid",
     "respaced_timesteps",
     "sample_pairs",
     "save_denoiser",
     "train_denoiser",
+    "trajectory",
     "write_pool",
 ]

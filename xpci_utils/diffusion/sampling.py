@@ -6,6 +6,7 @@ other batch shapes), so pairs can be made anywhere, in any order, and again.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -73,11 +74,13 @@ def pair_noise(generators: Sequence[torch.Generator], shape: tuple[int, ...]) ->
     return torch.stack([torch.randn(shape, generator=generator) for generator in generators])
 
 
-@torch.inference_mode()
-def sample_block(
-    denoiser: Denoiser, indices: Sequence[int] | np.ndarray, *, sampler: str, steps: int, seed: int, bf16: bool = False
-) -> Tensor:
-    """The pairs `indices` as one batch, float [N, 2, H, W] in [-1, 1], padding cropped."""
+def states(
+    denoiser: Denoiser, indices: Sequence[int] | np.ndarray, sampler: str, steps: int, seed: int, bf16: bool
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """(t, x_t, predicted x_0) of the pairs `indices` from noise to clean pairs, [N, 2, H, W] in the network's units.
+
+    t counts the steps of noise in x_t: T at first, 0 at last, where x_t is the clean pair itself.
+    """
     scheduler = make_scheduler(sampler, denoiser.schedule, steps)
     generators = [torch_generator("pair", seed, int(i)) for i in indices]
     x_t = pair_noise(generators, (denoiser.scale.shape[0], *denoiser.config.padded)).to(denoiser.device)
@@ -86,11 +89,41 @@ def sample_block(
         t = torch.full((len(indices),), int(time), device=denoiser.device)
         with torch.autocast(denoiser.device.type, dtype=torch.bfloat16, enabled=bf16):
             x_0, v = denoiser.predict_x_0(x_t, t)
+        yield int(time) + 1, x_t, x_0
         output = torch.cat([x_0, v], 1) if sampler == "ddpm" else x_0
         moved = scheduler.step(output, time, x_t, **extra)
         assert not isinstance(moved, tuple)  # as it is with return_dict=False
         x_t = moved.prev_sample
-    return crop(denoiser.decode(x_t).clamp(-1, 1), denoiser.config.height, denoiser.config.width)
+    yield 0, x_t, x_t
+
+
+@torch.inference_mode()
+def sample_block(
+    denoiser: Denoiser, indices: Sequence[int] | np.ndarray, *, sampler: str, steps: int, seed: int, bf16: bool = False
+) -> Tensor:
+    """The pairs `indices` as one batch, float [N, 2, H, W] in [-1, 1], padding cropped."""
+    ((_, x_0, _),) = deque(states(denoiser, indices, sampler, steps, seed, bf16), maxlen=1)
+    return crop(denoiser.decode(x_0).clamp(-1, 1), denoiser.config.height, denoiser.config.width)
+
+
+@torch.inference_mode()
+def trajectory(
+    denoiser: Denoiser, index: int = 0, *, sampler: str = "ddpm", steps: int = 250, seed: int = 0, shown: int = 8
+) -> dict[int, tuple[Tensor, Tensor]]:
+    """Pair `index` on its way from noise to the clean pair: number of noise steps t -> (x_t, predicted x_0).
+
+    Both are float [2, H, W] in the units of pairs: signal within [-1, 1], noise beyond it. At most `shown` states are
+    given, evenly spread over those that the sampler visits, the first (t = T) and the last (t = 0) among them. The
+    denoiser is used as it is, in training or in evaluation mode.
+    """
+    visits = len(make_scheduler(sampler, denoiser.schedule, steps).timesteps) + 1
+    chosen = set(np.linspace(0, visits - 1, shown).round().astype(int).tolist())
+    height, width = denoiser.config.height, denoiser.config.width
+    return {
+        t: (crop(denoiser.decode(x_t), height, width)[0], crop(denoiser.decode(x_0), height, width)[0])
+        for visit, (t, x_t, x_0) in enumerate(states(denoiser, [index], sampler, steps, seed, bf16=False))
+        if visit in chosen
+    }
 
 
 def to_images_and_masks(pairs: Tensor) -> tuple[np.ndarray, np.ndarray]:

@@ -54,6 +54,14 @@ class NoiseSchedule:
         log_variance = np.log(np.append(variance[1], variance[1:]))
         return cls(betas, alphas_bar, previous, variance, log_variance)
 
+    def respaced(self, times: np.ndarray) -> NoiseSchedule:
+        """The schedule of a sampler that visits the steps `times` alone (two or more): step k is the k-th smallest.
+
+        Its alpha-bars are those of `times`, its betas what lies between them (Sec. 4 of Nichol and Dhariwal 2021).
+        """
+        alphas_bar = self.alphas_bar[np.sort(times)]
+        return self.from_betas(1.0 - alphas_bar / np.append(1.0, alphas_bar[:-1]))
+
     def __len__(self) -> int:
         return len(self.betas)
 
@@ -69,6 +77,11 @@ class NoiseSchedule:
     def noise(self, t: Tensor, like: Tensor) -> Tensor:
         """sqrt(1 - alpha-bar_t)."""
         return self.at(np.sqrt(1.0 - self.alphas_bar), t, like)
+
+    def q_step(self, x_previous: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        """x_t = sqrt(alpha_t) x_{t-1} + sqrt(1 - alpha_t) eps: one step of the forward process (Eq. 1 of the paper)."""
+        kept, added = np.sqrt(1.0 - self.betas), np.sqrt(self.betas)
+        return self.at(kept, t, x_previous) * x_previous + self.at(added, t, x_previous) * noise
 
     def q_sample(self, x_0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """x_t = sqrt(alpha-bar) x_0 + sqrt(1 - alpha-bar) eps (Eq. 9; the network's argument in Eq. 2 of the paper)."""

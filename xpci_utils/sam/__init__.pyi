@@ -1,5 +1,5 @@
 from .adaptation import adapt_sam
-from .adapters import Adapter, add_adapters, count_parameters, set_trainable
+from .adapters import TRAINABLE, Adapter, add_adapters, count_by_part, count_parameters, set_trainable
 from .checkpoints import fetch_official_weights, load_labeller, load_official_weights, load_pretrained, save_labeller
 from .labelling import (
     evaluate_naming,
@@ -18,6 +18,7 @@ from .prompts import prompt_logits
 from .tiny_vit import TinyViT
 
 __all__ = [
+    "TRAINABLE",
     "Adapter",
     "Naming",
     "SemanticSam",
@@ -26,6 +27,7 @@ __all__ = [
     "add_adapters",
     "build_sam",
     "calibrate_batch_norm",
+    "count_by_part",
     "count_parameters",
     "describe",
     "evaluate_naming",

@@ -194,3 +194,22 @@ def count_parameters(model: SemanticSam) -> dict[str, int]:
         "adapters": sum(adapters.values()),
         "head": sum(size for name, size in sizes.items() if is_head(name) and not is_unused(name)),
     }
+
+
+def count_by_part(model: SemanticSam, trained: bool = False) -> dict[str, int]:
+    """Parameters of each part of SAM, or only those that are trained; every parameter is in exactly one part."""
+    counts: dict[str, int] = {}
+    for name, parameter in model.named_parameters():
+        part = part_of(name)
+        counts[part] = counts.get(part, 0) + parameter.numel() * (parameter.requires_grad or not trained)
+    return counts
+
+
+def part_of(name: str) -> str:
+    """The part of SAM that a parameter belongs to, in words."""
+    module = name.split(".")[0].replace("_", " ")
+    if ".adapter." in name:
+        return f"adapters of the {module}"
+    if is_unused(name):
+        return "parts that no class depends on"
+    return "class head" if is_head(name) else module
