@@ -94,6 +94,14 @@ def compared_rows(sweep: Sweep) -> list[str]:
     return list(dict.fromkeys(cell.row for cell in chain(map(real_only, declared), declared)))
 
 
+def claimed_rows(sweep: Sweep) -> dict[str, str]:
+    """Backbone -> the row that claims are tested on: the declared contrast, else SAM-b's labels at most pairs."""
+    declared = {parse_row(row).backbone: row for row in sweep.contrasts}
+    largest = max(sweep.counts)
+    other = {name: series_cell(f"{name}__vit_b", sweep.annotated, largest, 0).row for name in BACKBONES}
+    return {name: declared.get(name, other[name]) for name in BACKBONES}
+
+
 def _seeded(rows: list[str], seeds: Iterable[int]) -> list[Cell]:
     return [replace(parse_row(row), seed=seed) for seed in seeds for row in rows]
 

@@ -12,9 +12,9 @@ import pandas as pd
 
 from xpci_utils.evaluation import holm, paired_difference
 from xpci_utils.evaluation.statistics import NOTHING, Difference, paired_values, two_way_interval
+from xpci_utils.params import runs
 from xpci_utils.params.cells import BACKBONES, Cell, parse_row
 from xpci_utils.params.places import cell_place, upstream
-from xpci_utils.params.runs import series_cell
 from xpci_utils.report.results import Results
 
 DECLARED, EXPLORATORY = "declared", "exploratory"
@@ -53,6 +53,27 @@ def difference(
     return paired_difference(treated, alone, metric)
 
 
+def seed_gains(
+    row: str, reference: str, results: Results, metric: str, seeds: Collection[int] | None = None
+) -> tuple[pd.Series, Difference]:
+    """The difference of `difference` by seed, which a figure shows as dots, and `difference` itself."""
+    treated, alone = (_scores(name, row, results, seeds=seeds) for name in (row, reference))
+    gains, values = paired_values(treated, alone, metric)
+    return gains, two_way_interval(gains.to_numpy(), values.to_numpy()) if len(gains) else NOTHING
+
+
+def own_reference(row: str, results: Results) -> str:
+    """What an arm with synthetic pairs has to be compared with: the same arm without them, for as many steps.
+
+    For a row without pairs, and where that arm has not been run, it is `reference_row`.
+    """
+    cell = parse_row(row)
+    if cell.labeller == "none":
+        return reference_row(row, results)
+    alone = cell.alone("longer" if cell.trains_on == "epochs" else "mix").row
+    return alone if len(results.of_row(alone)) else reference_row(row, results)
+
+
 def excess(row: str, results: Results, metric: str, other: str) -> Difference:
     """How much more one metric gains than another."""
     treated, alone = (_scores(name, row, results) for name in (row, reference_row(row, results)))
@@ -83,10 +104,7 @@ def kind_of(row: str, results: Results) -> str:
 
 def claimed_rows(results: Results) -> dict[str, str]:
     """Backbone -> the row that claims are tested on: the declared contrast, else SAM-b's names at the largest count."""
-    declared = {parse_row(row).backbone: row for row in results.sweep.contrasts}
-    largest, annotated = max(results.sweep.counts), results.sweep.annotated
-    other = {name: series_cell(f"{name}__vit_b", annotated, largest, 0).row for name in BACKBONES}
-    return {name: declared.get(name, other[name]) for name in BACKBONES}
+    return runs.claimed_rows(results.sweep)
 
 
 def chosen_on_validation(results: Results) -> dict[str, str]:
