@@ -69,9 +69,7 @@ def test_the_same_run_gives_the_same_files(results, written, tmp_path):
     first, _ = written
     write_report(results, tmp_path)
     files = sorted(path.relative_to(first) for path in first.rglob("*") if path.is_file())
-    assert (
-        len(files) == 1 + 10 * 2 + 9 * 3 + 5
-    )  # page; figures; Tables 1-5, D, F, P and S; tidy tables, earlier versions
+    assert len(files) == 1 + 10 * 2 + 9 * 3 + 5  # page; figures; Tables 1-5, D, F, P, S; tidy tables, earlier versions
     assert [name for name in files if (first / name).read_bytes() != (tmp_path / name).read_bytes()] == []
 
 

@@ -62,10 +62,10 @@ def test_no_particle_is_no_region():
     assert main_classes(np.array([[3, 3, 0, 0], [2, 0, 0, 1]], np.uint8)).tolist() == [3, 1]
 
 
-def test_confusion_counts_every_counted_pixel_once(evidence, run_root, results):
+def test_confusion_counts_every_pixel_once(evidence, run_root, results):
     test = FrameSet.open(run_root / "frames").split("test")
     matrix = np.array(evidence["confusion"]["vit_b"])
-    assert matrix.sum() == sum((frame.labels != 255).sum() for frame in test)
+    assert matrix.sum() == sum(frame.labels.size for frame in test)  # ignored pixels are background in both
     predicted = {f.name: np.asarray(Image.open(run_root / f"sam/vit_b__s0/predictions/{f.name}.png")) for f in test}
     both = sum(((frame.labels == 2) & (predicted[frame.name] == 3)).sum() for frame in test)
     assert matrix[2, 3] == both

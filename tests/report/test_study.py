@@ -155,7 +155,7 @@ def test_the_count_is_chosen_on_validation_frames_by_the_first_seeds(study):
 
 
 def test_every_control_stands_beside_its_own_reference(study):
-    """Pairs in the arm without augmentation are compared with annotated frames in that arm, not with flips and turns."""
+    """Pairs without augmentation are compared with annotated frames without it, not with flips and turns."""
     table = control_gains(study).drop_duplicates("row").set_index("row")
     assert len(table) == len(study.sweep.controls) - 1  # all but the reference of most
     assert table.loc["emcad__r0004__vit_b__n00004__noaug", "reference"] == "emcad__r0004__none__n00000__noaug"

@@ -72,8 +72,8 @@ def write_index(folder: Path, profile: str) -> Path:
     lines = [f"- [{_title(folder / name / PAGE)}]({name}/{PAGE})" for name in pages]
     text = (
         "# The notebooks, executed\n\n"
-        f"Each notebook with its tables and pictures, as the profile `{profile}` executed it: the smallest profile that is "
-        "not for tests alone. `xpci pages` makes these pages.\n\n"
+        f"Each notebook with its tables and pictures, as the profile `{profile}` executed it. `xpci pages` makes these "
+        "pages from a finished run.\n\n"
     )
     write_text(folder / PAGE, text + "\n".join(lines) + "\n")
     return folder / PAGE

@@ -38,9 +38,9 @@ def _write(parameters: StageParameters, target: Path) -> bool:
     executed, notebook = parameters.folder / "executed.ipynb", parameters.notebook
     if not _is_finished(parameters):
         return False
-    if not executed.is_file() or notebook_digest(executed) != notebook_digest(notebook_path(notebook)):
-        if run_notebook(parameters):
-            return False
+    current = executed.is_file() and notebook_digest(executed) == notebook_digest(notebook_path(notebook))
+    if not current and run_notebook(parameters):
+        return False
     print(paths.display(write_page(executed, notebook, target)))
     return True
 
