@@ -57,7 +57,7 @@ def test_every_figure_is_drawn(study, tmp_path):
 def test_figures_that_wait_say_for_what(nothing, partial):
     figures = build_figures(nothing)
     assert all(isinstance(figure, Waiting) and figure.sentence for figure in figures.values())
-    assert "pools/ddpm/pairs" in figures["figure1"].texts[0].get_text()
+    assert "pools/ddpm/pairs" in figures["figure1"].axes[0].texts[0].get_text()
     assert len(pseudo_annotations(partial).axes) == 15
 
 

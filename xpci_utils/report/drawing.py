@@ -43,7 +43,9 @@ def waiting(sentence: str) -> Waiting:
     figure = plt.figure(figsize=(TEXT_WIDTH, 0.6), dpi=DOTS_PER_INCH, FigureClass=Waiting)
     assert isinstance(figure, Waiting)
     figure.sentence = sentence
-    figure.text(0.5, 0.5, sentence, ha="center", va="center", wrap=True)
+    ax = figure.add_axes((0, 0, 1, 1))  # a notebook shows no figure without axes
+    ax.set_axis_off()
+    ax.text(0.5, 0.5, sentence, ha="center", va="center", wrap=True)
     return figure
 
 
