@@ -87,6 +87,23 @@ def test_the_digest_is_that_of_the_cells_alone(page, tmp_path):
     assert notebook_digest(executed(tmp_path / "other.ipynb", "# Titel")) != digest
 
 
+def test_a_long_animation_becomes_a_shorter_one_of_the_same_pace(tmp_path):
+    """40 frames of 100 ms: every third frame, for three times as long."""
+    frames = [Image.new("L", (8, 8), 6 * number) for number in range(40)]
+    film = io.BytesIO()
+    frames[0].save(film, "GIF", save_all=True, append_images=frames[1:], duration=100, loop=0)
+    notebook = executed(tmp_path / "executed.ipynb")
+    notebook.write_text(
+        notebook.read_text().replace(json.dumps(GIF), json.dumps(base64.b64encode(film.getvalue()).decode()))
+    )
+    page = write_page(notebook, "01_prepare_frames", tmp_path / "pages")
+    with Image.open(next(page.parent.glob("*.gif"))) as short:
+        assert short.n_frames == 14
+        assert short.info["duration"] == 300
+        short.seek(1)
+        assert abs(int(np.asarray(short.convert("L"))[0, 0]) - 18) <= 2  # the fourth frame; palettes round
+
+
 def test_a_page_of_other_origin_is_refused(tmp_path):
     (tmp_path / PAGE).write_text("# By hand\n")
     with pytest.raises(ValueError, match="does not say which notebook"):

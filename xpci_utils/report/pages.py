@@ -101,7 +101,7 @@ def _is_injected(cell: Any) -> bool:
 def _prepare(data: dict, name: str, pictures: dict[str, bytes]) -> None:
     """Animations become files, which nbconvert would leave out; tables lose the style that a code host would print."""
     if gif := data.pop("image/gif", None):
-        pictures[name] = base64.b64decode(gif)
+        pictures[name] = _shorter(base64.b64decode(gif))
         data["text/markdown"] = f"![animation]({name})"
     if table := data.get("text/html"):
         data["text/html"] = STYLE.sub("", table)
@@ -123,6 +123,21 @@ def _smaller(picture: bytes, colours: int = 256) -> bytes:
     image = Image.open(io.BytesIO(picture)).convert("RGB")
     image.quantize(colours, dither=Image.Dither.NONE).save(reduced, "PNG", optimize=True)
     return min(picture, reduced.getvalue(), key=len)
+
+
+def _shorter(animation: bytes, frames: int = 16) -> bytes:
+    """A GIF of about so many frames: every second one, or third, shown for as much longer."""
+    from PIL import Image, ImageSequence
+
+    with Image.open(io.BytesIO(animation)) as film:
+        step = -(-getattr(film, "n_frames", 1) // frames)
+        if step == 1:
+            return animation
+        first, *rest = [frame.convert("RGB").quantize(64) for frame in ImageSequence.Iterator(film)][::step]
+        shortened = io.BytesIO()
+        milliseconds = step * film.info.get("duration", 100)
+        first.save(shortened, "GIF", save_all=True, append_images=rest, duration=milliseconds, loop=0, optimize=True)
+    return shortened.getvalue()
 
 
 def _title(page: Path) -> str:
