@@ -69,7 +69,8 @@ def test_confusion_counts_every_pixel_once(evidence, run_root, results):
     predicted = {f.name: np.asarray(Image.open(run_root / f"sam/vit_b__s0/predictions/{f.name}.png")) for f in test}
     both = sum(((frame.labels == 2) & (predicted[frame.name] == 3)).sum() for frame in test)
     assert matrix[2, 3] == both
-    heat = confusion(results).axes[0].collections[0].get_array().reshape(matrix.shape)
+    panel = list(evidence["confusion"]).index("vit_b")
+    heat = confusion(results).axes[panel].collections[0].get_array().reshape(matrix.shape)
     np.testing.assert_allclose(heat.sum(axis=1), 100)
     np.testing.assert_allclose(heat[2, 3], 100 * both / matrix[2].sum())
 
