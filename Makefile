@@ -20,7 +20,7 @@ FORCED = $(if $(FORCE),--force)
 SMALL_SAM := sam.safetensors sam.sha256 history.jsonl metrics.json run.json
 INSTALLED := .venv/.installed
 
-.PHONY: reproduce real-study status test test-system lab import report collect contrasts figures params notebooks same-results rehearse dry-run weights ship benchmark lint clean help
+.PHONY: reproduce real-study status test test-system lab import report collect contrasts figures params pages notebooks same-results rehearse dry-run weights ship benchmark lint clean help
 
 help:
 	@sed -n 's/^# make /make /p; s/^## /  /p' Makefile
@@ -60,6 +60,10 @@ import: $(INSTALLED)
 ## make params      write params/<profile>/*.yaml and the notebooks' parameter cells from models and params/<profile>.yaml
 params: $(INSTALLED)
 	@$(XPCI) params
+
+## make pages       the executed notebooks of runs/quick as Markdown with pictures, in docs/notebooks
+pages: $(INSTALLED)
+	@$(XPCI) pages
 
 ## make notebooks   strip the notebooks; cells tagged keep_output take their text from runs/quick
 notebooks: $(INSTALLED)

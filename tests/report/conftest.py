@@ -26,6 +26,7 @@ DDPM_METRICS = {
     "eps_error": {"held_out": [0.3, 0.1, 0.05, 0.01], "wiener": [0.4, 0.2, 0.1, 0.02]},
     "foreground_share": {"samples": 0.06, "frames": 0.12},
 }
+MEMORISATION = {"pool_flagged": 0.03, "false_alarms": 0.05, "planted_found": 0.97, "nearest_scores": [0.4, 0.5]}
 NOISY_METRICS = {"test": {"dice_foreground": 0.31, "binary_dice": 0.71, "particles_named_right": 0.51}}
 DEFAULT_SWEEP = Sweep(annotated=4, counts=[0, 2, 4])
 
@@ -97,15 +98,21 @@ class FakeRun:
             (stage.folder / "masks").mkdir(exist_ok=True)
             write_png(stage.folder / f"images/{index:06d}.png", frame.image)
             write_png(stage.folder / f"masks/{index:06d}.png", binary_mask(frame.labels).astype(np.uint8) * 255)
-        for name in ("pairs", "fidelity", "fidelity_edges"):
-            self.table(stage.folder / f"{name}.csv")
+        self.table(stage.folder / "fidelity_edges.csv")
+        self.table(stage.folder / "pairs.csv", foreground=[0.1 * index for index in range(6)])
+        self.table(stage.folder / "mask_agreement.csv", frame=[0, 1], dice=[0.6, 0.8])
+        files.write_json(stage.folder / "memorisation.json", MEMORISATION)
+        sets = ["synthetic", "fresh (floor)", "shifted (ceiling)"]
+        self.table(
+            stage.folder / "fidelity.csv", set=sets, overall=[0.5, 0.1, 0.9], auc=[0.9, "", 1], d_fringe=[1, 2, 3]
+        )
 
     def labels(self, stage):
         for index in range(6):
             labels = draw_frame("", "", 100 + index).labels
             write_png(stage.folder / f"{index:06d}.png", np.where(labels == 255, 0, labels))
         self.table(stage.folder / "labels.csv")
-        self.table(stage.folder / "particles.csv")
+        self.table(stage.folder / "particles.csv", **{"class": [1, 1, 2, 3, 4, 4]})
 
     def labeller(self, stage):
         (stage.folder / "adapters.safetensors").write_bytes(b"x")
@@ -161,9 +168,10 @@ class FakeRun:
         self.summary, self.shifted = summarise(table), summarise(worse)
 
     @staticmethod
-    def table(path):
+    def table(path, **columns):
+        columns = columns or {"index": range(6)}
         with open(path, "w", newline="") as file:
-            csv.writer(file).writerows([["index"], *[[index] for index in range(6)]])
+            csv.writer(file).writerows([list(columns), *zip(*columns.values(), strict=True)])
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from xpci_utils.params import STAGES, Change, PrepareFrames, TrainDdpm, TrainSeg
 from xpci_utils.report import build_tables, save_figure, use_style, write_report
 from xpci_utils.report.committed import FILES, load_results, outdated, save_results
 from xpci_utils.report.contrasts import chosen_on_validation
-from xpci_utils.report.figures import score_curves
+from xpci_utils.report.scores import score_curves
 from xpci_utils.running import cli
 
 COMMITTED = paths.root() / "figures/laptop"

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib import pyplot as plt
 
 from xpci_utils.evaluation import paired_difference
 from xpci_utils.params import Sweep
@@ -17,7 +16,7 @@ from xpci_utils.report.contrasts import chosen_on_validation, claimed_rows, cost
 from xpci_utils.report.inconsistencies import inconsistencies_html
 from xpci_utils.report.protocol import CONTRADICTED
 from xpci_utils.report.study import annotations_worth, ladder_steps, study_tables
-from xpci_utils.report.study_figures import study_figures
+from xpci_utils.report.study_figures import class_gains, control_gains, gain_and_cost, gain_of_classes
 from xpci_utils.report.wording import DASH, interval
 
 EMCAD = "emcad__r0004__vit_b__n00004__mix"
@@ -158,17 +157,43 @@ def test_the_count_is_chosen_on_validation_frames_by_the_first_seeds(study):
     assert chosen_on_validation(replace(study, cells=cells)) == best
 
 
-def test_figures_of_the_study(study, nothing):
-    figures = study_figures(study)
-    assert list(figures) == ["figurec", "figurep"]
-    gains, costs = figures["figurec"].axes
-    assert (
-        len(gains.get_yticklabels()) == len(costs.get_lines()) == len(study.sweep.controls) - 1
-    )  # all but the reference
-    shares = [tick.get_text().split("\n")[-1] for tick in figures["figurep"].axes[0].get_xticklabels()]
-    assert shares == ["8", "12", "14", "14"]  # rarest first
-    assert study_figures(nothing) == {}
-    assert not plt.get_fignums()
+def test_every_control_stands_beside_its_own_reference(study):
+    """Pairs without augmentation are compared with annotated frames without it, not with flips and turns."""
+    table = control_gains(study).drop_duplicates("row").set_index("row")
+    assert len(table) == len(study.sweep.controls) - 1  # all but the reference of most
+    assert table.loc["emcad__r0004__vit_b__n00004__noaug", "reference"] == "emcad__r0004__none__n00000__noaug"
+    assert table.loc["emcad__r0004__none__n00000__noaug", "reference"] == "emcad__r0004__none__n00000__mix"
+    assert table.loc["emcad__r0004__vit_b__n00004__pretrain", "reference"] == "emcad__r0004__none__n00000__mix"
+    scores = study.cells.set_index("cell")["dice"]
+    gains = control_gains(study).query("row == 'emcad__r0004__vit_b__n00004__noaug'").set_index("seed")["gain"]
+    for seed in (0, 1):
+        pair = [f"emcad__r0004__{frames}__noaug__s{seed}" for frames in ("vit_b__n00004", "none__n00000")]
+        assert gains[seed] == pytest.approx(scores[pair[0]] - scores[pair[1]], abs=1e-4)
+
+
+def test_two_seeds_are_dots_without_an_interval_and_three_have_one(study):
+    gains, costs = gain_and_cost(study).axes
+    assert all(not container.lines[2] for container in gains.containers)  # two seeds per control
+    rows = len(study.sweep.controls) - 1
+    assert len(gains.get_yticklabels()) == sum(len(group.get_offsets()) for group in costs.collections) == rows
+    assert sum(len(group.get_offsets()) for group in gains.collections) == 2 * rows
+    classes = gain_of_classes(study).axes[0]
+    assert all(container.lines[2] for container in classes.containers)  # three seeds per declared row
+    counts = [tick.get_text().split("\n")[-1] for tick in classes.get_xticklabels()]
+    assert counts == ["8", "12", "14", "14"]  # rarest first
+    one = gain(EMCAD, study, "dice_fragment")
+    found = class_gains(study).query("kind == 'emcad' and `class` == 'fragment'")
+    assert found[["mean", "low", "high"]].drop_duplicates().to_numpy()[0].tolist() == [one.mean, one.low, one.high]
+
+
+def test_a_gain_beyond_the_clip_is_an_arrow_with_its_number(study):
+    row = study.per_frame["place"] == "segmentation/emcad__r0004__none__n00000__copypaste"
+    per_frame = study.per_frame.assign(dice=study.per_frame["dice"].where(~row, 0.1))
+    gains = gain_and_cost(replace(study, per_frame=per_frame)).axes[0]
+    (text,) = gains.texts
+    assert float(text.get_text()) < -0.2
+    assert text.xy[0] == -0.2
+    assert gains.get_xlim()[0] > -0.25
 
 
 def table_d(results):

@@ -37,10 +37,10 @@ def test_whole_frames_and_a_saved_copy_predict_the_same(network, frames, tmp_pat
         np.testing.assert_array_equal(labels, theirs[name])
 
 
-def test_the_first_predictions_are_written_under_their_frames_names(network, frames, tmp_path):
+def test_chosen_predictions_are_written_under_their_frames_names(network, frames, tmp_path):
     predictions = predict(network, frames.split("test"))
-    write_predictions(tmp_path / "predictions", predictions, first=2)
-    assert sorted(path.name for path in (tmp_path / "predictions").iterdir()) == ["f6.png", "f7.png"]
+    write_predictions(tmp_path / "predictions", predictions, ["f6", "f8"])
+    assert sorted(path.name for path in (tmp_path / "predictions").iterdir()) == ["f6.png", "f8.png"]
     np.testing.assert_array_equal(read_png(tmp_path / "predictions" / "f6.png"), predictions["f6"])
 
 

@@ -89,6 +89,20 @@ class FrameSet:
         """The first frames by index, at most ``count``: for pictures."""
         return FrameSet(self.folder, self.info, self.rows[:count])
 
+    def first_of_sequences(self, count: int) -> FrameSet:
+        """The first frame of each of the first ``count`` sequences; of fewer sequences the second frames, too.
+
+        Frames of one sequence resemble each other, so that these show more than the first ones by index.
+        """
+        before: dict[str, int] = {}
+        ranked = []
+        for index, row in enumerate(self.rows):
+            before[row["sequence"]] = before.get(row["sequence"], -1) + 1
+            ranked.append((before[row["sequence"]], index))
+        return FrameSet(
+            self.folder, self.info, [self.rows[index] for index in sorted(i for _, i in sorted(ranked)[:count])]
+        )
+
     def take(self, count: int) -> FrameSet:
         """Exactly the first ``count`` frames (0: all), to train on fewer annotations; ValueError if there are fewer."""
         if count > len(self):

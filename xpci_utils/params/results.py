@@ -16,6 +16,7 @@ class TablesAndFigures(StageParameters):
     """06: every table and figure of the paper, from whatever cells are finished."""
 
     notebook = "06_tables_and_figures"
+    changes = {2: Change("figures with shared axes and single trainings; Table F, Figures F and N")}
     data_files = tuple(f"data/paper/table{number}.csv" for number in range(1, 6))
     products = ("tables", "figures", "index.html")
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from xpci_utils.params.sweep import Sweep
 
 GRIDS = ("paper", "full", "controls", "readings", "extended")
+CLAIMED_COUNT = 5000  # synthetic images at which the paper claims its gains (Section 3.2)
 
 
 def series_cell(series: str, annotated: int, synthetic: int, seed: int) -> Cell:
@@ -94,6 +95,20 @@ def compared_rows(sweep: Sweep) -> list[str]:
     """The rows of the declared contrasts: each with synthetic pairs, after the same without."""
     declared = [parse_row(row) for row in sweep.contrasts]
     return list(dict.fromkeys(cell.row for cell in chain(map(real_only, declared), declared)))
+
+
+def claimed_rows(sweep: Sweep) -> dict[str, str]:
+    """Backbone -> the row that claims are tested on.
+
+    With labels of SAM-b at the count of the paper's claims where the sweep has it, else the declared contrast, else
+    with labels of SAM-b at the largest count.
+    """
+    declared = {parse_row(row).backbone: row for row in sweep.contrasts}
+    if CLAIMED_COUNT in sweep.counts:
+        declared = {name: row for name, row in declared.items() if parse_row(row).synthetic == CLAIMED_COUNT}
+    count = CLAIMED_COUNT if CLAIMED_COUNT in sweep.counts else max(sweep.counts)
+    other = {name: series_cell(f"{name}__vit_b", sweep.annotated, count, 0).row for name in BACKBONES}
+    return {name: declared.get(name, other[name]) for name in BACKBONES}
 
 
 def _seeded(rows: list[str], seeds: Iterable[int]) -> list[Cell]:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 import pandas as pd
 
 from xpci_utils.params.cells import TRUE_LABELS, Cell, parse_row, parse_series
-from xpci_utils.params.places import labeller_place, parse_place
+from xpci_utils.params.places import labeller_place, pairs_place, parse_place
 from xpci_utils.report.results import Results
 from xpci_utils.report.wording import BACKBONE_NAMES, DASH, labeller_name, listed, millions, plural
 
@@ -75,7 +75,7 @@ def labellers(results: Results) -> str:
 
 OVER = "95 % intervals over training seeds and test sequences (two-way analysis of jackknife pseudo-values"
 INTERVAL = f"In brackets {OVER}; without brackets: one seed)"
-BARS = f"Bars: {OVER}; without bar: one seed)"
+BARS = f"Dots: one training each. Hollow marks: their mean; bars, from three seeds on: {OVER})"
 
 
 def differences(data: pd.DataFrame, chosen: Collection[str], results: Results) -> str:
@@ -239,34 +239,93 @@ def tolerance(results: Results) -> str:
     return listed([f"{value:g} px" for value in found]) or DASH
 
 
+def pool(results: Results) -> str:
+    """Caption of Table F."""
+    evidence = results.evidence
+    pairs = results.parameters(pairs_place("ddpm").folder).get("pairs")
+    sets = [name for name in evidence.get("fidelity", {}) if name != "synthetic"]
+    sentences = [
+        f"The pool of {pairs:,} synthetic pairs that the networks of this run are trained with." if pairs else "",
+        f"Rows of fidelity compare sets of frames with frames that nothing was trained on: {listed(sets)}."
+        if sets
+        else "",
+    ]
+    if agreement := evidence.get("mask_agreement"):
+        sentences.append(
+            f"Agreement of masks: the denoiser draws masks for {plural(agreement['frames'], 'validation frame')}."
+        )
+    if "memorisation" in evidence:
+        sentences.append(
+            "Copies: the floor is the share among particles of held-out frames, for which the threshold stands at 5 %, "
+            "the ceiling the share that is found of planted copies."
+        )
+    return " ".join(filter(None, sentences))
+
+
 def figures(results: Results) -> dict[str, str]:
     """Captions of all figures by the name of the figure's file."""
     word, labeller = results.source_word, labeller_name(results.labeller)
     prompted = "without a mask prompt" if results.labeller.endswith("noprompt") else "prompted by the reference's mask"
     first, indices = "the first ones by index, not the best", "Numbers are class indices"
-    spread = "one training per point"
-    if several_seeds(results):
-        spread = "mean and standard deviation over seeds; points stand a little aside so that no bar hides another"
+    test = _shown_frames(results)
     return {
         "figure1": "The pipeline with this run's own pictures: a diffusion model turns noise into an image and its "
-        "binary mask, and adapted SAM, prompted by the mask, names the class of every particle. Dashed: what the "
+        "binary mask, and adapted SAM, prompted by the mask, classifies every particle. Dashed: what the "
         f"{word} frames train.",
-        "figure2": f"Adaptation of {labeller}: which blocks were trained (flame) and, if any, which stayed frozen "
-        "(snowflake), and how many parameters each has in this run.",
+        "figure2": f"Adaptation of {labeller}: which blocks are trained (flame) and which are frozen (snowflake), in "
+        "this run (left mark) and at the published settings (right mark, and colour of the block), and how many "
+        "parameters each has in this run.",
         "figure3": f"Annotation of {word} test frames by adapted {labeller}, {prompted}, above the reference "
-        f"({first}). {indices}.",
+        f"({test}). {indices}.",
         "figure4": f"Synthetic images and the binary masks drawn together with them ({first}).",
         "figure5": f"{word.capitalize()} training {_pieces(results)} (first row) and synthetic images (second row); "
         f"{first}.",
-        "figure6": f"Scores on the test frames against the number of synthetic images. Above: this run, {spread}. "
-        "Below, grey: the published tables, on the authors' frames (same markers and lines, other axes).",
-        "figurec": "Gain in Dice over annotated frames alone against the computing time behind a row of Table C (its "
-        f"training and all that its pairs took). {BARS}.",
+        "figure6": "Gain of each score over the same network without synthetic pairs, against the number of pairs per "
+        f"annotated frame (spaced by its square root). Above: this run on its test frames, {_curves(results)}. Below: "
+        "the published tables, on the authors' frames, one training per point. Both rows share their axes.",
+        "figurec": "Gain in Dice of the controls (Table C) over their own reference, which the second line of each row "
+        "states, and the computing time behind a row (its training and all that its pairs took). Gains beyond ±0.2 "
+        f"stand at the edge. {BARS}.",
+        "figuref": f"Particles of each class per frame: {word} training frames, and the pool as each labeller "
+        "classified it; a particle is a connected region of the mask. Right: share of particle pixels of a frame, "
+        "cumulative.",
+        "figuren": f"Where the labellers err: pixels of the {word} test frames by their true class and the class that "
+        f"each labeller gives them, {prompted}; each row is 100 %.",
         "figurep": "Gain in Dice of every class against the number of its annotated training particles (Table P). "
         f"{BARS}.",
-        "predictions": f"What the three networks make of {word} test frames, each trained with the largest finished "
-        f"number of synthetic images ({first}). {indices}.",
+        "predictions": f"What the networks make of {word} test frames: {_networks_shown(results)} ({test}). {indices}.",
     }
+
+
+def _curves(results: Results) -> str:
+    """What a point of Figure 6 stands for."""
+    if not several_seeds(results):
+        return "one training per point"
+    chosen = listed([str(seed) for seed in results.sweep.seeds])
+    text = f"lines: mean over the seeds {chosen}; dots: single trainings" if len(results.sweep.seeds) > 1 else ""
+    declared = (
+        "hollow marks: rows declared on validation frames, with 95 % intervals over their own seeds and sequences"
+    )
+    return "; ".join(filter(None, [text, declared if results.sweep.contrasts else ""]))
+
+
+def _shown_frames(results: Results) -> str:
+    """How the test frames of the pictures were chosen."""
+    tests = results.per_frame.drop_duplicates("frame").set_index("frame")["sequence"]
+    names = results.frames.test_names if results.frames else []
+    if len(names) > 1 and all(name in tests.index for name in names) and tests[names].is_unique:
+        return "the first frame of each of the first sequences, not the best"
+    return "the first frames of the first sequences, not the best"
+
+
+def _networks_shown(results: Results) -> str:
+    """Which networks' predictions are among the pictures."""
+    shown = [Cell.parse(place.removeprefix("segmentation/")) for place in results.pictures if "segmentation/" in place]
+    with_pairs, alone = ([cell for cell in shown if bool(cell.synthetic) is wanted] for wanted in (True, False))
+    counts = listed([f"{cell.synthetic:,} for {BACKBONE_NAMES[cell.backbone]}" for cell in with_pairs])
+    if alone:
+        return f"each without synthetic pairs and with those that were declared for it or else most of them ({counts})"
+    return f"each with synthetic pairs ({counts}); these results hold no predictions of the networks without them"
 
 
 def _pieces(results: Results) -> str:

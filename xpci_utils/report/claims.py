@@ -16,10 +16,9 @@ import pandas as pd
 from xpci_utils.evaluation.statistics import Difference, paired_values
 from xpci_utils.params.cells import parse_row, parse_series
 from xpci_utils.params.places import labeller_place
-from xpci_utils.params.runs import series_cell
+from xpci_utils.params.runs import CLAIMED_COUNT, series_cell
 from xpci_utils.report import captions, inconsistencies, protocol
 from xpci_utils.report.contrasts import (
-    CLAIMED_COUNT,
     adjusted_p,
     claimed_rows,
     combined,

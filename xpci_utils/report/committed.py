@@ -35,6 +35,7 @@ def save_results(results: Results, folder: str | Path) -> list[Path]:
         "frames": asdict(results.frames) if results.frames else None,
         "runs": results.runs,
         "measured": results.measured,
+        "evidence": results.evidence,
     }
     text = json.dumps(provenance, indent=1, allow_nan=False) + "\n"
     content = {
@@ -70,6 +71,7 @@ def load_results(folder: str | Path) -> Results:
         measured=measured,
         frames=FrameFacts(**provenance["frames"]) if provenance["frames"] else None,
         pictures=pictures,
+        evidence=provenance.get("evidence", {}),
     )
 
 

@@ -12,13 +12,12 @@ import pandas as pd
 
 from xpci_utils.evaluation import holm, paired_difference
 from xpci_utils.evaluation.statistics import NOTHING, Difference, paired_values, two_way_interval
+from xpci_utils.params import runs
 from xpci_utils.params.cells import BACKBONES, Cell, parse_row
 from xpci_utils.params.places import cell_place, upstream
-from xpci_utils.params.runs import series_cell
 from xpci_utils.report.results import Results
 
 DECLARED, EXPLORATORY = "declared", "exploratory"
-CLAIMED_COUNT = 5000  # synthetic images at which the paper claims its gains (Section 3.2)
 
 
 def reference_row(row: str, results: Results) -> str:
@@ -54,6 +53,27 @@ def difference(
     return paired_difference(treated, alone, metric)
 
 
+def seed_gains(
+    row: str, reference: str, results: Results, metric: str, seeds: Collection[int] | None = None
+) -> tuple[pd.Series, Difference]:
+    """The difference of `difference` by seed, which a figure shows as dots, and `difference` itself."""
+    treated, alone = (_scores(name, row, results, seeds=seeds) for name in (row, reference))
+    gains, values = paired_values(treated, alone, metric)
+    return gains, two_way_interval(gains.to_numpy(), values.to_numpy()) if len(gains) else NOTHING
+
+
+def own_reference(row: str, results: Results) -> str:
+    """What an arm with synthetic pairs has to be compared with: the same arm without them, for as many steps.
+
+    For a row without pairs, and where that arm has not been run, it is `reference_row`.
+    """
+    cell = parse_row(row)
+    if cell.labeller == "none":
+        return reference_row(row, results)
+    alone = cell.alone("longer" if cell.trains_on == "epochs" else "mix").row
+    return alone if len(results.of_row(alone)) else reference_row(row, results)
+
+
 def excess(row: str, results: Results, metric: str, other: str) -> Difference:
     """How much more one metric gains than another."""
     treated, alone = (_scores(name, row, results) for name in (row, reference_row(row, results)))
@@ -83,18 +103,8 @@ def kind_of(row: str, results: Results) -> str:
 
 
 def claimed_rows(results: Results) -> dict[str, str]:
-    """Backbone -> the row that claims are tested on.
-
-    With labels of SAM-b at the count of the paper's claims where the sweep has it, else the declared contrast, else
-    with labels of SAM-b at the largest count.
-    """
-    sweep = results.sweep
-    declared = {parse_row(row).backbone: row for row in sweep.contrasts}
-    if CLAIMED_COUNT in sweep.counts:
-        declared = {name: row for name, row in declared.items() if parse_row(row).synthetic == CLAIMED_COUNT}
-    count = CLAIMED_COUNT if CLAIMED_COUNT in sweep.counts else max(sweep.counts)
-    other = {name: series_cell(f"{name}__vit_b", sweep.annotated, count, 0).row for name in BACKBONES}
-    return {name: declared.get(name, other[name]) for name in BACKBONES}
+    """Backbone -> the row that claims are tested on: those of the paper's count, else the declared contrasts."""
+    return runs.claimed_rows(results.sweep)
 
 
 def chosen_on_validation(results: Results) -> dict[str, str]:

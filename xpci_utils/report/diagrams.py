@@ -1,9 +1,8 @@
 """Figures 1 and 2 of the paper as diagrams, drawn from a run's own pictures, parameter counts and settings.
 
-All positions are inches from the lower left corner.
+All positions are inches from the lower left corner of the diagram.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -15,11 +14,13 @@ from matplotlib.path import Path as Outline
 
 from xpci_utils.frames import binary_mask
 from xpci_utils.params.cells import parse_labeller, parse_series
-from xpci_utils.params.places import labeller_place, pairs_place
+from xpci_utils.params.places import labeller_place, labels_place, pairs_place
+from xpci_utils.params.profiles import profile_values
 from xpci_utils.randomness import numpy_rng
 from xpci_utils.report.captions import annotated_frames
+from xpci_utils.report.drawing import drawn_from, unfinished
 from xpci_utils.report.results import Results
-from xpci_utils.report.style import DOTS_PER_INCH, TEXT_WIDTH, colour_labels
+from xpci_utils.report.style import DOTS_PER_INCH, TEXT_WIDTH, class_legend, colour_labels
 from xpci_utils.report.wording import BACKBONE_NAMES, labeller_name, millions
 
 Point = tuple[float, float]
@@ -28,6 +29,7 @@ PLAIN = {"facecolor": "#f4f4f4", "edgecolor": "#444444"}
 TRAINED = {"facecolor": "#fdebd8", "edgecolor": "#b3500b"}
 FROZEN = {"facecolor": "#dfebf6", "edgecolor": "#2a5f93", "linestyle": "--"}
 SIDE = 0.96  # of a picture
+MARKS = (0.43, 0.15)  # of this run and of the published settings, from the right end of a block
 
 # A cubic Bezier outline, one unit wide: from the foot over the left, the middle and the right tongue.
 FLAME = [(0.5, 0), (0.15, 0), (0, 0.25), (0.05, 0.5), (0.08, 0.7), (0.2, 0.8), (0.2, 0.98)]
@@ -36,6 +38,12 @@ FLAME += [(0.75, 1.15), (0.85, 0.85), (0.82, 0.65), (0.9, 0.7), (0.92, 0.78), (0
 FLAME += [(1.08, 0.5), (1, 0), (0.5, 0)]
 
 
+def _of_the_pipeline(results: Results) -> list[str]:
+    sam, labels = labeller_place(results.labeller), labels_place("ddpm", results.pool_labeller)
+    return ["frames", "ddpm", pairs_place("ddpm").folder, sam.folder, labels.folder]
+
+
+@drawn_from(unfinished(_of_the_pipeline))
 def pipeline(results: Results) -> Figure:
     """Figure 1: noise to (image, mask) to annotated synthetic image, and what the annotated frames train on the way."""
     image, mask, labels = _example(results)
@@ -43,7 +51,7 @@ def pipeline(results: Results) -> Figure:
     named = results.pool_labeller
     noise = numpy_rng("noise picture").normal(128, 50, image.shape).clip(0, 255).astype(np.uint8)
     colours, word = results.facts.class_colours, results.source_word
-    figure, ax = canvas(TEXT_WIDTH, 3.8, SIDE, image.shape)
+    figure, ax = canvas(TEXT_WIDTH, 3.8, SIDE, image.shape, bottom=0.45)
 
     picture(ax, noise, (0.05, 2.2), SIDE, "noise")
     box(ax, (1.15, 2.18), (1.2, 1.0), "Improved DDPM", _ddpm_lines(results))
@@ -70,12 +78,18 @@ def pipeline(results: Results) -> Figure:
         picture(ax, shown, (x, 0.28), SIDE, name)
     trains(ax, [(1.75, 1.35), (1.75, 2.18)], "image\n+ mask", (1.68, 1.75), "right")
     trains(ax, [(4.38, 1.35), (4.38, 1.9)], "image + mask\n+ annotation", (4.45, 1.6), "left")
-    trains(ax, [(5.35, 0.6), (6.59, 0.6), (6.59, 1.9)], "image\n+ annotation", (5.95, 0.78), "center")
+    trains(ax, [(5.35, 0.75), (6.59, 0.75), (6.59, 1.9)], "image\n+ annotation", (5.95, 0.93), "center")
+    arrow(ax, (5.55, 0.42), (5.95, 0.42))
+    ax.text(6.02, 0.42, "makes", va="center", fontsize=7)
+    trains(ax, [(5.55, 0.18), (5.7, 0.18), (5.95, 0.18)], "", (5.9, 0.18), "left")
+    ax.text(6.02, 0.18, "trains", va="center", fontsize=7)
+    class_legend(figure, results.facts.class_names, colours)
     return figure
 
 
+@drawn_from(unfinished(lambda results: ["frames", labeller_place(results.labeller).folder]))
 def sam_adaptation(results: Results) -> Figure:
-    """Figure 2: the blocks of SAM, which of them were trained, which stayed frozen, and how large each is."""
+    """Figure 2: the blocks of SAM and how large each is; trained or frozen, in this run and as published."""
     place = labeller_place(results.labeller).folder
     labeller = parse_labeller(results.labeller)
     variant, prompted = labeller.variant, labeller.prompted
@@ -83,8 +97,11 @@ def sam_adaptation(results: Results) -> Figure:
     counts = metrics["parameters"]
     image, labels, predicted = (results.pictures[name][0] for name in ("test images", "test labels", place))
     colours = results.facts.class_colours
-    base, head = trainable == "all", trainable != "adapters"
-    figure, ax = canvas(TEXT_WIDTH, 3.3, SIDE, image.shape)
+    published = profile_values("paper", "03_adapt_sam")["trainable"]
+    base = trainable == "all", published == "all"  # in this run, as published
+    head = trainable != "adapters", published != "adapters"
+    adapters = True, True
+    figure, ax = canvas(TEXT_WIDTH, 3.3, SIDE, image.shape, bottom=0.45)
 
     share = f"{millions(counts['trainable'])} of {millions(counts['total'])} parameters trained"
     title = f"{metrics['description']}{'' if prompted else ', without mask prompt'}: {share}"
@@ -94,14 +111,14 @@ def sam_adaptation(results: Results) -> Figure:
     encoder = "image encoder (ViT)" if variant == "vit_b" else "image encoder (TinyViT)"
     box(ax, (1.35, 1.55), (1.9, 1.4), encoder, [], PLAIN, anchor="top")
     block(ax, (1.45, 2.15), (1.7, 0.5), "attention + MLP blocks", counts.get("encoder"), base)
-    block(ax, (1.45, 1.62), (1.7, 0.45), "adapters", counts.get("encoder_adapters"), True)
+    block(ax, (1.45, 1.62), (1.7, 0.45), "adapters", counts.get("encoder_adapters"), adapters)
     prompt = "prompt encoder" if prompted else "prompt encoder\n(no mask is given)"
     block(ax, (1.35, 0.6), (1.9, 0.5), prompt, None, base)
     box(ax, (3.75, 0.45), (1.9, 2.5), "mask decoder", [], PLAIN, anchor="top")
     parts = ("encoder", "adapters", "head")
     rest = counts["total"] - sum(counts[name] for name in parts) if all(name in counts for name in parts) else None
     block(ax, (3.85, 1.95), (1.7, 0.7), "two-way transformer,\nupscaling*", rest, base)
-    block(ax, (3.85, 1.3), (1.7, 0.5), "adapters", counts.get("decoder_adapters"), True)
+    block(ax, (3.85, 1.3), (1.7, 0.5), "adapters", counts.get("decoder_adapters"), adapters)
     block(ax, (3.85, 0.6), (1.7, 0.55), f"class head, {results.facts.num_classes} masks", counts.get("head"), head)
     picture(ax, colour_labels(predicted, colours), (5.98, 1.25), SIDE, "semantic mask")
     arrow(ax, (1.0, 2.32), (1.35, 2.32))
@@ -111,20 +128,25 @@ def sam_adaptation(results: Results) -> Figure:
     arrow(ax, (3.25, 0.85), (3.75, 0.85))
     arrow(ax, (5.65, 1.72), (5.98, 1.72))
     ax.text(3.85, 0.4, "* counted together with the prompt encoder", fontsize=6, va="top")
-    _key(ax, (1.35, 0.2), (True, base and head))
+    for x, y in ((3.15, 2.67), (3.25, 1.12), (5.55, 2.67)):
+        _heads(ax, (x, y))
+    _key(ax, (1.35, 0.2))
+    class_legend(figure, results.facts.class_names, colours)
     return figure
 
 
-def canvas(width: float, height: float, side: float, shape: tuple[int, int]) -> tuple[Figure, Axes]:
-    """An empty figure whose axes are measured in inches.
+def canvas(
+    width: float, height: float, side: float, shape: tuple[int, int], bottom: float = 0.0
+) -> tuple[Figure, Axes]:
+    """An empty figure whose axes are measured in inches, with ``bottom`` inches for a legend below them.
 
     Its resolution gives pictures of ``shape`` pixels, ``side`` inches long, a whole number of dots per pixel, unless
     they are so large that the diagram shows them reduced.
     """
     dots = round(side * DOTS_PER_INCH / max(shape))
     dpi = dots * max(shape) / side if dots else DOTS_PER_INCH
-    figure = plt.figure(figsize=(width, height), dpi=dpi)
-    ax = figure.add_axes((0, 0, 1, 1))
+    figure = plt.figure(figsize=(width, height + bottom), dpi=dpi)
+    ax = figure.add_axes((0, bottom / (height + bottom), 1, height / (height + bottom)))
     ax.set(xlim=(0, width), ylim=(0, height))
     ax.set_axis_off()
     return figure, ax
@@ -136,11 +158,11 @@ def picture(ax: Axes, image: np.ndarray, corner: Point, side: float, name: str) 
     x, y = corner[0] + (side - width) / 2, corner[1] + (side - height) / 2
     smooth = "auto" if max(image.shape) > side * ax.figure.dpi + 1 else "nearest"
     extent = (x, x + width, y, y + height)
+    limits = ax.axis()
     ax.imshow(image, cmap="gray", vmin=0, vmax=255, extent=extent, interpolation=smooth, zorder=2)
+    ax.set(xlim=limits[:2], ylim=limits[2:], aspect="auto")
     ax.add_patch(plt.Rectangle((x, y), width, height, fill=False, edgecolor="#666666", linewidth=0.6, zorder=3))
     ax.text(corner[0] + side / 2, y - 0.04, name, ha="center", va="top", fontsize=6.5)
-    assert isinstance(ax.figure, Figure)
-    ax.set(xlim=(0, ax.figure.get_figwidth()), ylim=(0, ax.figure.get_figheight()), aspect="auto")
 
 
 def box(
@@ -159,13 +181,17 @@ def box(
         ax.text(x, below, "\n".join(lines), ha="center", va="top", fontsize=6.3, linespacing=1.35)
 
 
-def block(ax: Axes, corner: Point, size: Point, name: str, parameters: int | None, trained: bool) -> None:
-    """A part of a network: its name, its parameters, and whether it was trained (flame) or frozen (snowflake)."""
-    _rounded(ax, corner, size, TRAINED if trained else FROZEN)
+def block(ax: Axes, corner: Point, size: Point, name: str, parameters: int | None, trained: tuple[bool, bool]) -> None:
+    """A part of a network: its name and parameters, and whether it is ``trained`` (flame) or frozen (snowflake).
+
+    The first mark is of this run, the second of the published settings, after which the block is coloured.
+    """
+    _rounded(ax, corner, size, TRAINED if trained[1] else FROZEN)
     (x, y), (width, height) = corner, size
     text = name if parameters is None else f"{name}\n{millions(parameters)}"
-    ax.text(x + (width - 0.25) / 2 + 0.03, y + height / 2, text, ha="center", va="center", fontsize=6.8)
-    mark(ax, (x + width - 0.17, y + height / 2), trained)
+    ax.text(x + (width - 0.55) / 2 + 0.04, y + height / 2, text, ha="center", va="center", fontsize=6.5)
+    for place, flame in zip(MARKS, trained, strict=True):
+        mark(ax, (x + width - place, y + height / 2), flame)
 
 
 def mark(ax: Axes, centre: Point, trained: bool) -> None:
@@ -199,12 +225,18 @@ def _rounded(ax: Axes, corner: Point, size: Point, look: dict) -> None:
     ax.add_patch(patch)
 
 
-def _key(ax: Axes, corner: Point, marks: Iterable[bool]) -> None:
-    """What the flame (True) and the snowflake (False) of a figure mean, those that it has."""
+def _heads(ax: Axes, corner: Point) -> None:
+    """Which mark is of this run and which of the published settings, above a block whose corner this is."""
+    for place, name in zip(MARKS, ("here", "paper"), strict=True):
+        ax.text(corner[0] - place, corner[1], name, ha="center", va="bottom", fontsize=5.5)
+
+
+def _key(ax: Axes, corner: Point) -> None:
+    """What flame and snowflake mean."""
     x, y = corner
-    for number, trained in enumerate(dict.fromkeys(marks)):
+    for number, (trained, name) in enumerate(((True, "trained"), (False, "frozen"))):
         mark(ax, (x + 0.8 * number + 0.1, y), trained)
-        ax.text(x + 0.8 * number + 0.25, y, "trained" if trained else "frozen", va="center", fontsize=7)
+        ax.text(x + 0.8 * number + 0.25, y, name, va="center", fontsize=7)
 
 
 def _example(results: Results) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -25,8 +25,13 @@ READING = (
 NOTEBOOKS = "notebooks/index.html"  # where `executed.write_notebooks` has put the notebooks, if it was called
 
 
-def write_page(results: Results, tables: list[Table], figures: list[str], folder: str | Path) -> Path:
-    """Write index.html into ``folder``, beside figures/ and tables/ that hold the files it shows; returns its path."""
+def write_page(
+    results: Results, tables: list[Table], figures: list[str], folder: str | Path, left_out: dict[str, str]
+) -> Path:
+    """Write index.html into ``folder``, beside figures/ and tables/ that hold the files it shows; returns its path.
+
+    ``left_out`` has a sentence for every table and figure that cannot be shown.
+    """
     body = [
         f"<h1>{escape(TITLE)}</h1>",
         f"<p>{escape(caution(results))} Published values stand beside ours to compare directions, not levels.</p>",
@@ -45,6 +50,7 @@ def write_page(results: Results, tables: list[Table], figures: list[str], folder
         *(_table(table) for table in tables),
         '<h2 id="figures">Figures</h2>',
         *(_figure(name, captions.figures(results)[name]) for name in figures),
+        *(f'<p class="caption"><b>{_title(name)}.</b> {escape(sentence)}</p>' for name, sentence in left_out.items()),
         '<h2 id="differences">Settings that differ from the published ones</h2>',
         html_table(published_differences(results), "text"),
         '<h2 id="provenance">Parameters and provenance</h2>',
@@ -83,10 +89,15 @@ def _table(table: Table) -> str:
 
 
 def _figure(name: str, caption: str) -> str:
-    title = name.replace("figure", "figure ").title()
+    title = _title(name)
     image = f'<a href="figures/{name}.png"><img src="figures/{name}.png" alt="{escape(title)}"></a>'
     text = f'<b>{title}.</b> {escape(caption)} (<a href="figures/{name}.pdf">pdf</a>)'
     return f'<figure id="{name}">{image}<figcaption>{text}</figcaption></figure>'
+
+
+def _title(name: str) -> str:
+    """ "Figure 6" for "figure6", "Table F" for "tablef"."""
+    return name.replace("figure", "figure ").replace("table", "table ").title()
 
 
 def _provenance(results: Results) -> list[str]:

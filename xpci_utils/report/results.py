@@ -5,7 +5,7 @@ was read from (`committed`).
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -19,8 +19,9 @@ from xpci_utils.files import read_json, read_jsonl
 from xpci_utils.params import Sweep
 from xpci_utils.params.cells import Cell, parse_labeller
 from xpci_utils.params.places import cell_place, labeller_place, labels_place, parse_place
-from xpci_utils.params.runs import GRIDS, cells_of, pool_labellers, series_cell, stage_folders
-from xpci_utils.report.pictures import FrameFacts, read_facts, read_pictures
+from xpci_utils.params.runs import GRIDS, cells_of, claimed_rows, pool_labellers, series_cell, stage_folders
+from xpci_utils.report.evidence import read_evidence
+from xpci_utils.report.pictures import FrameFacts, predicting_places, read_facts, read_pictures, shown_frames
 from xpci_utils.stages import read_run, training_frames
 
 TEST_SETS = {"test": "per_frame.csv", "shifted": "per_frame_shifted.csv"}
@@ -39,6 +40,8 @@ class Results:
     has one row per finished network, test set ("test" or "shifted") and frame. ``runs`` maps the folder of every
     finished stage to the content of its run.json, ``measured`` to its metrics.json where ``cells`` does not have it.
     ``frames`` says what the frames are like and ``pictures`` holds the first ones by index (`pictures.read_pictures`).
+    ``evidence`` is what the pool and the labellers are like (`evidence.read_evidence`); results that were collected
+    before it existed have none.
     """
 
     sweep: Sweep
@@ -49,6 +52,7 @@ class Results:
     measured: dict[str, dict]
     frames: FrameFacts | None
     pictures: dict[str, np.ndarray]
+    evidence: dict[str, Any] = field(default_factory=dict)
 
     @property
     def missing(self) -> list[str]:
@@ -136,7 +140,9 @@ def read_results(run_root: str | Path, sweep: Sweep | str | Path) -> Results:
     wanted = [cell for cell in cells_of(sweep, *GRIDS) if cell_place(cell).folder in runs]
     cells = list(dict.fromkeys([*cells_of(sweep), *wanted]))
     measured = {place: _metrics(root / place) for place in runs if parse_place(place).kind != "segmentation"}
-    shown = (_shown_labeller(sweep, runs), _shown_pool_labeller(sweep, runs))
+    predicting = predicting_places(root, _shown_labeller(sweep, runs), wanted, claimed_rows(sweep))
+    predicting = [place for place in predicting if place in runs]
+    shown = shown_frames(root, predicting).names if "frames" in runs else []
     return Results(
         sweep,
         cells=pd.DataFrame([_cell_row(root, cell, runs) for cell in cells]),
@@ -144,8 +150,9 @@ def read_results(run_root: str | Path, sweep: Sweep | str | Path) -> Results:
         per_frame=_per_frame(root, runs),
         runs=runs,
         measured=measured,
-        frames=read_facts(root / "frames") if "frames" in runs else None,
-        pictures=read_pictures(root, runs, *shown, [cell for cell in wanted if cell.arm == "mix"]),
+        frames=read_facts(root / "frames", shown) if "frames" in runs else None,
+        pictures=read_pictures(root, runs, _shown_pool_labeller(sweep, runs), predicting, shown),
+        evidence=read_evidence(root, runs, pool_labellers(sweep)),
     )
 
 

@@ -1,85 +1,191 @@
-"""Figures that the paper does not have: gain and cost of the controls, gain of a class by its annotated particles."""
+"""Figures that the paper does not have: gain and cost of the controls, gain of a class by its annotated particles.
 
+A dot is one training. An interval is drawn from three seeds on: with two it says nothing but how alike they were.
+"""
+
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from xpci_utils.params.cells import BACKBONES, Cell, parse_row
+from xpci_utils.params.cells import BACKBONES, parse_row
 from xpci_utils.report import captions
+from xpci_utils.report.contrasts import (
+    claimed_rows,
+    cost_core_seconds,
+    own_reference,
+    reference_row,
+    seed_gains,
+)
+from xpci_utils.report.drawing import drawn_from
 from xpci_utils.report.results import Results
-from xpci_utils.report.study import classes_table, controls_table
-from xpci_utils.report.style import COLOURS, DOTS_PER_INCH, MARKERS, TEXT_WIDTH
+from xpci_utils.report.style import COLOURS, DOTS_PER_INCH, MARKERS, TEXT_WIDTH, ZERO
 from xpci_utils.report.wording import BACKBONE_NAMES, arm_name
 
 KINDS = ("annotated frames alone", "with generated pairs", "with fresh frames")
+FEWEST = 3  # seeds behind an interval
+CLIP = 0.2  # gains beyond are drawn as arrows at the edge
+DOTS = {"marker": "o", "s": 9, "linewidth": 0, "alpha": 0.7, "zorder": 2}
 
 
-def study_figures(results: Results) -> dict[str, Figure]:
-    """Figures C and P by the name of their file; one without finished runs is left out."""
-    figures: dict[str, Figure] = {}
-    if results.sweep.controls:
-        controls = controls_table(results).data.dropna(subset=["dice_gain", "core_seconds"])
-        figures |= {"figurec": gain_and_cost(controls, results)} if len(controls) else {}
-    classes = classes_table(results).data
-    if len(classes) and results.facts.particles:
-        figures["figurep"] = gain_of_classes(classes)
-    for figure in figures.values():
-        plt.close(figure)
-    return figures
+def _no_controls(results: Results) -> str:
+    rows = [(row, own_reference(row, results)) for row in results.sweep.controls]
+    if any(one != other and _finished(results, one, other) for one, other in rows):
+        return ""
+    return "This figure waits for the controls (GRID=controls) and for what they are compared with."
 
 
-def gain_and_cost(controls: pd.DataFrame, results: Results) -> Figure:
-    """Figure C from rows of Table C, the cheapest on top: gain with its interval, and the computing time it took."""
-    rows = controls.sort_values(["core_seconds", "dice_gain"], ascending=False).to_dict("records")
-    size = (TEXT_WIDTH, 0.8 + 0.22 * len(rows))
-    figure, (gains, costs) = plt.subplots(
-        1, 2, figsize=size, dpi=DOTS_PER_INCH, layout="constrained", sharey=True, width_ratios=(2, 1)
+def _no_classes(results: Results) -> str:
+    rows = claimed_rows(results).values()
+    if (
+        results.frames
+        and results.frames.particles
+        and any(_finished(results, row, reference_row(row, results)) for row in rows)
+    ):
+        return ""
+    return (
+        "This figure waits for networks with and without synthetic pairs, and for a count of the annotated particles."
     )
-    for position, row in enumerate(rows):
-        cell = parse_row(row["row"])
-        kind = 0 if cell.labeller == "none" else 1 if cell.pool == "ddpm" else 2
-        look = {"color": COLOURS[kind], "marker": MARKERS[kind]}
-        gains.errorbar([row["dice_gain"]], [position], xerr=_bars(row, "dice_gain"), capsize=2, **look)
-        costs.plot([row["core_seconds"] / 60], [position], linestyle="", **look)
-    names = [f"{arm_name(cell.arm)}: {captions.trained_on(cell, results)}" for cell in _cells(rows)]
-    gains.set_yticks(range(len(rows)), names, fontsize=6)
-    gains.axvline(0, color="#666666", linewidth=0.8, marker="")
-    gains.set(xlabel="gain in Dice over annotated frames alone")
+
+
+def _finished(results: Results, *rows: str) -> bool:
+    return all(len(results.of_row(row)) for row in rows)
+
+
+@drawn_from(_no_controls)
+def gain_and_cost(results: Results, colours: Sequence[str] = COLOURS) -> Figure:
+    """Figure C: gain in Dice of every control over its own reference, clipped at 0.2, and its computing time."""
+    import seaborn as sns
+
+    table = control_gains(results)
+    rows = table.drop_duplicates("row").to_dict("records")
+    size = (TEXT_WIDTH, 0.9 + 0.3 * len(rows))
+    figure, (gains, costs) = plt.subplots(
+        1, 2, figsize=size, dpi=DOTS_PER_INCH, layout="constrained", sharey=True, width_ratios=(2.4, 1)
+    )
+    look = {"hue": "kind", "hue_order": KINDS, "palette": list(colours)[: len(KINDS)], "legend": False}
+    sns.scatterplot(
+        table.assign(gain=table["gain"].clip(-CLIP, CLIP)), x="gain", y="position", ax=gains, **DOTS, **look
+    )
+    shapes = {"style": "kind", "style_order": KINDS, "markers": list(MARKERS[: len(KINDS)]), "s": 26, "linewidth": 0}
+    sns.scatterplot(table.drop_duplicates("row"), x="minutes", y="position", ax=costs, **shapes, **look)
+    for row in rows:
+        kind = KINDS.index(row["kind"])
+        _mean_and_interval(gains, row, row["position"], {"color": colours[kind], "marker": MARKERS[kind]})
+    gains.set_yticks([row["position"] for row in rows], [row["name"] for row in rows], fontsize=5.5)
+    gains.axvline(0, **ZERO)
+    gains.set(xlabel="gain in Dice over the reference", ylabel="", xlim=(-CLIP * 1.07, CLIP * 1.07))
     costs.set(xlabel="core-minutes", xscale="log")
-    handles = [
-        plt.Line2D([], [], color=c, marker=m, ls="", label=n) for c, m, n in zip(COLOURS, MARKERS, KINDS, strict=False)
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(KINDS))
+    figure.legend(handles=_kinds(colours, KINDS), loc="outside lower center", ncols=len(KINDS) + 1)
     return figure
 
 
-def gain_of_classes(classes: pd.DataFrame) -> Figure:
-    """Figure P from the rows of Table P: classes in the order of their annotated particles, backbones side by side."""
-    order = classes.drop_duplicates("class").sort_values("particles", na_position="first")
-    position = {name: index for index, name in enumerate(order["class"])}
+@drawn_from(_no_classes)
+def gain_of_classes(results: Results, colours: Sequence[str] = COLOURS) -> Figure:
+    """Figure P: gain in Dice of every class, the classes in the order of their annotated training particles."""
+    import seaborn as sns
+
+    table = class_gains(results)
     figure, ax = plt.subplots(figsize=(TEXT_WIDTH, 2.8), dpi=DOTS_PER_INCH, layout="constrained")
-    for index, backbone in enumerate(BACKBONES):
-        rows = classes[(classes["backbone"] == backbone) & classes["gain"].notna()].to_dict("records")
-        places = [position[row["class"]] + 0.22 * (index - 1) for row in rows]
-        bars = np.hstack([_bars(row, "gain") for row in rows]) if rows else None
-        look: dict[str, Any] = {"color": COLOURS[index], "marker": MARKERS[index], "label": BACKBONE_NAMES[backbone]}
-        ax.errorbar(places, [row["gain"] for row in rows], yerr=bars, linestyle="", capsize=2, **look)
-    counts = [0 if pd.isna(count) else int(count) for count in order["particles"]]
-    names = [f"{name.replace('_', ' ')}\n{count}" for name, count in zip(order["class"], counts, strict=True)]
-    ax.set_xticks(range(len(names)), [name.replace(" ", "\n", 1) for name in names], fontsize=6)
-    ax.axhline(0, color="#666666", linewidth=0.8, marker="")
+    look = {"hue": "kind", "hue_order": list(BACKBONES), "palette": list(colours)[:3], "legend": False}
+    sns.scatterplot(table, x="position", y="gain", ax=ax, **DOTS, **look)
+    for row in table.drop_duplicates("position").to_dict("records"):
+        kind = BACKBONES.index(row["kind"])
+        _mean_and_interval(ax, row, row["position"], {"color": colours[kind], "marker": MARKERS[kind]}, upright=True)
+    names = table.drop_duplicates("class").sort_values("position")["name"]
+    ax.set_xticks(range(len(names)), list(names), fontsize=6)
+    ax.axhline(0, **ZERO)
     ax.set(xlabel="class, and its annotated training particles", ylabel="gain in Dice of the class")
-    figure.legend(loc="outside upper center", ncols=len(BACKBONES))
+    figure.legend(
+        handles=_kinds(colours, [BACKBONE_NAMES[name] for name in BACKBONES]), loc="outside upper center", ncols=4
+    )
     return figure
 
 
-def _bars(row: dict, name: str) -> np.ndarray:
-    """Lengths [2, 1] below and above of the interval of a gain; 0 where there is none."""
-    return np.nan_to_num([[row[name] - row[f"{name}_low"]], [row[f"{name}_high"] - row[name]]])
+def control_gains(results: Results) -> pd.DataFrame:
+    """One line per control and seed: ``gain`` in Dice over its own reference, and what the figure says of the row.
+
+    Columns ``row``, ``reference``, ``kind``, ``name``, ``minutes`` (core-minutes), ``seed``, ``gain``, ``mean``,
+    ``low`` and ``high`` (NaN for fewer than three seeds), ``position`` (the first kind on top, the best row first).
+    """
+    lines = []
+    for row in results.sweep.controls:
+        reference, seeds = own_reference(row, results), results.sweep.control_seeds
+        cell = parse_row(row)
+        kind = KINDS[0 if cell.labeller == "none" else 1 if cell.pool == "ddpm" else 2]
+        about: dict[str, Any] = {
+            "row": row,
+            "reference": reference,
+            "kind": kind,
+            "minutes": cost_core_seconds(row, results) / 60,
+        }
+        about["name"] = f"{_words(row, results)}\nover {_words(reference, results)}"
+        if row != reference and np.isfinite(about["minutes"]):
+            lines += _lines(about, row, reference, results, "dice", seeds)
+    table = pd.DataFrame(lines, columns=[*_COLUMNS, "reference", "minutes"])
+    rows = table.drop_duplicates("row").assign(rank=lambda one: one["kind"].map(KINDS.index))
+    ranked = rows.sort_values(["rank", "mean"], ascending=[False, True])["row"].tolist()
+    return table.assign(position=table["row"].map({row: place for place, row in enumerate(ranked)}))
 
 
-def _cells(rows: list[dict]) -> list[Cell]:
-    return [parse_row(row["row"]) for row in rows]
+def class_gains(results: Results) -> pd.DataFrame:
+    """One line per class, backbone (``kind``) and seed: ``gain`` in the Dice of the class, of the claimed rows."""
+    particles = results.frames.particles if results.frames else {}
+    order = sorted(results.frames.class_names[1:] if results.frames else [], key=lambda name: particles.get(name, 0))
+    lines = []
+    for place, name in enumerate(order if particles else []):
+        words = name.replace("_", "\n", 1).replace("_", " ")
+        for index, (backbone, row) in enumerate(claimed_rows(results).items()):
+            about: dict[str, Any] = {
+                "row": row,
+                "kind": backbone,
+                "class": name,
+                "name": f"{words}\n{particles.get(name, 0)}",
+            }
+            about["position"] = place + 0.22 * (index - 1)
+            lines += _lines(about, row, reference_row(row, results), results, f"dice_{name}", None)
+    return pd.DataFrame(lines, columns=[*_COLUMNS, "class", "position"])
+
+
+_COLUMNS = ("row", "kind", "name", "seed", "gain", "mean", "low", "high")
+
+
+def _lines(about: dict, row: str, reference: str, results: Results, metric: str, seeds: list[int] | None) -> list[dict]:
+    """``about`` once per seed, with its gain, the mean and the interval."""
+    if not _finished(results, row, reference):
+        return []
+    gains, found = seed_gains(row, reference, results, metric, seeds)
+    gains = gains.dropna()
+    ends = (found.low, found.high) if len(gains) >= FEWEST else (float("nan"), float("nan"))
+    about = about | {"mean": float(gains.mean()) if len(gains) else float("nan"), "low": ends[0], "high": ends[1]}
+    return [about | {"seed": seed, "gain": value} for seed, value in gains.items()]
+
+
+def _mean_and_interval(ax: Axes, row: dict, position: float, look: dict, upright: bool = False) -> None:
+    """The mean of a row and, where it has one, its interval; what lies beyond the clip of Figure C is an arrow."""
+    mean, ends = row["mean"], np.array([[row["mean"] - row["low"]], [row["high"] - row["mean"]]])
+    bars: dict[str, Any] = {} if np.isnan(ends).any() else {"yerr" if upright else "xerr": ends, "capsize": 2}
+    if not upright and abs(mean) > CLIP:
+        edge = np.copysign(CLIP, mean)
+        ax.annotate(f"{mean:+.2f}", (edge, position), xytext=(edge * 0.8, position), fontsize=6, va="center",
+                    ha="center", arrowprops={"arrowstyle": "-|>", "color": look["color"]})  # fmt: skip
+        return
+    point = (position, mean) if upright else (mean, position)
+    ax.errorbar([point[0]], [point[1]], linestyle="", markerfacecolor="none", markersize=5.5, **bars, **look)
+
+
+def _kinds(colours: Sequence[str], names: Sequence[str]) -> list[Line2D]:
+    """Handles for the legend: the mean of each kind as its hollow mark, and the dot of one training."""
+    looks = zip(names, colours, MARKERS, strict=False)
+    means = [Line2D([], [], color=c, marker=m, ls="", markerfacecolor="none", label=name) for name, c, m in looks]
+    return [*means, Line2D([], [], color="#555555", marker="o", ls="", markersize=2.8, label="one training")]
+
+
+def _words(row: str, results: Results) -> str:
+    cell = parse_row(row)
+    return f"{arm_name(cell.arm)}: {captions.trained_on(cell, results)}"

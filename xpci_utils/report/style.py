@@ -1,7 +1,8 @@
 """The look of every picture: one style, label maps drawn one way, and files that are equal when their content is.
 
-Lines and markers differ in shape as well as in colour, so that a figure survives a grey printer. Frames are shown
-pixel by pixel (nearest neighbour, a whole number of dots per pixel), because particles are a few pixels wide.
+Colours differ in lightness, and markers and lines in shape, so that a figure can be read by everyone and survives a
+grey printer. Frames are shown pixel by pixel (nearest neighbour, a whole number of dots per pixel), because particles
+are a few pixels wide.
 """
 
 from collections.abc import Sequence
@@ -25,9 +26,10 @@ from xpci_utils.frames.pad import IGNORE
 DOTS_PER_INCH = 200
 TEXT_WIDTH = 7.0  # inches across a two-column page
 LINE_STYLES = ("-", "--", "-.", ":")
+DASHES = ("", (4, 1.5), (3, 1.2, 1, 1.2), (1, 1))  # the same for seaborn
 MARKERS = ("o", "s", "^", "D")
-COLOURS = ("#1b4f8a", "#d1782c", "#3b8f5a", "#9a4f96")
-PUBLISHED_GREY = "#8c8c8c"
+COLOURS = ("#0b3c6f", "#b8420f", "#3fa384", "#e3b23c")  # L* 25, 44, 61, 75; apart for red- and green-blind eyes, too
+ZERO: dict[str, Any] = {"color": "#666666", "linewidth": 0.8, "marker": "", "linestyle": "-", "zorder": 1}
 
 
 def use_style() -> None:

@@ -42,12 +42,22 @@ class Table:
     data: pd.DataFrame
     printed: pd.DataFrame
 
+    @property
+    def heading(self) -> str:
+        """The name and the caption, in Markdown."""
+        return f"**{self.name.title()}.** {self.caption}"
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """What a reader sees, its first column as the index: what a notebook shows."""
+        return self.printed.set_index(self.printed.columns[0])
+
     def markdown(self) -> str:
         """The caption and the table in Markdown."""
         header, *rows = ([str(value) for value in row] for row in [self.printed.columns, *self.printed.to_numpy()])
         rule = [":--", *["--:"] * (len(header) - 1)]
         lines = ["| " + " | ".join(row) + " |" for row in (header, rule, *rows)]
-        return f"**{self.name.title()}.** {self.caption}\n\n" + "\n".join(lines) + "\n"
+        return f"{self.heading}\n\n" + "\n".join(lines) + "\n"
 
     def latex(self) -> str:
         """A ``table`` environment; needs the booktabs package."""

@@ -46,6 +46,7 @@ GROUPS: dict[str, dict[str, Command]] = {
     },
     "Keep and maintain": {
         "collect": Command("running.committed", "keep the results of a run, few enough to be committed, and draw them"),
+        "pages": Command("running.pages", "write the executed notebooks as Markdown with pictures into docs/notebooks"),
         "contrasts": Command("running.committed", "print the rows that validation frames choose to be tested"),
         "figures": Command("running.committed", "draw the committed tables and figures again; nothing is trained"),
         "ship": Command("running.ship", "write denoiser and adapters of a finished run into data/weights"),

@@ -1,5 +1,6 @@
 """Label maps from a trained network: for a batch, a set of frames, or any folder of images."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,10 +41,10 @@ def predict(network: nn.Module, frames: FrameSet) -> dict[str, np.ndarray]:
     }
 
 
-def write_predictions(folder: str | Path, predictions: dict[str, np.ndarray], first: int | None = None) -> None:
-    """Write the ``first`` label maps (all without it) as PNG files of class indices named after their frames."""
-    for name, labels in list(predictions.items())[:first]:
-        write_png(Path(folder) / f"{name}.png", labels)
+def write_predictions(folder: str | Path, predictions: dict[str, np.ndarray], names: Iterable[str]) -> None:
+    """Write the label maps of the frames ``names`` as PNG files of class indices named after their frames."""
+    for name in names:
+        write_png(Path(folder) / f"{name}.png", predictions[name])
 
 
 def save_network(path: str | Path, network: "Network", frames: FrameSet) -> None:
