@@ -18,15 +18,24 @@ from xpci_utils.costs.table import GIB, CostTable
 from xpci_utils.frames.pad import padding
 from xpci_utils.params import (
     AdaptSam,
-    GenerateSynthetic,
+    AuditPairs,
+    LabelPairs,
     ParameterError,
     PrepareFrames,
+    SamplePairs,
     StageParameters,
     TrainDdpm,
     TrainSegmentation,
 )
 from xpci_utils.params.cells import Cell, parse_labeller
-from xpci_utils.params.profiles import overlay, profile_values, run_root, stage_parameters, sweep_of
+from xpci_utils.params.profiles import (
+    notebook_parameters,
+    overlay,
+    profile_values,
+    run_root,
+    stage_parameters,
+    sweep_of,
+)
 from xpci_utils.params.runs import GRIDS, stage_folders
 from xpci_utils.training import LabellerTraining, symmetries_of
 
@@ -55,8 +64,9 @@ class Job:
 def dry_run(profile: str, folders: Iterable[str], table: CostTable | None, gpu: Gpu = A100) -> list[Job]:
     """A job for each of ``folders`` (places below run_root, as `stage_folders` lists them), in their order."""
     root = paths.resolve(run_root(profile))
-    frames = frames_of(profile, root)
-    return [predict(stage_parameters(profile, folder, root, {}), folder, frames, table, gpu) for folder in folders]
+    frames, pairs = frames_of(profile, root), pairs_of(profile)
+    stages = {folder: stage_parameters(profile, folder, root, {}) for folder in folders}
+    return [predict(stage, folder, frames, pairs, table, gpu) for folder, stage in stages.items()]
 
 
 def table_of(profile: str) -> CostTable | None:
@@ -83,48 +93,63 @@ def frames_of(profile: str, root: Path) -> PrepareFrames:
     return parameters
 
 
-def precision_of(parameters: StageParameters, unit: str) -> str:
+def pairs_of(profile: str) -> int:
+    """Synthetic pairs in a pool of a profile."""
+    parameters = notebook_parameters(profile, "04a_sample_pairs")
+    assert isinstance(parameters, SamplePairs)
+    return parameters.pairs
+
+
+def precision_of(parameters: StageParameters, network: str, unit: str) -> str:
     """The precision of a stage's unit of work, a key of `RATES`.
 
-    Without gradients only the denoiser computes in bfloat16, and what is looked at after a training has plain products.
+    Without gradients only the denoiser computes in bfloat16, and what is evaluated after a training has plain products.
     """
-    network = isinstance(parameters, TrainDdpm) or (
-        isinstance(parameters, GenerateSynthetic) and not parameters.labeller
-    )
-    if unit != "step" and not network:
+    if unit != "step" and network != "denoiser":
         return "fp32"
     values = parameters.model_dump()
     return "bf16" if values.get("bf16") else "tf32" if values.get("tf32") else "fp32"
 
 
 def predict(
-    parameters: StageParameters, folder: str, frames: PrepareFrames, table: CostTable | None, gpu: Gpu = A100
+    parameters: StageParameters,
+    folder: str,
+    frames: PrepareFrames,
+    pairs: int,
+    table: CostTable | None,
+    gpu: Gpu = A100,
 ) -> Job:
-    """The job of one stage on ``gpu``; ``frames`` are the parameters of the profile's frames.
+    """The job of one stage on ``gpu``, of a profile with the parameters ``frames`` and pools of ``pairs`` pairs.
 
     Nothing is predicted without a table that has every unit of its work, nor for a folder of a user's own frames,
     whose number and size only notebook 01 finds out.
     """
-    work = work_of(parameters, frames)
-    batch = {"step": getattr(parameters, "batch_size", 1), "forward": 1}
-    if isinstance(parameters, GenerateSynthetic) and not parameters.labeller:  # all else looks at single frames
-        batch["forward"] = parameters.block_size
-    steps = sum(count // batch["step"] for (_, unit), count in work.items() if unit == "step")
+    work = work_of(parameters, frames, pairs)
+    steps = sum(count // _batch(parameters, network, unit) for (network, unit), count in work.items() if unit == "step")
     if table is None or frames.source == "folder" or not work.keys() <= table.costs.keys():
         return Job(folder, steps)
     costs = {table.costs[key]: count for key, count in work.items()}
-    on_gpu = {cost: precision_of(parameters, cost.unit) for cost in costs if cost.gflop}
+    on_gpu = {cost: precision_of(parameters, cost.network, cost.unit) for cost in costs if cost.gflop}
     cpu_seconds = sum(cost.wall_seconds / cost.batch * count for cost, count in costs.items() if not cost.gflop)
     return Job(
         folder,
         steps,
         gpu_hours=sum(gpu.seconds(cost, precision) * costs[cost] for cost, precision in on_gpu.items()) / 3600,
         cpu_hours=(cpu_seconds if work else table.facts["report_seconds"]) / 3600,
-        gpu_gib=max((gpu.gib(cost, p, batch[cost.unit]) for cost, p in on_gpu.items()), default=0.0),
-        disk_gib=_products_gib(parameters, frames, work, table),
+        gpu_gib=max(
+            (gpu.gib(cost, p, _batch(parameters, cost.network, cost.unit)) for cost, p in on_gpu.items()), default=0.0
+        ),
+        disk_gib=_products_gib(parameters, frames, pairs, table),
         work_gib=sum(_checkpoint_gib(parameters, cost.trainable) for cost in on_gpu if cost.unit == "step"),
         assumed=tuple(f"{c.network} {c.unit} in {p}" for c, p in on_gpu.items() if not gpu.knows(c, p)),
     )
+
+
+def _batch(parameters: StageParameters, network: str, unit: str) -> int:
+    """Frames that a stage takes together through a unit of work; only sampling takes several without gradients."""
+    if unit == "step":
+        return getattr(parameters, "batch_size", 1)
+    return getattr(parameters, "block_size", 1) if network == "denoiser" else 1
 
 
 def network_of(parameters: StageParameters) -> str:
@@ -141,8 +166,11 @@ def network_of(parameters: StageParameters) -> str:
     return ""
 
 
-def work_of(parameters: StageParameters, frames: PrepareFrames) -> dict[tuple[str, str], int]:
-    """(network, unit) -> how many frames a stage takes through it; nothing for the report."""
+def work_of(parameters: StageParameters, frames: PrepareFrames, pairs: int) -> dict[tuple[str, str], int]:
+    """(network, unit) -> how many frames a stage takes through it; nothing for the report.
+
+    ``pairs`` is the size of a pool of the profile.
+    """
     train, val, test, shifted = frames.train_frames, frames.val_frames, frames.test_frames, frames.shifted_test_frames
     name = network_of(parameters)
     match parameters:
@@ -159,16 +187,22 @@ def work_of(parameters: StageParameters, frames: PrepareFrames) -> dict[tuple[st
         case TrainSegmentation() as p:
             looks = p.evaluations * val + 2 * test + shifted
             return {(name, "step"): _cell_steps(p, train) * p.batch_size, (name, "forward"): looks}
-        case GenerateSynthetic(labeller="", pool="fresh") as p:
+        case SamplePairs(pool="fresh") as p:
             return {("simulator", "frame"): p.pairs}
-        case GenerateSynthetic(labeller="", pool="clamped" | "heldout") as p:
-            return {("denoiser", "forward"): _clamped(p, _pairs(p, frames))}
-        case GenerateSynthetic(labeller="") as p:
-            drawn = p.pairs * p.sampling_steps + _clamped(p, val)
-            return {("denoiser", "forward"): drawn, ("simulator", "frame"): 3 * min(p.fresh_frames, p.pairs)}
-        case GenerateSynthetic() as p:
+        case SamplePairs(pool="ddpm") as p:
+            return {("denoiser", "forward"): p.pairs * p.sampling_steps}
+        case SamplePairs() as p:
+            return {("denoiser", "forward"): _clamped(p, _pairs(p.pool, frames, p.pairs))}
+        case LabelPairs() as p:
             views = _symmetries(frames) if p.symmetries else 1
-            return {(parse_labeller(p.labeller).variant, "forward"): _pairs(p, frames) * views}
+            return {(parse_labeller(p.labeller).variant, "forward"): _pairs(p.pool, frames, pairs) * views}
+        case AuditPairs() as p:
+            variant, simulated = parse_labeller(p.labeller).variant, 3 * min(p.fresh_frames, pairs)
+            return {
+                ("denoiser", "forward"): _clamped(p, val),
+                (variant, "forward"): 2 * val,
+                ("simulator", "frame"): simulated,
+            }
     return {}
 
 
@@ -177,11 +211,12 @@ def _steps(parameters: TrainDdpm | AdaptSam, steps: int) -> dict[tuple[str, str]
     return {} if parameters.shipped else {(network_of(parameters), "step"): steps * parameters.batch_size}
 
 
-def _pairs(parameters: GenerateSynthetic, frames: PrepareFrames) -> int:
-    return frames.test_frames if parameters.pool == "heldout" else parameters.pairs
+def _pairs(pool: str, frames: PrepareFrames, pairs: int) -> int:
+    """Pairs in a pool of the profile; the images of one are the test frames."""
+    return frames.test_frames if pool == "heldout" else pairs
 
 
-def _clamped(parameters: GenerateSynthetic, images: int) -> int:
+def _clamped(parameters: SamplePairs | AuditPairs, images: int) -> int:
     """Forward passes on the way to the masks of known ``images``."""
     from xpci_utils.diffusion.clamping import ROUNDS
 
@@ -205,13 +240,18 @@ def _symmetries(frames: PrepareFrames) -> int:
     return symmetries_of(height + top + bottom, width + left + right)
 
 
-def _products_gib(parameters: StageParameters, frames: PrepareFrames, work: dict, table: CostTable) -> float:
+def _products_gib(parameters: StageParameters, frames: PrepareFrames, pairs: int, table: CostTable) -> float:
     """Disk of the products, from those of the rehearsal: images by their number, networks as they are."""
     disk = table.facts["disk_bytes"]
-    if isinstance(parameters, PrepareFrames):
-        return disk["frame"] * sum(work.values()) / GIB
-    if isinstance(parameters, GenerateSynthetic):
-        return disk["label" if parameters.labeller else "pair"] * _pairs(parameters, frames) / GIB
+    match parameters:
+        case PrepareFrames():
+            return disk["frame"] * sum(work_of(parameters, frames, pairs).values()) / GIB
+        case SamplePairs():
+            return disk["pair"] * _pairs(parameters.pool, frames, parameters.pairs) / GIB
+        case LabelPairs():
+            return disk["label"] * _pairs(parameters.pool, frames, pairs) / GIB
+        case AuditPairs():
+            return 0.0  # some tables
     return disk[network_of(parameters) or "report"] / GIB
 
 

@@ -22,9 +22,11 @@ from xpci_utils.costs.jobs import frames_of, network_of
 from xpci_utils.costs.page import PAGE_PROFILE, write_page
 from xpci_utils.costs.table import GIB, Cost, CostTable, MeasurementError, View
 from xpci_utils.params import (
-    GenerateSynthetic,
+    AuditPairs,
+    LabelPairs,
     ParameterError,
     PrepareFrames,
+    SamplePairs,
     StageParameters,
     Sweep,
     TrainSegmentation,
@@ -43,7 +45,9 @@ CUTS: dict[str, dict[str, object]] = {
     "01_prepare_frames": {"train_frames": 2, "val_frames": 1, "test_frames": 2, "shifted_test_frames": 1},
     "02_train_ddpm": {"steps": 1, "evaluations": 1, "preview_pairs": 1, "preview_steps": 2, "probe_draws": 2},
     "03_adapt_sam": {"epochs": 0, "steps": 1, "weights": "random"},
-    "04_generate_synthetic": {"pairs": 1, "sampling_steps": 2, "block_size": 1, "fresh_frames": 1, "clamped_steps": 1},
+    "04a_sample_pairs": {"pairs": 1, "sampling_steps": 2, "block_size": 1, "clamped_steps": 1},
+    "04b_label_pairs": {},
+    "04c_audit_pairs": {"fresh_frames": 1, "clamped_steps": 1, "block_size": 1},
     "05_train_segmentation": {"epochs": 0, "steps": 1, "evaluations": 1, "pretrained": False},
     "06_tables_and_figures": {"sweep": SWEEP_FILE},
 }
@@ -173,9 +177,11 @@ def _disk_bytes(stages: list[StageParameters]) -> dict[str, float]:
         if isinstance(stage, PrepareFrames):
             count = stage.train_frames + stage.val_frames + stage.test_frames + stage.shifted_test_frames
             found["frame"] = round(size / count)
-        elif isinstance(stage, GenerateSynthetic):
-            found["label" if stage.labeller else "pair"] = round(size / stage.pairs)
-        else:
+        elif isinstance(stage, SamplePairs):
+            found["pair"] = round(size / stage.pairs)
+        elif isinstance(stage, LabelPairs):
+            found["label"] = round(size / len(list(stage.folder.glob("*.png"))))
+        elif not isinstance(stage, AuditPairs):  # some tables, whatever the profile
             found[network_of(stage) or "report"] = size
     return found
 

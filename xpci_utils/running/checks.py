@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from xpci_utils import paths, stages, weights
-from xpci_utils.params import GenerateSynthetic, ParameterError, PrepareFrames, ShippableParameters
+from xpci_utils.params import ParameterError, PrepareFrames, SamplePairs, ShippableParameters
 from xpci_utils.params.profiles import notebook_parameters, overlay, profiles, stage_parameters, sweep_of
 from xpci_utils.params.runs import cells_of, stage_folders
 from xpci_utils.running.status import State
@@ -49,14 +49,14 @@ def check_pairs(profile: str, grid: str) -> None:
     cells = cells_of(sweep_of(profile), grid)
     if not cells:
         raise ParameterError(f"params/{profile}/sweep.yaml lists no runs for the grid {grid!r}")
-    parameters = notebook_parameters(profile, "04_generate_synthetic")
-    assert isinstance(parameters, GenerateSynthetic)
+    parameters = notebook_parameters(profile, "04a_sample_pairs")
+    assert isinstance(parameters, SamplePairs)
     pairs = parameters.pairs
     wanted = max((cell.synthetic for cell in cells if cell.pool), default=0)
     if wanted > pairs:
         raise ParameterError(
             f"params/{profile}/sweep.yaml asks for {wanted} synthetic pairs, but "
-            f"04_generate_synthetic.yaml samples {pairs}; raise pairs or lower counts"
+            f"04a_sample_pairs.yaml samples {pairs}; raise pairs or lower counts"
         )
 
 
