@@ -5,6 +5,7 @@ the page: nothing is fetched when it is opened.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -15,6 +16,8 @@ from xpci_utils.report.web import save_page, table_of
 from xpci_utils.stages import FORMER_NOTEBOOK, read_run
 
 FORMULA = re.compile(r"(?P<code>`+.+?`+)|\$\$(?P<block>.+?)\$\$|\$(?P<inline>[^$\s](?:[^$]*[^$\s])?)\$", re.DOTALL)
+
+LINK = re.compile(r"\[(?P<text>[^\]]+)\]\((?P<notebook>\w+)\.ipynb\)")
 
 
 @dataclass(frozen=True)
@@ -62,18 +65,28 @@ def executed_runs(root: Path) -> list[Run]:
     return sorted(found, key=lambda run: (run.notebook, "/labels/" in run.place, run.place))
 
 
-def render(path: Path) -> str:
-    """The cells of the notebook at ``path`` as HTML, without a head."""
+def render(path: Path, pages: Mapping[str, str]) -> str:
+    """The cells of the notebook at ``path`` as HTML, without a head; ``pages`` are those of notebooks it links to."""
     import nbformat
     from nbconvert import HTMLExporter
 
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            cell.source = with_mathml(cell.source)
+            cell.source = with_mathml(with_pages(cell.source, pages))
         for output in cell.get("outputs", []):
             _show_gif(output.get("data", {}))
     return HTMLExporter(template_name="basic").from_notebook_node(notebook)[0]
+
+
+def with_pages(text: str, pages: Mapping[str, str]) -> str:
+    """Markdown whose links to notebooks lead to their ``pages``; of a notebook without one the words are left."""
+
+    def link(match: re.Match) -> str:
+        page = pages.get(match["notebook"])
+        return f"[{match['text']}]({page})" if page else match["text"]
+
+    return LINK.sub(link, text)
 
 
 def with_mathml(text: str) -> str:
@@ -91,7 +104,8 @@ def with_mathml(text: str) -> str:
 def _write_notebook(root: Path, run: Run, runs: list[Run], folder: Path) -> Path:
     from pygments.formatters import HtmlFormatter
 
-    cells = render(root / run.place / "executed.ipynb")
+    pages = {one.notebook: one.page for one in reversed(runs)}
+    cells = render(root / run.place / "executed.ipynb", pages)
     colours = HtmlFormatter(style="default", nobackground=True).get_style_defs(".highlight")
     body = f"{_navigation(run, runs)}\n{_siblings(run, runs)}\n<main>{cells}</main>"
     return save_page(folder / run.page, f"{run.title}: {run.place}", body, colours)
