@@ -159,7 +159,7 @@ def test_shards_of_a_pool_are_checked_and_are_no_part_of_its_identity():
         SamplePairs.checked({"shards": 2, "pool": "fresh"})
 
 
-def test_what_labels_and_audit_are_told_concerns_no_pair():
+def test_parameters_of_labels_and_audit_concern_no_pair():
     """Another way to label repeats the labelling, another audit the audit; what sampling did, the inputs tell."""
     ways = {"symmetries": True, "vote": "particle", "min_confidence": 0.9}
     for name, value in {**ways, "labeller": "vit_t", "labeller_seed": 1, "pool": "fresh"}.items():

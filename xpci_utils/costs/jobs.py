@@ -28,14 +28,7 @@ from xpci_utils.params import (
     TrainSegmentation,
 )
 from xpci_utils.params.cells import Cell, parse_labeller
-from xpci_utils.params.profiles import (
-    notebook_parameters,
-    overlay,
-    profile_values,
-    run_root,
-    stage_parameters,
-    sweep_of,
-)
+from xpci_utils.params.profiles import overlay, profile_values, run_root, stage_parameters, sweep_of
 from xpci_utils.params.runs import GRIDS, stage_folders
 from xpci_utils.training import LabellerTraining, symmetries_of
 
@@ -95,9 +88,7 @@ def frames_of(profile: str, root: Path) -> PrepareFrames:
 
 def pairs_of(profile: str) -> int:
     """Synthetic pairs in a pool of a profile."""
-    parameters = notebook_parameters(profile, "04a_sample_pairs")
-    assert isinstance(parameters, SamplePairs)
-    return parameters.pairs
+    return SamplePairs.from_yaml(f"params/{profile}/{SamplePairs.notebook}.yaml").pairs
 
 
 def precision_of(parameters: StageParameters, network: str, unit: str) -> str:
