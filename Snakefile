@@ -16,7 +16,9 @@ from snakemake.utils import min_version
 from xpci_utils import paths
 from xpci_utils.params.cells import LABELLER_PATTERN, Cell
 from xpci_utils.params.places import (
+    AUDITED,
     PAIRS_OF,
+    audit_place,
     cell_place,
     labeller_place,
     labels_place,
@@ -125,12 +127,12 @@ rule shard:
     output:
         f"{ROOT}/pools/{{pool}}/shards/{{shard}}_of_{{shards}}/run.json",
     params:
-        notebook="04_generate_synthetic",
+        notebook="04a_sample_pairs",
         digest=lambda wildcards: digest_of(pairs_place(wildcards.pool)),
         options=lambda wildcards: options(
             shard_place(wildcards.pool, int(wildcards.shard), int(wildcards.shards))
         ),
-    threads: run_threads(PROFILE, "04_generate_synthetic")
+    threads: run_threads(PROFILE, "04a_sample_pairs")
     resources:
         **ONE_GPU,
     priority: 90
@@ -144,10 +146,10 @@ rule pairs:
     output:
         f"{ROOT}/pools/{{pool}}/pairs/run.json",  # shards that are finished are taken up, and are no input
     params:
-        notebook="04_generate_synthetic",
+        notebook="04a_sample_pairs",
         digest=lambda wildcards: digest_of(pairs_place(wildcards.pool)),
         options=lambda wildcards: options(pairs_place(wildcards.pool)),
-    threads: run_threads(PROFILE, "04_generate_synthetic")
+    threads: run_threads(PROFILE, "04a_sample_pairs")
     resources:
         **ONE_GPU,
     priority: 90
@@ -162,17 +164,41 @@ rule labels:
     output:
         f"{ROOT}/pools/{{pool}}/labels/{{labeller}}__s{{seed}}/run.json",
     params:
-        notebook="04_generate_synthetic",
+        notebook="04b_label_pairs",
         digest=lambda wildcards: digest_of(
             labels_place(wildcards.pool, wildcards.labeller, int(wildcards.seed))
         ),
         options=lambda wildcards: options(
             labels_place(wildcards.pool, wildcards.labeller, int(wildcards.seed))
         ),
-    threads: run_threads(PROFILE, "04_generate_synthetic")
+    threads: run_threads(PROFILE, "04b_label_pairs")
     resources:
         **ONE_GPU,
     priority: 80
+    shell:
+        RUN + "{params.options}"
+
+
+rule audit:
+    input:
+        lambda wildcards: needs(
+            PROFILE, audit_place(wildcards.pool, wildcards.labeller, int(wildcards.seed)), ROOT
+        ),
+    output:
+        f"{ROOT}/pools/{{pool}}/audit/{{labeller}}__s{{seed}}/run.json",
+    wildcard_constraints:
+        pool="|".join(AUDITED),
+    params:
+        notebook="04c_audit_pairs",
+        digest=lambda wildcards: digest_of(
+            audit_place(wildcards.pool, wildcards.labeller, int(wildcards.seed))
+        ),
+        options=lambda wildcards: options(
+            audit_place(wildcards.pool, wildcards.labeller, int(wildcards.seed))
+        ),
+    threads: run_threads(PROFILE, "04c_audit_pairs")
+    resources:
+        **ONE_GPU,
     shell:
         RUN + "{params.options}"
 

@@ -46,7 +46,8 @@ def profile_stage(profile, folder):
 
 
 def paper_work(folder):
-    return work_of(profile_stage("paper", folder), profile_stage("paper", "frames"))
+    frames = profile_stage("paper", "frames")
+    return work_of(profile_stage("paper", folder), frames, jobs_module.pairs_of("paper", frames))
 
 
 @pytest.mark.parametrize("which", ["paper", "full", "controls"])
@@ -70,10 +71,12 @@ def test_the_published_scale_in_units_of_work():
     assert paper_work("segmentation/emcad__r0200__vit_b__n10000__mix__s0")["emcad", "step"] == 255_000 * 4
     assert paper_work("segmentation/emcad__r0200__none__n00000__mix__s0")["emcad", "step"] == 5_000 * 4
     assert paper_work("segmentation/emcad__r0200__none__n10000__longer__s0")["emcad", "step"] == 255_000 * 4
-    assert paper_work("pools/ddpm/pairs")["denoiser", "forward"] == 2_500_000 + 20 * 40  # and masks of 20 frames
+    assert paper_work("pools/ddpm/pairs")["denoiser", "forward"] == 2_500_000
     assert paper_work("pools/heldout/pairs")["denoiser", "forward"] == 59 * 40
     assert paper_work("pools/heldout/labels/vit_b__s0")["vit_b", "forward"] == 59
     assert paper_work("pools/ddpm/labels/vit_t__s0") == {("vit_t", "forward"): 10_000}
+    audited = {("denoiser", "forward"): 20 * 40, ("vit_b", "forward"): 2 * 20, ("simulator", "frame"): 3 * 200}
+    assert paper_work("pools/ddpm/audit/vit_b__s0") == audited, "masks of 20 frames, their classes, and new frames"
     assert paper_work("report") == {}
 
 
@@ -104,9 +107,9 @@ def test_shipped_weights_are_looked_at_and_not_trained(table):
     assert ddpm.shipped
     assert ddpm.steps > 0
     trained = ddpm.model_copy(update={"shipped": ""})
-    assert work_of(trained, frames)["denoiser", "step"] == ddpm.steps * ddpm.batch_size
-    assert work_of(ddpm, frames).keys() == {("denoiser", "forward")}
-    assert jobs_module.predict(ddpm, "ddpm", frames, table).steps == 0
+    assert work_of(trained, frames, 500)["denoiser", "step"] == ddpm.steps * ddpm.batch_size
+    assert work_of(ddpm, frames, 500).keys() == {("denoiser", "forward")}
+    assert jobs_module.predict(ddpm, "ddpm", frames, 500, table).steps == 0
 
 
 def test_what_the_table_does_not_know_is_a_dash_and_said(table):
@@ -136,7 +139,7 @@ def of_folder(shape, tile=0, counts=(16, 4, 4)):
 
 
 def own_work(place, frames):
-    return work_of(profile_stage("own_frames_gpu", place), frames)
+    return work_of(profile_stage("own_frames_gpu", place), frames, jobs_module.pairs_of("own_frames_gpu", frames))
 
 
 def test_own_frames_are_predicted_from_their_number_and_size():
@@ -144,7 +147,7 @@ def test_own_frames_are_predicted_from_their_number_and_size():
     frames = of_folder((484, 645))
     assert own_work("frames", frames) == {}
     assert own_work("sam/vit_b__s0", frames)["vit_b", "step"] == 1600
-    assert own_work("pools/ddpm/pairs", frames) == {("denoiser", "forward"): 400 * 40 + 4 * 40}
+    assert own_work("pools/ddpm/pairs", frames) == {("denoiser", "forward"): 400 * 40}
     assert own_work("pools/heldout/pairs", frames) == {("denoiser", "forward"): 4 * 40}
     assert own_work("pools/ddpm/labels/vit_t__s0", frames) == {("vit_t", "forward"): 400}
     cell = own_work("segmentation/emcad__r0000__vit_b__n00400__mix__s0", frames)

@@ -45,7 +45,7 @@ def test_a_rehearsal_counts_to_one(profile):
     frames = stages[0]
     for stage in stages:
         batch = getattr(stage, "batch_size", 1)
-        for (_, unit), count in work_of(stage, frames).items():
+        for (_, unit), count in work_of(stage, frames, 1).items():
             assert count // batch == 1 if unit == "step" else count <= 16, stage.place
     assert all(stage.weights == "random" for stage in stages if isinstance(stage, AdaptSam))
 

@@ -67,7 +67,7 @@ def refused(tmp_path, monkeypatch, capsys):
         file = tmp_path / f"{name}.yaml"
         file.write_text(text)
         if name == "sweep":  # read by 'make reproduce' beside the parameters of the notebooks
-            for other in ("01_prepare_frames", "04_generate_synthetic", "06_tables_and_figures"):
+            for other in ("01_prepare_frames", "04a_sample_pairs", "06_tables_and_figures"):
                 (tmp_path / f"{other}.yaml").write_text(generate.yaml_text(profile, other))
             code = cli.main(["reproduce", "--profile", os.path.relpath(tmp_path, paths.root() / "params")])
         else:

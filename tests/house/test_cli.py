@@ -316,9 +316,9 @@ def test_own_frames_are_compared_with_those_of_the_run(capsys, commands, fresh, 
 
 
 def test_a_grid_that_asks_for_more_pairs_than_are_sampled_is_refused(monkeypatch):
-    few = checks.notebook_parameters("quick", "04_generate_synthetic", {"pairs": 150})
+    few = checks.notebook_parameters("quick", "04a_sample_pairs", {"pairs": 150})
     monkeypatch.setattr(checks, "notebook_parameters", lambda *_: few)
-    with pytest.raises(ParameterError, match=r"asks for 200 synthetic pairs, but 04_.*samples 150; raise pairs"):
+    with pytest.raises(ParameterError, match=r"asks for 200 synthetic pairs, but 04a_.*samples 150; raise pairs"):
         checks.check_pairs("quick", "paper", sweep_of("quick"), 40)
 
 

@@ -173,3 +173,17 @@ def test_prompted_labellers_are_asked_about_drawn_masks_of_held_out_frames_too()
     assert named == [f"pools/heldout/labels/{name}__s{seed}" for name in ("vit_b", "vit_b-frozen") for seed in (0, 1)]
     assert places.index("ddpm") < places.index("pools/heldout/pairs") < places.index(named[0])
     assert not any("heldout" in place for place in stage_folders(Sweep(**asked, noisy_prompts=False)))
+
+
+def test_the_papers_pool_is_audited_once_with_the_labeller_that_pictures_show():
+    """Whatever the labellers and seeds are; the controls ask for none, and nothing else waits for it."""
+    asked = {"labellers": ["vit_t-noprompt", "vit_t", "vit_b"], "series": ["emcad__vit_t", "emcad__vit_b"]}
+    places = stage_folders(Sweep(**asked, labeller_seeds=[0, 1], seeds=[0, 1]))
+    assert [place for place in places if "audit" in place] == ["pools/ddpm/audit/vit_b__s0"]
+    audited = places.index("pools/ddpm/audit/vit_b__s0")
+    assert max(places.index("pools/ddpm/pairs"), places.index("sam/vit_b__s0")) < audited
+    small = stage_folders(Sweep(series=["emcad__vit_t"], labellers=["vit_t"]))
+    assert [place for place in small if "audit" in place] == ["pools/ddpm/audit/vit_t__s0"]
+    assert not any("audit" in place for place in stage_folders(Sweep(**asked, counts=[0])))
+    controls = Sweep(controls=["emcad__r0040__vit_b__n00050__noaug"])
+    assert not any("audit" in place for place in stage_folders(controls, "controls"))

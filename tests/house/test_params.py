@@ -10,10 +10,12 @@ from xpci_utils.params import (
     APPENDICES,
     STAGES,
     AdaptSam,
+    AuditPairs,
     Change,
-    GenerateSynthetic,
+    LabelPairs,
     ParameterError,
     PrepareFrames,
+    SamplePairs,
     Sweep,
     TrainDdpm,
     TrainSegmentation,
@@ -144,42 +146,41 @@ def test_where_a_run_lies_is_not_part_of_its_identity():
 
 
 def test_shards_of_a_pool_are_checked_and_are_no_part_of_its_identity():
-    whole, third = GenerateSynthetic(), GenerateSynthetic(shard=2, shards=3)
+    whole, third = SamplePairs(), SamplePairs(shard=2, shards=3)
     assert decisive(third) == decisive(whole)
     assert not {"shard", "shards"} & set(decisive(whole))
     assert third.place == "pools/ddpm/shards/2_of_3", "a share has a folder, and so a lock, of its own"
     assert third.history != whole.history
     assert third.folder not in third.history.parents, "a pool holds its pairs alone"
-    assert (whole.is_measured, third.is_measured) == (True, False)
-    assert third.products == ("images", "masks", "pairs.csv")
+    assert third.products == whole.products == ("images", "masks", "pairs.csv")
     with pytest.raises(ParameterError, match="shard is 3, but with shards 3 the last one is 2"):
-        GenerateSynthetic.checked({"shard": 3, "shards": 3})
-    with pytest.raises(ParameterError, match="labelling and other pools are one run"):
-        GenerateSynthetic.checked({"shards": 2, "labeller": "vit_b"})
+        SamplePairs.checked({"shard": 3, "shards": 3})
+    with pytest.raises(ParameterError, match="every other pool is made by one run"):
+        SamplePairs.checked({"shards": 2, "pool": "fresh"})
 
 
-def test_how_particles_are_named_is_no_part_of_a_pools_identity():
-    """Another way to name particles repeats the naming, not the sampling; what sampling did, its inputs tell."""
-    names = {"symmetries": True, "vote": "particle", "min_confidence": 0.9}
-    assert decisive(GenerateSynthetic(**names)) == decisive(GenerateSynthetic())
-    assert decisive(GenerateSynthetic(sampling_steps=9)) != decisive(GenerateSynthetic())
-    labels = decisive(GenerateSynthetic(labeller="vit_b"))
-    assert decisive(GenerateSynthetic(labeller="vit_b", sampling_steps=9, seed=3)) == labels
-    for name, value in {**names, "labeller": "vit_t", "labeller_seed": 1, "pool": "fresh"}.items():
-        assert decisive(GenerateSynthetic(**{"labeller": "vit_b", name: value})) != labels, name
+def test_parameters_of_labels_and_audit_concern_no_pair():
+    """Another way to label repeats the labelling, another audit the audit; what sampling did, the inputs tell."""
+    ways = {"symmetries": True, "vote": "particle", "min_confidence": 0.9}
+    for name, value in {**ways, "labeller": "vit_t", "labeller_seed": 1, "pool": "fresh"}.items():
+        assert decisive(LabelPairs(**{name: value})) != decisive(LabelPairs()), name
+    assert not ways.keys() & SamplePairs.model_fields.keys()
+    assert not {"fresh_frames", "audit_particles"} & SamplePairs.model_fields.keys()
+    pools = [SamplePairs(), *(model(pool="clamped") for model in (SamplePairs, LabelPairs, AuditPairs))]
+    assert not any(AuditPairs().folder in pool.inputs for pool in pools), "nothing waits for an audit"
 
 
-def test_held_out_masks_are_named_whole():
-    """Their names are scored against the truth, which ignores nothing. Who asks for something else is told; a grid
+def test_held_out_masks_are_labelled_whole():
+    """Their labels are scored against the truth, which ignores nothing. Who asks for something else is told; a grid
     whose profile ignores doubtful particles elsewhere asks for all of them here."""
-    doubtful = {"labeller": "vit_b", "min_confidence": 0.9}
     with pytest.raises(ParameterError, match="min_confidence must be 0 for the pool 'heldout'"):
-        GenerateSynthetic.checked({"pool": "heldout", **doubtful})
-    assert GenerateSynthetic(pool="heldout", min_confidence=0.9).min_confidence == 0.9, "nothing is named yet"
-    assert GenerateSynthetic(pool="fresh", **doubtful).min_confidence == 0.9
+        LabelPairs.checked({"pool": "heldout", "min_confidence": 0.9})
+    assert LabelPairs(pool="fresh", min_confidence=0.9).min_confidence == 0.9
     place = labels_place("heldout", "vit_b")
-    assert GenerateSynthetic.checked({"min_confidence": 0.9, **place.parameters}).min_confidence == 0
+    assert LabelPairs.checked({"min_confidence": 0.9, **place.parameters}).min_confidence == 0
     assert stage_parameters("quick", place.folder, "runs/x").min_confidence == 0
+    assert "per_frame.csv" in LabelPairs(pool="heldout").products
+    assert "per_frame.csv" not in LabelPairs().products, "the classes of sampled particles are not known"
 
 
 def test_a_change_may_concern_simulated_frames_alone(monkeypatch):

@@ -7,13 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xpci_utils import paths
-from xpci_utils.params import APPENDICES, GenerateSynthetic, stage_model
+from xpci_utils.params import APPENDICES, SamplePairs, stage_model
 from xpci_utils.params.cells import BACKBONES, Cell
 from xpci_utils.params.places import (
+    AUDITED,
     DENOISER,
     FRAMES,
     PAIRS_OF,
     REPORT,
+    audit_place,
     cell_place,
     labeller_place,
     labels_place,
@@ -52,6 +54,7 @@ places = st.one_of(
     st.builds(pairs_place, pools),
     st.builds(lambda pool, share: shard_place(pool, *share), pools, shares),
     st.builds(labels_place, pools, labellers, seeds),
+    st.builds(audit_place, st.sampled_from(AUDITED), labellers, seeds),
     st.builds(cell_place, cells),
 )
 
@@ -103,7 +106,7 @@ def test_a_folder_that_no_stage_writes_is_refused(folder):
 
 @pytest.mark.parametrize(
     "folder", ["pools/other/pairs", "pools/other/labels/vit_b__s0", "pools/ddpm/shards/2_of_2", "sam/vit_b__s00",
-               "pools/ddpm/shards/01_of_2", "pools/ddpm/labels/vit_b__s01"],
+               "pools/ddpm/shards/01_of_2", "pools/ddpm/labels/vit_b__s01", "pools/heldout/audit/vit_b__s0"],
 )  # fmt: skip
 def test_a_folder_that_looks_like_a_place_and_is_none_is_refused(folder):
     """A pool that there is not, a share beyond the last, and a number that is written otherwise."""
@@ -135,7 +138,7 @@ def test_what_a_cell_took_is_named_in_an_order_that_can_be_executed():
 
 
 def test_the_shares_of_a_pool_lie_beside_it_and_read_what_it_reads():
-    share, whole = GenerateSynthetic(shard=1, shards=3), GenerateSynthetic()
+    share, whole = SamplePairs(shard=1, shards=3), SamplePairs()
     assert share.place == shard_place("ddpm", 1, 3).folder == "pools/ddpm/shards/1_of_3"
     assert share.inputs == whole.inputs
     assert not share.folder.is_relative_to(whole.folder), "a pool holds its pairs alone"

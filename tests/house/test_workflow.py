@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from xpci_utils import paths, stages
-from xpci_utils.params import GenerateSynthetic, PrepareFrames, Sweep, TrainDdpm, generate
+from xpci_utils.params import PrepareFrames, SamplePairs, Sweep, TrainDdpm, generate
 from xpci_utils.params.base import Change
 from xpci_utils.params.places import parse_place
 from xpci_utils.params.profiles import overlay, profiles, stage_parameters, sweep_of
@@ -99,8 +99,8 @@ def test_a_shard_is_asked_of_the_runner_by_its_parameters():
     digest = snakefile.stage_digest("smoke", place.notebook, **place.parameters)
     assert digest == snakefile.stage_digest("smoke", place.notebook, pool="ddpm")
     assert snakefile.needs("smoke", place, "runs/x") == ["runs/x/frames/run.json", "runs/x/ddpm/run.json"]
-    assert stage_parameters("smoke", place.folder, "runs/x") == GenerateSynthetic.from_yaml(
-        "params/smoke/04_generate_synthetic.yaml", {"shard": 1, "shards": 3, "run_root": "runs/x"}
+    assert stage_parameters("smoke", place.folder, "runs/x") == SamplePairs.from_yaml(
+        "params/smoke/04a_sample_pairs.yaml", {"shard": 1, "shards": 3, "run_root": "runs/x"}
     )
 
 

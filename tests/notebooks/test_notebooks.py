@@ -1,7 +1,9 @@
 """Form of the notebooks: stories without code of their own, stored without outputs."""
 
 import ast
+import importlib
 import json
+import re
 
 import pytest
 
@@ -56,3 +58,28 @@ def test_a_stage_checks_its_parameters_first_and_finishes_last(name):
     assert f"{(STAGES | APPENDICES)[name].__name__}.from_notebook(globals())" in code[2]
     assert "stages.begin(parameters)" in code[2]
     assert "stage.finish(" in code[-1]
+
+
+LINKED = ["04a_sample_pairs", "04b_label_pairs", "04c_audit_pairs"]
+
+
+@pytest.mark.parametrize("name", LINKED)
+def test_a_story_leads_on_and_ties_its_equations_to_functions(name):
+    """Links to the notebooks before and after it, what is learnt, how long it takes; code that no parameter switches
+    off, and a displayed equation beside the function of the package that computes it."""
+    path = paths.root() / "notebooks" / f"{name}.ipynb"
+    place, names = list(STAGES).index(name), list(STAGES)
+    header = source(cells(path)[0])
+    assert f"({names[place - 1]}.ipynb)" in header
+    assert f"({names[place + 1]}.ipynb)" in header
+    assert "**You learn**" in header
+    assert "**Time:**" in header
+    equations = [source(cell) for cell in cells(path, "markdown") if "$$" in source(cell)]
+    assert equations
+    for text in equations:
+        (function, *_) = re.findall(r"`(xpci_utils(?:\.\w+)+)`", text)
+        module, _, attribute = function.rpartition(".")
+        assert callable(getattr(importlib.import_module(module), attribute)), function
+    guards = [ast.unparse(node.test) for cell in cells(path, "code") for node in ast.walk(ast.parse(source(cell)))
+              if isinstance(node, ast.If)]  # fmt: skip
+    assert not [guard for guard in guards if "parameters." in guard]

@@ -9,6 +9,7 @@ import pytest
 
 from xpci_utils import files, paths, stages
 from xpci_utils.params import Sweep
+from xpci_utils.params.places import audit_place
 from xpci_utils.params.runs import cells_of
 
 ROOT = paths.root() / "runs/quick"
@@ -48,7 +49,7 @@ def test_the_denoiser_beats_the_wiener_filter_on_held_out_frames():
 
 def test_the_pool_lies_between_new_frames_and_nonsense():
     """Measured: particles 0.5 (twice as many: 1.2), fringe_share 1 (masks of another frame: 0.4), floor AUC +-0.04."""
-    table = pd.read_csv(ROOT / "pools/ddpm/pairs/fidelity.csv", index_col="set")
+    table = pd.read_csv(ROOT / audit_place("ddpm", "vit_b").folder / "fidelity.csv", index_col="set")
     print("\n" + table.loc[:, "overall":"auc_edges"].T.round(3).to_string())
     synthetic, floor, ceiling = (table.loc[name] for name in ("synthetic", "fresh (floor)", "shifted (ceiling)"))
     assert ceiling.overall > 2 * floor.overall

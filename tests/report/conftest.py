@@ -9,7 +9,16 @@ from xpci_utils import files, stages
 from xpci_utils.evaluation import evaluate_frames, summarise
 from xpci_utils.frames import Frame, binary_mask, write_frames
 from xpci_utils.frames.frameset import write_png
-from xpci_utils.params import AdaptSam, GenerateSynthetic, PrepareFrames, Sweep, TrainDdpm, TrainSegmentation
+from xpci_utils.params import (
+    AdaptSam,
+    AuditPairs,
+    LabelPairs,
+    PrepareFrames,
+    SamplePairs,
+    Sweep,
+    TrainDdpm,
+    TrainSegmentation,
+)
 from xpci_utils.params.cells import BACKBONES, Cell
 from xpci_utils.params.places import parse_place
 from xpci_utils.params.profiles import overlay
@@ -58,13 +67,19 @@ class FakeRun:
         grids = GRIDS if self.sweep.controls else ["paper"]
         for place in stage_folders(self.sweep, *grids):
             if place.startswith("pools/"):
-                asked = parse_place(place).parameters
-                write = self.labels if "labeller" in asked else self.pairs
-                metrics = NOISY_METRICS if "labeller" in asked and asked["pool"] == "heldout" else None
-                self.stage(GenerateSynthetic, write, metrics, pairs=6, **asked)
+                self.pool_stage(parse_place(place))
         for cell in cells_of(self.sweep, *grids):
             self.stage(TrainSegmentation, self.cell, self.cell_metrics, cell=cell.name)
         return self.root
+
+    def pool_stage(self, place):
+        asked = place.parameters
+        if place.notebook == SamplePairs.notebook:
+            self.stage(SamplePairs, self.pairs, None, pairs=6, **asked)
+        elif place.notebook == LabelPairs.notebook:
+            self.stage(LabelPairs, self.labels, NOISY_METRICS if asked["pool"] == "heldout" else None, **asked)
+        else:
+            self.stage(AuditPairs, self.audit, None, **asked)
 
     def stage(self, model, write, metrics, **values):
         parameters = model(run_root=str(self.root), **values)
@@ -98,8 +113,11 @@ class FakeRun:
             (stage.folder / "masks").mkdir(exist_ok=True)
             write_png(stage.folder / f"images/{index:06d}.png", frame.image)
             write_png(stage.folder / f"masks/{index:06d}.png", binary_mask(frame.labels).astype(np.uint8) * 255)
-        self.table(stage.folder / "fidelity_edges.csv")
         self.table(stage.folder / "pairs.csv", foreground=[0.1 * index for index in range(6)])
+
+    def audit(self, stage):
+        for name in ("fidelity_edges", "classification", "particles"):
+            self.table(stage.folder / f"{name}.csv")
         self.table(stage.folder / "mask_agreement.csv", frame=[0, 1], dice=[0.6, 0.8])
         files.write_json(stage.folder / "memorisation.json", MEMORISATION)
         sets = ["synthetic", "fresh (floor)", "shifted (ceiling)"]

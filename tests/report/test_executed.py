@@ -6,7 +6,7 @@ import re
 import pytest
 
 from xpci_utils.files import write_json
-from xpci_utils.report.executed import executed_runs, with_mathml, write_notebooks
+from xpci_utils.report.executed import executed_runs, with_mathml, with_pages, write_notebooks
 
 GIF = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7\n"
 
@@ -79,6 +79,12 @@ def test_nothing_is_fetched_and_nothing_is_lost(pages):
     assert f"data:image/gif;base64,{GIF.strip()}" in text
     assert "an Image" not in text
     assert "2 &lt; 3" in text
+
+
+def test_a_link_to_a_notebook_leads_to_its_page_and_is_words_without_one():
+    text = "[← 03](03_adapt_sam.ipynb) and [05 →](05_train_segmentation.ipynb), [a film](docs/video.md)"
+    expected = "[← 03](sam--vit_b__s0.html) and 05 →, [a film](docs/video.md)"
+    assert with_pages(text, {"03_adapt_sam": "sam--vit_b__s0.html"}) == expected
 
 
 def test_every_formula_of_the_notebooks_is_converted():

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from xpci_utils import paths
-from xpci_utils.params import GenerateSynthetic, ParameterError, Sweep
+from xpci_utils.params import ParameterError, SamplePairs, Sweep
 from xpci_utils.params.profiles import notebook_parameters, overlay, profiles, run_root, sweep_of
 from xpci_utils.params.runs import cells_of, stage_folders
 from xpci_utils.running import cli, folder, reproduce
@@ -125,7 +125,7 @@ def test_frames_of_a_run_count_where_no_folder_is_given(mine, tmp_path, monkeypa
 @pytest.mark.parametrize("profile", OF_FOLDERS)
 @pytest.mark.parametrize("training", [1, 7, 16, 200])
 def test_as_many_pairs_are_sampled_as_the_grid_asks_for(profile, training):
-    sampled = notebook_parameters(profile, "04_generate_synthetic").pairs_for(training)
+    sampled = notebook_parameters(profile, "04a_sample_pairs").pairs_for(training)
     assert max(cell.synthetic for cell in cells_of(sweep_of(profile).for_frames(training))) <= sampled
 
 
@@ -134,8 +134,8 @@ def test_counts_for_each_frame_are_rounded_up_and_come_before_numbers():
     assert sweep.for_frames(7).counts == [0, 18, 175]
     assert sweep.for_frames(7).for_frames(99).counts == [0, 18, 175], "once they are numbers they stay"
     assert Sweep().for_frames(7) == Sweep()
-    assert GenerateSynthetic(pairs_per_frame=2.5).pairs_for(7) == 18
-    assert GenerateSynthetic(pairs=5).pairs_for(7) == 5
+    assert SamplePairs(pairs_per_frame=2.5).pairs_for(7) == 18
+    assert SamplePairs(pairs=5).pairs_for(7) == 5
     with pytest.raises(ValueError, match="counts for each frame of a folder"):
         cells_of(sweep)  # numbers are not known: a grid without its pairs would be wrong in silence
     with pytest.raises(ParameterError, match="counts_per_frame, with 5000 training frames,"):

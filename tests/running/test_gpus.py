@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from xpci_utils import paths
-from xpci_utils.params import GenerateSynthetic, ParameterError, PrepareFrames, TrainDdpm, TrainSegmentation
+from xpci_utils.params import LabelPairs, ParameterError, PrepareFrames, SamplePairs, TrainDdpm, TrainSegmentation
 from xpci_utils.running import cli, gpus, notebook, reproduce
 
 SEGMENTATION = "emcad__r0006__none__n00000__mix__s0"
@@ -128,9 +128,9 @@ def test_a_stage_gets_its_card_in_its_kernel_and_gives_it_back(tmp_path, monkeyp
 
 def test_which_stages_compute_on_a_gpu():
     assert gpus.uses_gpu(TrainDdpm())
-    assert gpus.uses_gpu(GenerateSynthetic())
-    assert gpus.uses_gpu(GenerateSynthetic(pool="fresh", labeller="vit_b"))
-    assert not gpus.uses_gpu(GenerateSynthetic(pool="fresh"))
+    assert gpus.uses_gpu(SamplePairs())
+    assert gpus.uses_gpu(LabelPairs(pool="fresh"))
+    assert not gpus.uses_gpu(SamplePairs(pool="fresh"))
     assert not gpus.uses_gpu(PrepareFrames())
 
 

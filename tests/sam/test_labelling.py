@@ -20,6 +20,7 @@ from xpci_utils.sam import (
     predict_scores,
     regions_of,
     save_labeller,
+    score_pool,
     set_trainable,
     trivial_labels,
 )
@@ -189,3 +190,18 @@ def test_scores_of_names_by_hand():
     table = evaluate_naming([named, truth], [truth, truth], 3)
     assert table["particles_named_right"].tolist() == [0.5, 1.0]
     assert table["dice"].tolist()[1] == 1.0
+
+
+def test_labels_of_annotated_frames_are_scored_and_others_are_not(disc_frames, tmp_path):
+    """The truth as labels scores 1, and half a frame of it less; without a split nothing is known or written."""
+    assert score_pool(tmp_path, disc_frames, "") is None
+    assert not list(tmp_path.iterdir())
+    for index, (_, labels) in enumerate(disc_frames.examples("test")):
+        write_png(tmp_path / f"{index:06d}.png", labels)
+    scores = score_pool(tmp_path, disc_frames, "test")["test"]
+    assert (scores["dice"], scores["particles_named_right"]) == (1.0, 1.0)
+    assert len(pd.read_csv(tmp_path / "per_frame.csv")) == len(disc_frames.split("test"))
+    half = disc_frames.examples("test")[0][1].copy()
+    half[:16] = 0
+    write_png(tmp_path / "000000.png", half)
+    assert score_pool(tmp_path, disc_frames, "test")["test"]["dice"] < 1

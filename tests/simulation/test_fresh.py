@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from xpci_utils.frames import FrameSet
-from xpci_utils.simulation import fresh_examples, get_preset, write_simulated_frames
+from xpci_utils.frames import FrameSet, binary_mask
+from xpci_utils.simulation import comparison_sets, fresh_examples, get_preset, write_simulated_frames
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +48,22 @@ def test_frames_without_a_simulator_are_refused(known):
     own = FrameSet(known.folder, known.info, [{**row, "simulated": "false"} for row in known.rows])
     with pytest.raises(ValueError, match="simulated"):
         next(fresh_examples(own, 1, 0, "a"))
+
+
+def test_a_pool_is_measured_between_a_floor_and_a_ceiling(known):
+    """Of simulated frames three sets of new ones; the ceiling's scenes are of its own stream."""
+    reference, others = comparison_sets(known, 3, 0)
+    assert list(others) == ["fresh (floor)", "shifted (ceiling)"]
+    for stream, pairs in {"reference": reference, **others}.items():
+        expected = fresh_examples(known, 3, 0, stream, shifted="ceiling" in stream)
+        for (image, mask), (new, labels) in zip(pairs, expected, strict=True):
+            np.testing.assert_array_equal(image, new)
+            np.testing.assert_array_equal(mask, binary_mask(labels))
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_without_new_frames_the_annotated_ones_have_to_do(known, own):
+    rows = [{**row, "simulated": str(not own).lower()} for row in known.rows]
+    reference, others = comparison_sets(FrameSet(known.folder, known.info, rows), 3 if own else 0, 0)
+    assert [len(reference), {name: len(pairs) for name, pairs in others.items()}] == [1, {"training frames (floor)": 8}]
+    np.testing.assert_array_equal(reference[0][0], known.examples("test")[0][0])

@@ -45,7 +45,7 @@ def measured_stages(profile: str) -> list[StageParameters]:
 def measure_profile(profile: str) -> MeasuredRates:
     """Rates of every network of a profile, printed as they come; what does not fit into memory is said and left out."""
     view, rates = view_of(frames_of(profile, paths.root())), []
-    block = int(notebook_parameters(profile, "04_generate_synthetic").model_dump()["block_size"])
+    block = int(notebook_parameters(profile, "04a_sample_pairs").model_dump()["block_size"])
     for stage in measured_stages(profile):
         for rate in measure_stage(stage, view, block):
             rates.append(rate)

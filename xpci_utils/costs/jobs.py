@@ -14,12 +14,14 @@ from pathlib import Path
 from xpci_utils import paths
 from xpci_utils.costs.rates import Gpu, MeasuredRates
 from xpci_utils.costs.table import GIB, CostTable
-from xpci_utils.costs.work import counted, examples_of, network_of, pairs_of, view_of, work_of
+from xpci_utils.costs.work import counted, examples_of, network_of, pairs_in, view_of, work_of
 from xpci_utils.params import (
     AdaptSam,
-    GenerateSynthetic,
+    AuditPairs,
+    LabelPairs,
     ParameterError,
     PrepareFrames,
+    SamplePairs,
     StageParameters,
     TrainDdpm,
     TrainSegmentation,
@@ -68,7 +70,9 @@ def dry_run(
     if frames is None:
         frames = frames_of(profile, root)
         table = None if frames.source == "folder" else table
-    return [predict(stage_parameters(profile, folder, root, {}), folder, frames, table, gpu) for folder in folders]
+    pairs = pairs_of(profile, frames)
+    stages = {folder: stage_parameters(profile, folder, root, {}) for folder in folders}
+    return [predict(stage, folder, frames, pairs, table, gpu) for folder, stage in stages.items()]
 
 
 def table_of(profile: str) -> CostTable | None:
@@ -100,56 +104,74 @@ def frames_of(profile: str, root: Path) -> PrepareFrames:
     return parameters
 
 
-def precision_of(parameters: StageParameters, unit: str) -> str:
+def pairs_of(profile: str, frames: PrepareFrames) -> int:
+    """Synthetic pairs in a pool of a profile with so many training frames."""
+    return SamplePairs.from_yaml(f"params/{profile}/{SamplePairs.notebook}.yaml").pairs_for(frames.train_frames)
+
+
+def precision_of(parameters: StageParameters, network: str, unit: str) -> str:
     """The precision of a stage's unit of work, a key of `RATES`.
 
-    Without gradients only the denoiser computes in bfloat16, and what is looked at after a training has plain products.
+    Without gradients only the denoiser computes in bfloat16, and what is evaluated after a training has plain products.
     """
-    network = isinstance(parameters, TrainDdpm) or (
-        isinstance(parameters, GenerateSynthetic) and not parameters.labeller
-    )
-    if unit != "step" and not network:
+    if unit != "step" and network != "denoiser":
         return "fp32"
     values = parameters.model_dump()
     return "bf16" if values.get("bf16") else "tf32" if values.get("tf32") else "fp32"
 
 
 def predict(
-    parameters: StageParameters, folder: str, frames: PrepareFrames, table: CostTable | None, gpu: Gpu = A100
+    parameters: StageParameters,
+    folder: str,
+    frames: PrepareFrames,
+    pairs: int,
+    table: CostTable | None,
+    gpu: Gpu = A100,
 ) -> Job:
-    """The job of one stage on ``gpu``; ``frames`` are the parameters of the profile's frames.
+    """The job of one stage on ``gpu``, of a profile with the parameters ``frames`` and pools of ``pairs`` pairs.
 
     Nothing is predicted without a table that has every unit of its work.
     """
-    work = work_of(parameters, frames)
-    batch = {"step": getattr(parameters, "batch_size", 1), "forward": 1}
-    if isinstance(parameters, GenerateSynthetic) and not parameters.labeller:  # all else looks at single frames
-        batch["forward"] = parameters.block_size
-    steps = sum(count // batch["step"] for (_, unit), count in work.items() if unit == "step")
+    work = work_of(parameters, frames, pairs)
+    steps = sum(count // _batch(parameters, network, unit) for (network, unit), count in work.items() if unit == "step")
     if table is None or not work.keys() <= table.costs.keys():
         return Job(folder, steps)
     costs = {table.costs[key]: count for key, count in work.items()}
-    on_gpu = {cost: precision_of(parameters, cost.unit) for cost in costs if cost.gflop}
+    on_gpu = {cost: precision_of(parameters, cost.network, cost.unit) for cost in costs if cost.gflop}
     cpu_seconds = sum(cost.wall_seconds / cost.batch * count for cost, count in costs.items() if not cost.gflop)
     return Job(
         folder,
         steps,
         gpu_hours=sum(gpu.seconds(cost, precision) * costs[cost] for cost, precision in on_gpu.items()) / 3600,
         cpu_hours=(cpu_seconds if parameters.place != REPORT.folder else table.facts["report_seconds"]) / 3600,
-        gpu_gib=max((gpu.gib(cost, p, batch[cost.unit]) for cost, p in on_gpu.items()), default=0.0),
-        disk_gib=_products_gib(parameters, frames, work, table),
+        gpu_gib=max(
+            (gpu.gib(cost, p, _batch(parameters, cost.network, cost.unit)) for cost, p in on_gpu.items()), default=0.0
+        ),
+        disk_gib=_products_gib(parameters, frames, pairs, table),
         work_gib=sum(_checkpoint_gib(parameters, cost.trainable) for cost in on_gpu if cost.unit == "step"),
         assumed=tuple(f"{c.network} {c.unit} in {p}" for c, p in on_gpu.items() if not gpu.knows(c, p)),
     )
 
 
-def _products_gib(parameters: StageParameters, frames: PrepareFrames, work: dict, table: CostTable) -> float:
+def _batch(parameters: StageParameters, network: str, unit: str) -> int:
+    """Frames that a stage takes together through a unit of work; only sampling takes several without gradients."""
+    if unit == "step":
+        return getattr(parameters, "batch_size", 1)
+    return getattr(parameters, "block_size", 1) if network == "denoiser" else 1
+
+
+def _products_gib(parameters: StageParameters, frames: PrepareFrames, pairs: int, table: CostTable) -> float:
     """Disk of the products, from those of the rehearsal: images by their number, networks as they are."""
     disk = table.facts["disk_bytes"]
-    if isinstance(parameters, PrepareFrames):
-        return disk["frame"] * sum(examples_of(frames)) / GIB
-    if isinstance(parameters, GenerateSynthetic):
-        return disk["label" if parameters.labeller else "pair"] * pairs_of(parameters, frames) / GIB
+    match parameters:
+        case PrepareFrames():
+            return disk["frame"] * sum(examples_of(frames)) / GIB
+        case SamplePairs():
+            return disk["pair"] * pairs_in(parameters.pool, frames, parameters.pairs_for(frames.train_frames)) / GIB
+        case LabelPairs():
+            return disk["label"] * pairs_in(parameters.pool, frames, pairs) / GIB
+        case AuditPairs():
+            return 0.0  # some tables
     return disk[network_of(parameters) or "report"] / GIB
 
 

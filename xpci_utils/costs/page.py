@@ -39,6 +39,7 @@ KINDS = {
     "sam": "adapting SAM, {network}",
     "pairs": "sampling the pool",
     "labels": "labelling the pool, {network}",
+    "audit": "auditing the pool",
     "segmentation": "training {network}",
     "report": "tables and figures",
 }

@@ -29,9 +29,11 @@ from xpci_utils.frames import FrameSet, check_folder, read_classes, tiles_of
 from xpci_utils.frames.frameset import SPLITS
 from xpci_utils.importing.checkup import CheckUp
 from xpci_utils.params import (
-    GenerateSynthetic,
+    AuditPairs,
+    LabelPairs,
     ParameterError,
     PrepareFrames,
+    SamplePairs,
     StageParameters,
     Sweep,
     TrainSegmentation,
@@ -52,14 +54,9 @@ CUTS: dict[str, dict[str, object]] = {
     "01_prepare_frames": {"train_frames": 2, "val_frames": 1, "test_frames": 2, "shifted_test_frames": 1},
     "02_train_ddpm": {"steps": 1, "evaluations": 1, "preview_pairs": 1, "preview_steps": 2, "probe_draws": 2},
     "03_adapt_sam": {"epochs": 0, "steps": 1, "weights": "random"},
-    "04_generate_synthetic": {
-        "pairs": 1,
-        "pairs_per_frame": 0.0,
-        "sampling_steps": 2,
-        "block_size": 1,
-        "fresh_frames": 1,
-        "clamped_steps": 1,
-    },
+    "04a_sample_pairs": {"pairs": 1, "pairs_per_frame": 0.0, "sampling_steps": 2, "block_size": 1, "clamped_steps": 1},
+    "04b_label_pairs": {},
+    "04c_audit_pairs": {"fresh_frames": 1, "clamped_steps": 1, "block_size": 1},
     "05_train_segmentation": {"epochs": 0, "steps": 1, "evaluations": 1, "pretrained": False},
     "06_tables_and_figures": {"sweep": SWEEP_FILE},
 }
@@ -222,9 +219,11 @@ def _disk_bytes(stages: list[StageParameters]) -> dict[str, float]:
             frames = FrameSet.open(stage.folder)
             seen = len(tiles_of(frames.height, frames.width, frames.tile))  # by networks, of each frame
             found["frame"] = round(size / seen / len(list(stage.folder.rglob("images/*.png"))))
-        elif isinstance(stage, GenerateSynthetic):
-            found["label" if stage.labeller else "pair"] = round(size / stage.pairs)
-        else:
+        elif isinstance(stage, SamplePairs):
+            found["pair"] = round(size / stage.pairs)
+        elif isinstance(stage, LabelPairs):
+            found["label"] = round(size / len(list(stage.folder.glob("*.png"))))
+        elif not isinstance(stage, AuditPairs):  # some tables, whatever the profile
             found[network_of(stage) or "report"] = size
     return found
 

@@ -11,8 +11,10 @@ from xpci_utils.frames.pad import padding
 from xpci_utils.importing.checkup import CheckUp
 from xpci_utils.params import (
     AdaptSam,
-    GenerateSynthetic,
+    AuditPairs,
+    LabelPairs,
     PrepareFrames,
+    SamplePairs,
     StageParameters,
     TrainDdpm,
     TrainSegmentation,
@@ -59,12 +61,15 @@ def network_of(parameters: StageParameters) -> str:
     return ""
 
 
-def work_of(parameters: StageParameters, frames: PrepareFrames) -> dict[tuple[str, str], int]:
-    """(network, unit) -> how many frames, or tiles of them, a stage takes through it; nothing for the report."""
-    return {unit: count for unit, count in _work_of(parameters, frames).items() if count}
+def work_of(parameters: StageParameters, frames: PrepareFrames, pairs: int) -> dict[tuple[str, str], int]:
+    """(network, unit) -> how many frames, or tiles of them, a stage takes through it; nothing for the report.
+
+    ``pairs`` is the size of a pool of the profile.
+    """
+    return {unit: count for unit, count in _work_of(parameters, frames, pairs).items() if count}
 
 
-def _work_of(parameters: StageParameters, frames: PrepareFrames) -> dict[tuple[str, str], int]:
+def _work_of(parameters: StageParameters, frames: PrepareFrames, pairs: int) -> dict[tuple[str, str], int]:
     train, val, test, shifted = examples_of(frames)
     name = network_of(parameters)
     match parameters:
@@ -83,17 +88,21 @@ def _work_of(parameters: StageParameters, frames: PrepareFrames) -> dict[tuple[s
         case TrainSegmentation() as p:
             looks = p.evaluations * val + 2 * test + shifted
             return {(name, "step"): _cell_steps(p, train) * p.batch_size, (name, "forward"): looks}
-        case GenerateSynthetic(labeller="", pool="fresh") as p:
-            return {("simulator", "frame"): pairs_of(p, frames)}
-        case GenerateSynthetic(labeller="", pool="clamped" | "heldout") as p:
-            return {("denoiser", "forward"): _clamped(p, pairs_of(p, frames))}
-        case GenerateSynthetic(labeller="") as p:
-            pairs = pairs_of(p, frames)
-            drawn = pairs * p.sampling_steps + _clamped(p, val)
-            return {("denoiser", "forward"): drawn, ("simulator", "frame"): 3 * min(p.fresh_frames, pairs)}
-        case GenerateSynthetic() as p:
+        case SamplePairs(pool="fresh") as p:
+            return {("simulator", "frame"): p.pairs_for(frames.train_frames)}
+        case SamplePairs(pool="ddpm") as p:
+            return {("denoiser", "forward"): p.pairs_for(frames.train_frames) * p.sampling_steps}
+        case SamplePairs() as p:
+            return {("denoiser", "forward"): _clamped(p, pairs_in(p.pool, frames, p.pairs_for(frames.train_frames)))}
+        case LabelPairs() as p:
             views = _symmetries(frames) if p.symmetries else 1
-            return {(parse_labeller(p.labeller).variant, "forward"): pairs_of(p, frames) * views}
+            return {(parse_labeller(p.labeller).variant, "forward"): pairs_in(p.pool, frames, pairs) * views}
+        case AuditPairs() as p:
+            return {
+                ("denoiser", "forward"): _clamped(p, val),
+                (parse_labeller(p.labeller).variant, "forward"): 2 * val,
+                ("simulator", "frame"): 3 * min(p.fresh_frames, pairs),
+            }
     return {}
 
 
@@ -102,11 +111,12 @@ def _steps(parameters: TrainDdpm | AdaptSam, steps: int) -> dict[tuple[str, str]
     return {} if parameters.shipped else {(network_of(parameters), "step"): steps * parameters.batch_size}
 
 
-def pairs_of(parameters: GenerateSynthetic, frames: PrepareFrames) -> int:
-    return examples_of(frames)[2] if parameters.pool == "heldout" else parameters.pairs_for(frames.train_frames)
+def pairs_in(pool: str, frames: PrepareFrames, pairs: int) -> int:
+    """Pairs in a pool of a profile whose pools have ``pairs``; the images of one are the test frames."""
+    return examples_of(frames)[2] if pool == "heldout" else pairs
 
 
-def _clamped(parameters: GenerateSynthetic, images: int) -> int:
+def _clamped(parameters: SamplePairs | AuditPairs, images: int) -> int:
     """Forward passes on the way to the masks of known ``images``."""
     from xpci_utils.diffusion.clamping import ROUNDS
 

@@ -1,6 +1,7 @@
 from .clamping import masks_for
 from .denoiser import Denoiser, DenoiserConfig, build_denoiser, load_denoiser, save_denoiser
 from .diagnostics import eps_error_by_quartile, foreground_share, objective, pair_grid
+from .kinds import make_pool
 from .loss import HybridLoss, hybrid_loss
 from .pairs import PairTensors
 from .pool import PoolSettings, finished_shards, write_pool
@@ -28,6 +29,7 @@ __all__ = [
     "foreground_share",
     "hybrid_loss",
     "load_denoiser",
+    "make_pool",
     "masks_for",
     "objective",
     "pair_grid",

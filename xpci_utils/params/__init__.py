@@ -6,8 +6,9 @@ notebook opened by hand.
 """
 
 from xpci_utils.params.base import Change, Content, SeededParameters, ShippableParameters, StageParameters
-from xpci_utils.params.frames import GenerateSynthetic, PrepareFrames
+from xpci_utils.params.frames import PrepareFrames
 from xpci_utils.params.model import ParameterError, Parameters, suggest
+from xpci_utils.params.pairs import AuditPairs, LabelPairs, SamplePairs
 from xpci_utils.params.results import ApplyToVideo, TablesAndFigures
 from xpci_utils.params.stages import APPENDICES, STAGES, stage_model
 from xpci_utils.params.sweep import Sweep
@@ -18,13 +19,15 @@ __all__ = [
     "STAGES",
     "AdaptSam",
     "ApplyToVideo",
+    "AuditPairs",
     "Change",
     "Content",
-    "GenerateSynthetic",
+    "LabelPairs",
     "ParameterError",
     "Parameters",
     "PrepareFrames",
     "PretrainSam",
+    "SamplePairs",
     "SeededParameters",
     "ShippableParameters",
     "StageParameters",

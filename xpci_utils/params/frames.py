@@ -1,15 +1,12 @@
-"""Parameters of the notebooks that make frames: annotated ones (01) and synthetic pairs (04)."""
+"""Parameters of the notebook that makes or reads annotated frames (01)."""
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from xpci_utils import paths
 from xpci_utils.params.base import Content, SeededParameters
-from xpci_utils.params.cells import parse_labeller
-from xpci_utils.params.places import FRAMES, PAIRS_OF, labeller_place, labels_place, pairs_place, shard_place
-from xpci_utils.params.sweep import per_frame
 
 
 class PrepareFrames(SeededParameters):
@@ -91,122 +88,3 @@ class PrepareFrames(SeededParameters):
         if self.folds == 1 or self.fold >= max(self.folds, 1):
             raise ValueError(f"fold is {self.fold} of {self.folds} folds; there are two at least, counted from 0")
         return self
-
-
-class GenerateSynthetic(SeededParameters):
-    """04: sample the pool once (no labeller), then let each labeller name its particles."""
-
-    notebook = "04_generate_synthetic"
-    naming: ClassVar = ("labeller", "labeller_seed", "symmetries", "vote", "min_confidence")
-
-    pool: Literal["ddpm", "fresh", "clamped", "heldout"] = Field(
-        "ddpm", description="ddpm: the paper's; others: controls, and masks for the test frames"
-    )
-    labeller: str = Field("", description="empty: sample (frame, mask) pairs; else: name their particles with it")
-    labeller_seed: int = Field(0, ge=0, description="seed of the labeller's training")
-    pairs: int = Field(200, ge=1, description="synthetic pairs in the pool")
-    pairs_per_frame: float = Field(
-        0.0, ge=0, description="synthetic pairs for each annotated training frame, in place of pairs; 0: pairs"
-    )
-    sampler: Literal["ddpm", "sde-dpmsolver++", "dpmsolver++", "ddim"] = Field(
-        "sde-dpmsolver++", description="ddpm: the paper's"
-    )
-    sampling_steps: int = Field(20, ge=2, description="denoiser evaluations per pair; the paper: 250")
-    symmetries: bool = Field(False, description="labelling: average over the symmetries of the frame")
-    vote: Literal["pixel", "masked", "particle", "split"] = Field(
-        "pixel", description="labelling: who decides a class; the paper: each pixel"
-    )
-    min_confidence: float = Field(
-        0.0,
-        ge=0,
-        lt=1,
-        description="labelling: ignore particles less certain; must be 0 where held-out frames are labelled",
-    )
-    min_component_px: int = Field(4, ge=1, description="smaller components are removed from the masks [px]")
-    fresh_frames: int = Field(
-        100, ge=0, description="new simulated frames the pool is compared with; 0: the annotated test frames"
-    )
-    clamped_steps: int = Field(10, ge=1, description="noise levels on the way to the masks of known images")
-    audit_particles: int = Field(1000, ge=1, description="of each set, looked up among all training particles")
-    block_size: int = Field(25, ge=1, description="pairs sampled together; part of the result's last bits")
-    shard: int = Field(0, ge=0, description="which share of the pool this run samples, counted from 0")
-    shards: int = Field(1, ge=1, description="runs that share the pool, in any order or at once")
-    bf16: bool = Field(True, description="bfloat16 autocast")
-
-    @field_validator("labeller")
-    @classmethod
-    def _labeller(cls, name: str) -> str:
-        if name:
-            parse_labeller(name)
-        return name
-
-    @model_validator(mode="after")
-    def _shard_exists(self) -> Self:
-        if self.shard >= self.shards:
-            raise ValueError(f"shard is {self.shard}, but with shards {self.shards} the last one is {self.shards - 1}")
-        if self.shards > 1 and (self.labeller or self.pool != "ddpm"):
-            raise ValueError("shards is for sampling the pool of the denoiser; labelling and other pools are one run")
-        return self
-
-    @model_validator(mode="after")
-    def _whole_where_scored(self) -> Self:
-        """Masks of held-out frames are labelled whole, since their labels are scored: an ignored particle has none."""
-        if self.labeller and self.pool == "heldout" and self.min_confidence:
-            raise ValueError("min_confidence must be 0 for the pool 'heldout', whose labels are scored whole")
-        return self
-
-    def pairs_for(self, training_frames: int) -> int:
-        """Synthetic pairs in the pool of a run with so many annotated training frames."""
-        return per_frame(self.pairs_per_frame, training_frames) or self.pairs
-
-    def decisive(self) -> dict[str, Any]:
-        """Labels are given after sampling, so their options count for labelling alone, and only they do there.
-
-        However many runs share a pool, its bytes are the same.
-        """
-        if not self.labeller:
-            chosen = set(type(self).model_fields) - set(self.naming) - {"shard", "shards"}
-        else:
-            chosen = {"threads", "pool", *self.naming}
-        return {name: value for name, value in super().decisive().items() if name in chosen}
-
-    @property
-    def history(self) -> Path:
-        return self.work / "history.jsonl"  # a pool holds nothing but its pairs
-
-    @property
-    def products(self) -> tuple[str, ...]:  # type: ignore[override]
-        if self.labeller:
-            return ("labels.csv", "particles.csv", *(("per_frame.csv",) if self.pool == "heldout" else ()))
-        measured = ("fidelity.csv", "fidelity_edges.csv", "mask_agreement.csv", "memorisation.json")
-        return ("images", "masks", "pairs.csv", *(measured if self.is_measured else ()))
-
-    @property
-    def is_measured(self) -> bool:
-        """Whether the pool is compared with frames when it is complete: the paper's own is, and no share of it."""
-        return self.pool == "ddpm" and not self.labeller and self.shards == 1
-
-    @property
-    def pairs_folder(self) -> Path:
-        """The pool of (frame, mask) pairs: what sampling writes and labelling reads."""
-        return self.root / pairs_place(self.pool).folder if self.labeller else self.folder
-
-    @property
-    def labeller_folder(self) -> Path:
-        """Where the labeller was adapted."""
-        return self.root / labeller_place(self.labeller, self.labeller_seed).folder
-
-    @property
-    def place(self) -> str:
-        if self.labeller:
-            return labels_place(self.pool, self.labeller, self.labeller_seed).folder
-        if self.shards > 1:
-            return shard_place(self.pool, self.shard, self.shards).folder
-        return pairs_place(self.pool).folder
-
-    @property
-    def inputs(self) -> list[Path]:
-        if self.labeller:
-            known = [self.root / FRAMES.folder] if self.pool == "heldout" else []
-            return [self.pairs_folder, self.labeller_folder, *known]
-        return [self.root / place.folder for place in PAIRS_OF[self.pool]]

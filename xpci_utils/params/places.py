@@ -5,9 +5,10 @@ This is the one module that writes and parses these folders. ``parse_place`` is 
     frames                                annotated frames               01
     ddpm                                  the denoiser                   02
     sam/<labeller>__s<seed>               an adapted SAM                 03
-    pools/<pool>/pairs                    (frame, mask) pairs            04
-    pools/<pool>/shards/<k>_of_<n>        a share of such pairs          04
-    pools/<pool>/labels/<labeller>__s<seed>   their labels               04
+    pools/<pool>/pairs                    (frame, mask) pairs            04a
+    pools/<pool>/shards/<k>_of_<n>        a share of such pairs          04a
+    pools/<pool>/labels/<labeller>__s<seed>   their labels               04b
+    pools/<pool>/audit/<labeller>__s<seed>    what both are worth        04c
     segmentation/<cell>                   a segmentation network         05
     report                                tables and figures             06
     weights/<variant>__s<seed>            a small SAM                    A1
@@ -59,13 +60,13 @@ def labeller_place(labeller: str, seed: int = 0) -> Place:
 
 def pairs_place(pool: str) -> Place:
     """The (frame, mask) pairs of a pool."""
-    return Place(f"pools/{pool}/pairs", "04_generate_synthetic", {"pool": pool})
+    return Place(f"pools/{pool}/pairs", "04a_sample_pairs", {"pool": pool})
 
 
 def shard_place(pool: str, shard: int, shards: int) -> Place:
     """One share of the pairs of a pool, sampled by a run of its own; ``pairs_place`` gathers them."""
     parameters = {"pool": pool, "shard": shard, "shards": shards}
-    return Place(f"pools/{pool}/shards/{shard}_of_{shards}", "04_generate_synthetic", parameters)
+    return Place(f"pools/{pool}/shards/{shard}_of_{shards}", "04a_sample_pairs", parameters)
 
 
 def labels_place(pool: str, labeller: str, seed: int = 0) -> Place:
@@ -74,7 +75,14 @@ def labels_place(pool: str, labeller: str, seed: int = 0) -> Place:
     parameters: dict[str, object] = {"pool": pool, "labeller": labeller, "labeller_seed": seed}
     if pool == "heldout":
         parameters["min_confidence"] = 0.0  # their labels are scored whole
-    return Place(f"pools/{pool}/labels/{labeller}__s{seed}", "04_generate_synthetic", parameters)
+    return Place(f"pools/{pool}/labels/{labeller}__s{seed}", "04b_label_pairs", parameters)
+
+
+def audit_place(pool: str, labeller: str, seed: int = 0) -> Place:
+    """What the pairs of a pool are worth, and the classification by a labeller that was adapted with ``seed``."""
+    parse_labeller(labeller)
+    parameters = {"pool": pool, "labeller": labeller, "labeller_seed": seed}
+    return Place(f"pools/{pool}/audit/{labeller}__s{seed}", "04c_audit_pairs", parameters)
 
 
 def cell_place(cell: Cell) -> Place:
@@ -112,6 +120,8 @@ def _place_of(folder: str) -> Place | None:
             return shard_place(pool, shard, shards) if shard < shards else None
         case ["pools", pool, "labels", name] if pool in PAIRS_OF and (found := SEEDED.fullmatch(name)):
             return labels_place(pool, found["labeller"], int(found["seed"]))
+        case ["pools", pool, "audit", name] if pool in AUDITED and (found := SEEDED.fullmatch(name)):
+            return audit_place(pool, found["labeller"], int(found["seed"]))
         case ["segmentation", name]:
             return cell_place(Cell.parse(name))
         case ["weights", name] if found := SEEDED.fullmatch(name):
@@ -126,6 +136,8 @@ PAIRS_OF: dict[str, tuple[Place, ...]] = {
     "clamped": (FRAMES, DENOISER, pairs_place("fresh")),
     "heldout": (FRAMES, DENOISER),
 }
+
+AUDITED = ("ddpm", "fresh", "clamped")  # pools that 04c compares with frames; "heldout" holds such frames itself
 
 
 def sources(cell: Cell) -> list[Place]:

@@ -14,6 +14,7 @@ from xpci_utils.params.places import (
     PAIRS_OF,
     REPORT,
     Place,
+    audit_place,
     cell_place,
     labeller_place,
     labels_place,
@@ -116,8 +117,20 @@ def _seeded(rows: list[str], seeds: Iterable[int]) -> list[Cell]:
 
 
 def pool_labellers(sweep: Sweep, *grids: str) -> list[str]:
-    """The labellers that name synthetic pairs, in order of first use."""
+    """The labellers that classify synthetic pairs, in order of first use."""
     return list(dict.fromkeys(name for _, name, _ in _labelled(sweep, *grids)))
+
+
+def preference(labeller: str) -> tuple[bool, bool, str]:
+    """Sorts labellers: with the prompt first, then as the profile adapts them, then SAM-b."""
+    parts = parse_labeller(labeller)
+    return not parts.prompted, bool(parts.changes), parts.variant
+
+
+def _audits(sweep: Sweep, *grids: str) -> list[Place]:
+    """The audit of the paper's pool, with the labeller that pictures show; the other grids ask for none."""
+    labellers = pool_labellers(sweep) if not grids or "paper" in grids else []
+    return [audit_place("ddpm", name) for name in sorted(labellers, key=preference)[:1]]
 
 
 def stage_places(sweep: Sweep, *grids: str) -> list[Place]:
@@ -135,6 +148,7 @@ def stage_places(sweep: Sweep, *grids: str) -> list[Place]:
         *(labeller_place(*one) for one in adapted),
         *(pairs_place(pool) for pool in PAIRS_OF if pool in used or pairs_place(pool) in read),
         *(labels_place(*one) for one in labelled),
+        *_audits(sweep, *grids),
         *(cell_place(cell) for cell in wanted),
         REPORT,
     ]

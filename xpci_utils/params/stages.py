@@ -1,8 +1,9 @@
 """The parameter model of every notebook, by its name."""
 
 from xpci_utils.params.base import StageParameters
-from xpci_utils.params.frames import GenerateSynthetic, PrepareFrames
+from xpci_utils.params.frames import PrepareFrames
 from xpci_utils.params.model import ParameterError, suggest
+from xpci_utils.params.pairs import AuditPairs, LabelPairs, SamplePairs
 from xpci_utils.params.results import ApplyToVideo, TablesAndFigures
 from xpci_utils.params.training import AdaptSam, PretrainSam, TrainDdpm, TrainSegmentation
 
@@ -12,7 +13,9 @@ STAGES: dict[str, type[StageParameters]] = {
         PrepareFrames,
         TrainDdpm,
         AdaptSam,
-        GenerateSynthetic,
+        SamplePairs,
+        LabelPairs,
+        AuditPairs,
         TrainSegmentation,
         TablesAndFigures,
         ApplyToVideo,

@@ -17,7 +17,7 @@ from xpci_utils.evaluation.per_frame import nanmean
 from xpci_utils.evaluation.statistics import Difference, sequence_sums
 from xpci_utils.params import PrepareFrames, Sweep
 from xpci_utils.params.cells import parse_row
-from xpci_utils.params.places import cell_place, labeller_place
+from xpci_utils.params.places import cell_place, labeller_place, parse_place
 from xpci_utils.params.profiles import stage_parameters, sweep_of
 from xpci_utils.params.runs import cells_of, pool_labellers, real_only, stage_folders
 from xpci_utils.report.study import GAINS
@@ -47,8 +47,8 @@ class Study:
 
     @property
     def places(self) -> list[str]:
-        """Folders of a fold's stages, below its root."""
-        return stage_folders(self.sweep)[:-1]
+        """Folders of a fold's stages, below its root; its tables need neither a report nor an audit."""
+        return [place for place in stage_folders(self.sweep)[:-1] if parse_place(place).notebook != "04c_audit_pairs"]
 
     @property
     def finished(self) -> list[int]:

@@ -5,6 +5,7 @@ import pandas as pd
 from xpci_utils.params import STAGES
 from xpci_utils.params.generate import profile_values
 from xpci_utils.report.results import Results
+from xpci_utils.stages import notebooks_of
 
 PLACES = {"run_root", "output_folder", "force", "threads", "seed", "labeller", "labeller_seed", "cell", "sweep"}
 PLACES |= {"weights_folder", "source_folder", "classes_file"}
@@ -18,7 +19,7 @@ def published_differences(results: Results) -> pd.DataFrame:
     """
     rows = []
     for notebook, model in STAGES.items():
-        runs = [run for run in results.runs.values() if run["notebook"] == notebook]
+        runs = [run for run in results.runs.values() if notebook in notebooks_of(run)]
         recorded = [model.of_record(run["parameters"]) for run in runs]
         for setting, published in profile_values("paper", notebook).items():
             values = list(dict.fromkeys(str(one[setting]) for one in recorded if setting in one))

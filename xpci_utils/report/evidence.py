@@ -41,7 +41,7 @@ def read_evidence(root: Path, runs: dict, labellers: list[str]) -> dict[str, Any
 
 
 def _audit(pool: Path) -> dict[str, Any]:
-    """What notebook 04 measured of a pool, wherever in the pool's folder that lies."""
+    """What notebook 04c measured of a pool, wherever in the pool's folder that lies."""
     measured: dict[str, Any] = {}
     if path := _product(pool, "fidelity.csv"):
         table = pd.read_csv(path, index_col="set").round(5)
@@ -56,7 +56,7 @@ def _audit(pool: Path) -> dict[str, Any]:
 
 
 def _product(pool: Path, name: str) -> Path | None:
-    return next(iter(sorted(pool.glob(f"*/{name}"))), None)
+    return next(iter(sorted(pool.glob(f"**/{name}"))), None)
 
 
 def _plain(row: pd.Series) -> dict[str, float | None]:

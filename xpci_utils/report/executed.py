@@ -13,7 +13,7 @@ from pathlib import Path
 from xpci_utils import paths
 from xpci_utils.params import STAGES
 from xpci_utils.report.web import save_page, table_of
-from xpci_utils.stages import read_run
+from xpci_utils.stages import FORMER_NOTEBOOK, read_run
 
 FORMULA = re.compile(r"(?P<code>`+.+?`+)|\$\$(?P<block>.+?)\$\$|\$(?P<inline>[^$\s](?:[^$]*[^$\s])?)\$", re.DOTALL)
 
@@ -62,7 +62,7 @@ def executed_runs(root: Path) -> list[Run]:
     found = []
     for path in root.rglob("executed.ipynb"):
         record = read_run(path.parent)
-        if record and record["notebook"] in STAGES:
+        if record and record["notebook"] in {*STAGES, FORMER_NOTEBOOK}:
             found.append(Run(path.parent.relative_to(root).as_posix(), record["notebook"], record["wall_seconds"]))
     return sorted(found, key=lambda run: (run.notebook, "/labels/" in run.place, run.place))
 
@@ -137,7 +137,7 @@ def _told(root: Path, runs: list[Run]) -> str:
     if not runs:
         return f"<p>No stage in <code>{escape(paths.display(root))}</code> has kept its executed notebook.</p>"
     return (
-        "<p>The same six or seven notebooks, once per run: with the parameters of that run, its prints, tables and "
+        "<p>The same notebooks, once per run: with the parameters of that run, its prints, tables and "
         "pictures. Runs made in JupyterLab or with plain papermill keep no copy and are not listed.</p>"
     )
 

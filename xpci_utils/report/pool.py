@@ -35,7 +35,7 @@ MEASURES = {  # column of fidelity.csv -> what it is
 AGREEMENT = "binary Dice of drawn and annotated masks"
 COPIES = "particles that count as copies of training particles"
 NO_AUDIT = (
-    "Table F is left out: these results do not hold what notebook 04 measured of the pool (fidelity, agreement of "
+    "Table F is left out: these results do not hold what notebook 04c measured of the pool (fidelity, agreement of "
 )
 NO_AUDIT += "masks, memorisation); the next collection of a finished run brings it."
 
@@ -43,7 +43,7 @@ NO_AUDIT += "masks, memorisation); the next collection of a finished run brings 
 def pool_table(results: Results) -> Table:
     """Table F: fidelity of the pool, agreement of its masks and memorisation, between a floor and a ceiling.
 
-    Without what notebook 04 measured it has no rows, and its caption is the sentence that says so.
+    Without what notebook 04c measured it has no rows, and its caption is the sentence that says so.
     """
     evidence = results.evidence
     rows = [

@@ -18,11 +18,19 @@ from xpci_utils import paths
 from xpci_utils.files import read_json, read_jsonl
 from xpci_utils.params import Sweep
 from xpci_utils.params.cells import Cell, parse_labeller
-from xpci_utils.params.places import cell_place, labeller_place, labels_place, parse_place
-from xpci_utils.params.runs import GRIDS, cells_of, claimed_rows, pool_labellers, series_cell, stage_folders
+from xpci_utils.params.places import cell_place, labeller_place, labels_place, pairs_place, parse_place
+from xpci_utils.params.runs import (
+    GRIDS,
+    cells_of,
+    claimed_rows,
+    pool_labellers,
+    preference,
+    series_cell,
+    stage_folders,
+)
 from xpci_utils.report.evidence import read_evidence
 from xpci_utils.report.pictures import FrameFacts, predicting_places, read_facts, read_pictures, shown_frames
-from xpci_utils.stages import read_run, training_frames
+from xpci_utils.stages import read_run, training_frames, was_audited
 
 TEST_SETS = {"test": "per_frame.csv", "shifted": "per_frame_shifted.csv"}
 DIGITS = 5  # of a score of one frame
@@ -58,7 +66,14 @@ class Results:
     def missing(self) -> list[str]:
         """Folders of the stages that are not finished, of the paper's grid and of every other that has been begun."""
         begun = [which for which in GRIDS if which == "paper" or self._begun(which)]
-        return [place for place in stage_folders(self.sweep, *begun)[:-1] if place not in self.runs]
+        wanted = [place for place in stage_folders(self.sweep, *begun)[:-1] if place not in self.runs]
+        return [place for place in wanted if not self._audited_before(place)]
+
+    def _audited_before(self, folder: str) -> bool:
+        """Whether a folder is that of an audit whose pool was measured as it was sampled, by the former notebook."""
+        place = parse_place(folder)
+        pool = self.runs.get(pairs_place(str(place.parameters.get("pool"))).folder)
+        return place.notebook == "04c_audit_pairs" and pool is not None and was_audited(pool)
 
     def _begun(self, which: str) -> bool:
         own = set(cells_of(self.sweep, which)) - set(cells_of(self.sweep))
@@ -229,16 +244,10 @@ def _per_frame(root: Path, runs: dict) -> pd.DataFrame:
 
 
 def _shown_labeller(sweep: Sweep, runs: dict) -> str:
-    order = sorted(sweep.labellers, key=_preference)
+    order = sorted(sweep.labellers, key=preference)
     return next((name for name in order if labeller_place(name).folder in runs), order[0])
 
 
 def _shown_pool_labeller(sweep: Sweep, runs: dict) -> str:
-    order = sorted(pool_labellers(sweep), key=_preference)
+    order = sorted(pool_labellers(sweep), key=preference)
     return next((name for name in order if labels_place("ddpm", name).folder in runs), order[0])
-
-
-def _preference(labeller: str) -> tuple[bool, bool, str]:
-    """Sorts labellers: with the prompt first, then with a trained head, then SAM-b."""
-    parts = parse_labeller(labeller)
-    return not parts.prompted, bool(parts.changes), parts.variant

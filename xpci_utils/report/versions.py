@@ -5,7 +5,7 @@ import pandas as pd
 from xpci_utils.params import ParameterError, stage_model
 from xpci_utils.report.results import Results
 from xpci_utils.report.wording import plural
-from xpci_utils.stages import version_of
+from xpci_utils.stages import notebooks_of, parameters_of, version_of
 
 COLUMNS = ["place", "notebook", "version", "now", "reason"]
 
@@ -18,9 +18,9 @@ def earlier_versions(results: Results) -> pd.DataFrame:
     rows = []
     for place, run in results.runs.items():
         then = version_of(run)
-        model = stage_model(run["notebook"])
+        model = stage_model(notebooks_of(run)[0])
         try:
-            parameters = model.checked(model.of_record(run["parameters"]))
+            parameters = model.checked(model.of_record(parameters_of(run, model.model_fields)))
         except ParameterError as error:
             rows.append((place, model.notebook, then, "none", str(error).splitlines()[-1].strip()))
             continue

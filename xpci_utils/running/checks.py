@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from xpci_utils import paths, stages, weights
-from xpci_utils.params import GenerateSynthetic, ParameterError, ShippableParameters, Sweep
+from xpci_utils.params import ParameterError, SamplePairs, ShippableParameters, Sweep
 from xpci_utils.params.profiles import notebook_parameters, overlay, stage_parameters
 from xpci_utils.params.runs import cells_of, stage_folders
 from xpci_utils.running.folder import frames_of, grid_of, training_frames
@@ -31,14 +31,14 @@ def check_pairs(profile: str, grid: str, sweep: Sweep, training: int) -> None:
     cells = cells_of(sweep, grid)
     if not cells:
         raise ParameterError(f"params/{profile}/sweep.yaml lists no runs for the grid {grid!r}")
-    parameters = notebook_parameters(profile, "04_generate_synthetic")
-    assert isinstance(parameters, GenerateSynthetic)
+    parameters = notebook_parameters(profile, "04a_sample_pairs")
+    assert isinstance(parameters, SamplePairs)
     pairs = parameters.pairs_for(training)
     wanted = max((cell.synthetic for cell in cells if cell.pool), default=0)
     if wanted > pairs:
         raise ParameterError(
             f"params/{profile}/sweep.yaml asks for {wanted} synthetic pairs, but "
-            f"04_generate_synthetic.yaml samples {pairs}; raise pairs or lower counts (or those per frame)"
+            f"04a_sample_pairs.yaml samples {pairs}; raise pairs or lower counts (or those per frame)"
         )
 
 

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-from xpci_utils.params import GenerateSynthetic, ParameterError, PrepareFrames, StageParameters, TablesAndFigures
+from xpci_utils.params import ParameterError, PrepareFrames, SamplePairs, StageParameters, TablesAndFigures
 
 CARDS = "XPCI_GPUS"  # names of the cards, as CUDA_VISIBLE_DEVICES has them
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -27,7 +27,7 @@ WAIT_SECONDS = 0.5  # between two looks for a free card
 
 def uses_gpu(parameters: StageParameters) -> bool:
     """Whether a stage computes on a GPU: all do but those that simulate frames, and the report."""
-    simulates = isinstance(parameters, GenerateSynthetic) and parameters.pool == "fresh" and not parameters.labeller
+    simulates = isinstance(parameters, SamplePairs) and parameters.pool == "fresh"
     return not (isinstance(parameters, PrepareFrames | TablesAndFigures) or simulates)
 
 

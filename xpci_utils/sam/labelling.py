@@ -9,7 +9,7 @@ import torch
 from tqdm import tqdm
 
 from xpci_utils import files, paths
-from xpci_utils.evaluation import dice_per_class, evaluate_frame
+from xpci_utils.evaluation import dice_per_class, evaluate_frame, summarise
 from xpci_utils.files import sha256
 from xpci_utils.frames import IGNORE, FrameSet, binary_mask, crop, frame_scores, pad_image, padding
 from xpci_utils.frames.frameset import read_png, write_png
@@ -138,6 +138,21 @@ def evaluate_naming(named: Sequence[np.ndarray], truth: Sequence[np.ndarray], nu
     return pd.DataFrame(rows)
 
 
+def score_pool(folder: str | Path, frames: FrameSet, split: str) -> dict[str, dict] | None:
+    """Score the labels of a pool whose images are those of a ``split`` of annotated frames, in their order.
+
+    Writes per_frame.csv (`evaluate_naming`) beside the labels and returns its summary under the name of the split, as
+    metrics.json keeps it. Without a ``split`` the true classes of the pool are not known: None, and nothing is written.
+    """
+    if not split:
+        return None
+    truth = [labels for _, labels in frames.examples(split)]
+    named = [read_png(paths.resolve(folder) / f"{index:06d}.png") for index in range(len(truth))]
+    per_frame = evaluate_naming(named, truth, frames.num_classes)
+    files.write_csv(paths.resolve(folder) / "per_frame.csv", per_frame)
+    return {split: summarise(per_frame)}
+
+
 def label_pool(
     pairs_folder: str | Path,
     labeller_folder: str | Path,
@@ -164,7 +179,7 @@ def label_pool(
     model = load_labeller(labeller)
     names = sorted(path.name for path in (pairs / "images").glob("*.png"))
     if not names:
-        raise FileNotFoundError(f"{paths.display(pairs)}/images holds no pairs; sample them with notebook 04 first")
+        raise FileNotFoundError(f"{paths.display(pairs)}/images holds no pairs; sample them with notebook 04a first")
     folder.mkdir(parents=True, exist_ok=True)
     progress = folder / "progress.jsonl"
     done = _done(progress, _identity(labeller, naming))

@@ -144,7 +144,7 @@ def synthetic_examples(pairs_folder: str | Path, labels_folder: str | Path, coun
     pool = len(list((paths.resolve(pairs_folder) / "images").glob("*.png")))
     if count > pool:
         raise ValueError(
-            f"{paths.display(pairs_folder)} holds {pool} pairs, {count} are wanted; sample more (notebook 04)."
+            f"{paths.display(pairs_folder)} holds {pool} pairs, {count} are wanted; sample more (notebook 04a)."
         )
     return PairExamples(pairs_folder, labels_folder, numpy_rng("pool order", seed).permutation(pool)[:count].tolist())
 

@@ -3,7 +3,7 @@ from .dataset import adjusted_preset, write_simulated_frames
 from .detector import flat_field_correct
 from .export import export_hdf5, export_tiff, record_sequence
 from .film import make_film
-from .fresh import fresh_examples
+from .fresh import comparison_sets, fresh_examples
 from .labels import Instance
 from .materials import load_materials, optical_constants
 from .more import shifted_preset, write_fresh_pool, write_shifted_frames
@@ -22,6 +22,7 @@ __all__ = [
     "SimulatedFrame",
     "adjusted_preset",
     "build_particle",
+    "comparison_sets",
     "export_hdf5",
     "export_tiff",
     "flat_field_correct",

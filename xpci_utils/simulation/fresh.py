@@ -1,16 +1,39 @@
 """New, independent frames like those of a simulated frame set: what synthetic frames are measured against."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from xpci_utils.frames import FrameSet
+from xpci_utils.frames import FrameSet, binary_mask
 from xpci_utils.frames.tiles import tiles_of
 from xpci_utils.randomness import seed_of
 from xpci_utils.simulation.more import preset_of, shifted_preset
 from xpci_utils.simulation.scene import FRAMES_PER_SEQUENCE
 from xpci_utils.simulation.simulate import simulate_frames
 from xpci_utils.simulation.window import relative_to_uint8
+
+Pairs = list[tuple[np.ndarray, np.ndarray]]
+
+
+def comparison_sets(frames: FrameSet, count: int, seed: int, workers: int = 1) -> tuple[Pairs, dict[str, Pairs]]:
+    """(reference, further sets by name) of (image uint8, mask bool) [H, W]: what a pool is measured against.
+
+    Of simulated ``frames``, ``count`` new ones each: the reference; others like them, the floor; the scenes of another
+    instrument, the ceiling. With ``count`` 0, or for frames of another source, the reference are the test frames and
+    the floor the training frames.
+    """
+    if not (frames.simulated and count):
+        return _masked(frames.examples("test")), {"training frames (floor)": _masked(frames.examples("train"))}
+    streams = {"reference": False, "fresh (floor)": False, "shifted (ceiling)": True}
+    sets = {
+        stream: _masked(fresh_examples(frames, count, seed, stream, shifted=shifted, workers=workers))
+        for stream, shifted in streams.items()
+    }
+    return sets.pop("reference"), sets
+
+
+def _masked(examples: Iterable[tuple[np.ndarray, np.ndarray]]) -> Pairs:
+    return [(image, binary_mask(labels)) for image, labels in examples]
 
 
 def fresh_examples(

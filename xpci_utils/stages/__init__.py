@@ -5,6 +5,7 @@ that folder holds a valid ``run.json``, which is written last, by rename. The sa
 once; asked for with other parameters, inputs or another version it stops with a sentence instead of overwriting.
 """
 
+from xpci_utils.stages.former import FORMER_NOTEBOOK, notebooks_of, parameters_of, was_audited
 from xpci_utils.stages.identity import content_digest, decisive, film_digest, folder_digest, inputs_of
 from xpci_utils.stages.lock import StageError, is_locked, refuse_if_locked
 from xpci_utils.stages.record import RUN_FILE, differences, lost, read_record, read_run, training_frames, version_of
@@ -13,6 +14,7 @@ from xpci_utils.stages.stage import CURE, OtherResultError, Stage, begin, inspec
 
 __all__ = [
     "CURE",
+    "FORMER_NOTEBOOK",
     "RUN_FILE",
     "OtherResultError",
     "Stage",
@@ -28,9 +30,12 @@ __all__ = [
     "inspect",
     "is_locked",
     "lost",
+    "notebooks_of",
+    "parameters_of",
     "read_record",
     "read_run",
     "refuse_if_locked",
     "training_frames",
     "version_of",
+    "was_audited",
 ]
