@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -20,7 +19,7 @@ import yaml
 from xpci_utils import files, paths
 from xpci_utils.costs.jobs import frames_of, network_of
 from xpci_utils.costs.page import PAGE_PROFILE, write_page
-from xpci_utils.costs.table import GIB, Cost, CostTable, MeasurementError, View
+from xpci_utils.costs.table import Cost, CostTable, MeasurementError, View
 from xpci_utils.params import (
     GenerateSynthetic,
     ParameterError,
@@ -33,6 +32,7 @@ from xpci_utils.params.cells import parse_series
 from xpci_utils.params.profiles import stage_parameters, sweep_of
 from xpci_utils.params.runs import stage_folders
 from xpci_utils.stages import read_run
+from xpci_utils.stages.machine import memory_gib, processor
 
 ROOT = "runs/rehearsal"
 SWEEP_FILE = f"{ROOT}/params/sweep.yaml"
@@ -154,13 +154,10 @@ def facts(stages: list[StageParameters]) -> dict:
 
 def _machine() -> dict:
     """The processor, its cores, the memory, and how many processes wanted the cores while this was measured."""
-    cpuinfo = Path("/proc/cpuinfo")
-    named = [line for line in cpuinfo.read_text().splitlines() if "model name" in line] if cpuinfo.is_file() else []
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
-        "cpu": named[0].partition(":")[2].strip() if named else platform.processor(),
+        "cpu": processor(),
         "cores": os.cpu_count(),
-        "memory_gib": round(memory / GIB, 1),
+        "memory_gib": round(memory_gib(), 1),
         "load": round(os.getloadavg()[2], 1),
     }
 

@@ -48,6 +48,9 @@ GROUPS: dict[str, dict[str, Command]] = {
         "collect": Command("running.committed", "keep the results of a run, few enough to be committed, and draw them"),
         "contrasts": Command("running.committed", "print the rows that validation frames choose to be tested"),
         "figures": Command("running.committed", "draw the committed tables and figures again; nothing is trained"),
+        "verify": Command(
+            "verification.__main__", "check every committed digest, table and figure, and train two networks again"
+        ),
         "ship": Command("running.ship", "write denoiser and adapters of a finished run into data/weights"),
         "rehearse": Command(
             "costs.rehearsal", "run every notebook of a profile with counts cut to one; write its costs"
