@@ -9,6 +9,7 @@ import importlib
 import sys
 from typing import NamedTuple
 
+from xpci_utils import __version__
 from xpci_utils.params import ParameterError, suggest
 from xpci_utils.stages import StageError
 
@@ -67,6 +68,9 @@ def main(arguments: list[str] | None = None) -> int:
     name, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if name in ("-h", "--help", "help"):
         print(overview())
+        return 0
+    if name == "--version":
+        print(f"xpci {__version__}")
         return 0
     if name not in COMMANDS:
         print(f"error: there is no command {name!r}{suggest(name, COMMANDS)}\n\n{overview()}", file=sys.stderr)

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
-from xpci_utils import paths
+from xpci_utils import files, paths
 from xpci_utils.report import use_style, write_report
 from xpci_utils.report.committed import load_results
 from xpci_utils.report.results import Results
+from xpci_utils.stages.machine import processor
 from xpci_utils.verification import digests, drawings, retraining
 from xpci_utils.verification.check import Check, Finding
 
+FACTS = "data/cards"  # of the frames of each profile, written by scripts/make_cards.py
 NOTEBOOKS = {"segmentation": ("05_train_segmentation", "cell"), "sam": ("03_adapt_sam", "labeller")}
 
 
@@ -93,6 +95,12 @@ class Repository:
         )
 
     def _of_trainings(self) -> Iterator[Check]:
+        notebook = "01_prepare_frames"
+        yield Check(
+            "The annotated frames can be simulated again",
+            f"xpci run {notebook} -f params/{self.profile}/{notebook}.yaml",
+            self._simulate_again,
+        )
         for claim, kind, shipped in (
             ("A network, trained again, has its committed scores", "segmentation", None),
             ("A labeller, adapted again from the shipped first weights, has its scores and weights", "sam", self.shipped),
@@ -101,7 +109,12 @@ class Repository:
             command = f"xpci run {notebook} -f params/{self.profile}/{notebook}.yaml -p {what} ..."
             yield Check(claim, command, partial(self._train_again, kind, shipped))
 
+    def _simulate_again(self) -> Finding:
+        retraining.make_again(self.profile, "frames", self.scratch / "run")
+        noted = files.read_json(paths.root() / FACTS / f"{self.profile}.json")
+        return retraining.compare_frames(noted, self.scratch / "run/frames", processor())
+
     def _train_again(self, kind: str, shipped: Path | None) -> Finding:
         place = retraining.cheapest(self.profile, self.results, kind, shipped)
-        retraining.retrain(self.profile, place, self.scratch / "run")
+        retraining.make_again(self.profile, place, self.scratch / "run")
         return retraining.compare(place, self.results, self.scratch / "run", shipped)

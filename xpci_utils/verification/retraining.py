@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
+from xpci_utils import files
+from xpci_utils.frames.facts import facts_of
 from xpci_utils.params.places import parse_place
 from xpci_utils.params.profiles import stage_parameters
 from xpci_utils.report.committed import outdated
@@ -21,7 +23,10 @@ from xpci_utils.running.notebook import run_stage
 from xpci_utils.stages import StageError
 from xpci_utils.verification.check import Finding
 
+EXACT = "none: made on such a machine"
 SCORES = ("dice", "nsd", "micro_f1")
+FIRST_LOSS = 0.02  # relative; before rounding is amplified. Two processors differed by 0.004
+GREY, PIXELS = 0.01, 0.001  # of the mean grey level [0, 255], and of the pixels of a class, of simulated frames
 MADE_BY = ("device", "processor", "threads", "versions")  # what bits depend on, as a record says it
 
 
@@ -40,9 +45,9 @@ def cheapest(profile: str, results: Results, kind: str, shipped: Path | None = N
     return min(places, key=lambda place: results.runs[place]["core_seconds"])
 
 
-def retrain(profile: str, place: str, root: Path) -> None:
-    """Make one stage of a profile again below ``root``, and its frames if they are not there yet."""
-    for folder in ("frames", place):
+def make_again(profile: str, place: str, root: Path) -> None:
+    """Make one stage of a profile again below ``root``, and its frames first; what is there already stays."""
+    for folder in dict.fromkeys(("frames", place)):
         if code := run_stage(stage_parameters(profile, folder, root)):
             raise StageError(f"{folder} could not be made again: exit code {code}; what it said stands above")
 
@@ -57,9 +62,34 @@ def compare(place: str, committed: Results, root: Path, shipped: Path | None = N
     exact = equal_results(place, committed, again) and (shipped is None or equal_weights(shipped / place, root / place))
     must_be_exact = same_machine(committed.runs[place], again.runs[place])
     near = all(abs(now[name] - expected[name]) <= limits[name] for name in SCORES)
-    tolerance = "none: made on such a machine" if must_be_exact else f"{_text(limits)} (95 % of {len(seeds)} seeds)"
-    result = f"{_text(now)}; {'equal' if exact else 'not equal'} to the last bit"
-    return Finding(_text(expected), result, tolerance, exact or (near and not must_be_exact))
+    tolerance = f"{_text(limits)} (95 % of {len(seeds)} seeds)"
+    expected_text, result = f"{parts.folder}: {_text(expected)}", _text(now)
+    if shipped is not None:
+        losses = [files.read_jsonl(folder / place / "history.jsonl")[0]["loss"] for folder in (shipped, root)]
+        near = near and abs(losses[1] / losses[0] - 1) <= FIRST_LOSS
+        expected_text, result = f"{expected_text}, first loss {losses[0]:.4f}", f"{result}, first loss {losses[1]:.4f}"
+        tolerance += f", first loss {FIRST_LOSS:.0%}"
+    return Finding(
+        expected_text,
+        f"{result}; {'equal' if exact else 'not equal'} to the last bit",
+        EXACT if must_be_exact else tolerance,
+        exact or (near and not must_be_exact),
+    )
+
+
+def compare_frames(noted: Mapping, folder: Path, machine: str) -> Finding:
+    """Frames simulated again in ``folder`` on ``machine``, a processor, against the facts of those in the data card.
+
+    Equal to the last bit on the same processor; elsewhere a grey level may round otherwise.
+    """
+    facts = facts_of(folder)
+    counts = [np.array(list(one["pixels"].values()), float) for one in (noted, facts)]
+    near = noted["splits"] == facts["splits"] and abs(noted["mean_grey"] - facts["mean_grey"]) <= GREY
+    near = near and bool(np.all(np.abs(counts[0] - counts[1]) <= PIXELS * counts[0]))
+    exact, must_be_exact = noted["sha256"] == facts["sha256"], noted["processor"] == machine
+    tolerance = f"mean grey level {GREY}, pixels of a class {PIXELS:.1%}, same particles"
+    texts = (f"sha256 {one['sha256'][:12]}, mean grey level {one['mean_grey']:.3f}" for one in (noted, facts))
+    return Finding(*texts, EXACT if must_be_exact else tolerance, exact or (near and not must_be_exact))
 
 
 def seed_scores(place: str, results: Results) -> dict[int, dict[str, float]]:
