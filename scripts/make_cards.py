@@ -15,7 +15,6 @@ import pandas as pd
 
 from xpci_utils import files, paths
 from xpci_utils.frames.facts import facts_of
-from xpci_utils.params.places import parse_place
 from xpci_utils.stages import read_record, version_of
 from xpci_utils.stages.machine import processor
 from xpci_utils.training.storage import load_tensors
@@ -67,14 +66,16 @@ def data_part(facts: dict, profile: str) -> str:
     rows = [["frames", *(str(split["frames"]) for split in splits.values()), ""]]
     rows += [["sequences", *(str(split["sequences"]) for split in splits.values()), ""]]
     rows += [["distinct particles, at most", *(str(split["distinct"]) for split in splits.values()), ""]]
-    rows += [["annotated particles", *(str(particles[name].sum()) for name in splits), f"{1 - share['background']:.1%}"]]
+    rows += [
+        ["annotated particles", *(str(particles[name].sum()) for name in splits), f"{1 - share['background']:.1%}"]
+    ]
     for name in particles.index:
         rows += [[f"- {name.replace('_', ' ')}", *map(str, particles.loc[name, list(splits)]), f"{share[name]:.1%}"]]
     head = ["", *splits, "share of pixels"]
     parameters, shifted = facts["parameters"], facts.get("shifted")
     lines = [
-        f"Profile `{profile}`: {parameters['height']} x {parameters['width']} pixels of {parameters['pixel_size_um']} µm, "
-        f"preset `{parameters['preset']}`, sampling `{parameters['sampling']}`, seed {parameters['seed']}; version "
+        f"Profile `{profile}`: {parameters['height']} x {parameters['width']} pixels of "
+        f"{parameters['pixel_size_um']} µm, preset `{parameters['preset']}`, sampling `{parameters['sampling']}`, seed {parameters['seed']}; version "
         f"{facts['version']} of notebook 01.",
         "",
         markdown(head, rows),
@@ -86,7 +87,9 @@ def data_part(facts: dict, profile: str) -> str:
     if shifted:
         count = sum(split["frames"] for split in shifted["splits"].values())
         lines += ["", f"The same of the {count} frames of another beamline set-up (`shifted/`): `{shifted['sha256']}`"]
-    return "\n".join([*lines, "", f"Made on {facts['processor']}. Other processors may round a few grey levels otherwise."])
+    return "\n".join(
+        [*lines, "", f"Made on {facts['processor']}. Other processors may round a few grey levels otherwise."]
+    )
 
 
 def model_part() -> str:

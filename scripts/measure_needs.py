@@ -19,7 +19,6 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import psutil
 
@@ -68,7 +67,9 @@ def main() -> int:
     parser.add_argument("place", nargs="?", help="folder of a finished run, or a profile with committed results")
     options = parser.parse_args()
     if options.what != "write":
-        note({"run": measured, "records": recorded, "committed": committed}[options.what](options.command, options.place))
+        note(
+            {"run": measured, "records": recorded, "committed": committed}[options.what](options.command, options.place)
+        )
     print(f"written: {paths.display(write_part(PAGE, MAKER, table(read())))}")
     return 0
 
@@ -77,7 +78,9 @@ def measured(command: str, _: str | None = None) -> Need:
     """Run a command and watch it; SystemExit if it fails."""
     arguments, folder = COMMANDS[command]
     before, began = _disk(folder), time.monotonic()
-    process = subprocess.Popen([sys.executable, "-m", "xpci_utils.running.cli", *shlex.split(arguments)], cwd=paths.root())
+    process = subprocess.Popen(
+        [sys.executable, "-m", "xpci_utils.running.cli", *shlex.split(arguments)], cwd=paths.root()
+    )
     peak = 0
     while process.poll() is None:
         peak = max(peak, _resident(process.pid))
@@ -88,7 +91,15 @@ def measured(command: str, _: str | None = None) -> Need:
     core_minutes = (spent.children_user + spent.children_system) / 60
     disk = max(_disk(folder) - before, 0) / 2**30 if folder else 0.0
     return Need(
-        command, minutes, core_minutes, peak / 2**30, disk, "run", _machine(), os.getloadavg()[2], _date(datetime.now(UTC))
+        command,
+        minutes,
+        core_minutes,
+        peak / 2**30,
+        disk,
+        "run",
+        _machine(),
+        os.getloadavg()[2],
+        _date(datetime.now(UTC)),
     )
 
 

@@ -1,4 +1,4 @@
-"""Documents that reviewers read: links lead somewhere, numbers stand where they are said to, generated parts are fresh."""
+"""Documents that reviewers read: links lead somewhere, numbers stand on their pages, generated parts are fresh."""
 
 import json
 import re
@@ -14,7 +14,12 @@ from xpci_utils import __version__, paths
 from xpci_utils.running import cli
 
 ROOT = paths.root()
-PAGES = ["README.md", "REPRODUCIBILITY.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]
+PAGES = [
+    "README.md",
+    "REPRODUCIBILITY.md",
+    "CONTRIBUTING.md",
+    *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")),
+]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text())
 ZENODO = json.loads((ROOT / ".zenodo.json").read_text())

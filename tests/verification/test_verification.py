@@ -93,7 +93,7 @@ def test_a_falsified_digit_is_found_by_its_digest(copy):
 
 @pytest.mark.parametrize(("old", "new"), [(b"0.7897394975949362", b"0.7898394975949362"), (b",80755,", b",80756,")])
 def test_a_falsified_score_with_a_digest_of_its_own_contradicts_its_frames(copy, old, new):
-    """Who falsifies a score and its digest, too, still has 240 frames that say otherwise: a Dice by 1e-4, a count by 1."""
+    """Who falsifies a score with its digest still has 240 frames that say otherwise: a Dice by 1e-4, a count by 1."""
     results = copy / "figures/results"
     with_digit(results / "cells.csv", old, new)
     note_digests(results)
@@ -262,6 +262,36 @@ def test_weights_made_again_are_compared_as_they_are_shipped(tmp_path):
     assert not retraining.equal_weights(shipped, tmp_path)
 
 
+@pytest.mark.parametrize(("factor", "holds"), [(1.019, True), (1.021, False), (0.979, False)])
+def test_the_first_loss_of_a_labeller_counts_where_bits_do_not(monkeypatch, committed, tmp_path, factor, holds):
+    """A start from other weights shows in the first steps, however wide the spread of the seeds is in the end."""
+    shipped = paths.root() / "data/weights/laptop"
+    shutil.copytree(shipped / LABELLER, tmp_path / LABELLER)
+    history = tmp_path / LABELLER / "history.jsonl"
+    records = files.read_jsonl(history)
+    history.unlink()
+    files.append_jsonl(history, records[0] | {"loss": records[0]["loss"] * factor})
+    other = replace(committed, measured={**committed.measured, LABELLER: {}})
+    monkeypatch.setattr(retraining, "read_results", lambda *_: other)
+    finding = retraining.compare(LABELLER, committed, tmp_path, shipped)
+    assert (finding.holds, finding.result.split("; ")[1]) == (holds, "not equal to the last bit")
+
+
+def test_simulated_frames_are_equal_on_one_processor_and_nearly_elsewhere(monkeypatch):
+    noted = files.read_json(paths.root() / "data/cards/laptop.json")
+    here, changes = noted["processor"], {"sha256": "another"}
+    for change, on_it, elsewhere in (
+        ({}, True, True),
+        (changes, False, True),
+        (changes | {"mean_grey": noted["mean_grey"] + 0.011}, False, False),
+        (changes | {"pixels": noted["pixels"] | {"fragment": noted["pixels"]["fragment"] + 3}}, False, False),
+        (changes | {"splits": {}}, False, False),
+    ):
+        monkeypatch.setattr(retraining, "facts_of", lambda _, change=change: noted | change)
+        assert retraining.compare_frames(noted, paths.root(), here).holds is on_it, change
+        assert retraining.compare_frames(noted, paths.root(), "another").holds is elsewhere, change
+
+
 @pytest.mark.parametrize("name", retraining.MADE_BY)
 def test_a_machine_is_the_same_only_if_everything_is_known_and_equal(name):
     record = {"device": "Linux, 2 cores", "processor": "x", "threads": 1, "versions": {"torch": "2"}}
@@ -292,7 +322,9 @@ def test_the_command_fails_if_one_claim_does(monkeypatch, capsys):
 
 def test_the_table_is_written_between_its_comments(monkeypatch, tmp_path, capsys):
     page = tmp_path / "page.md"
-    page.write_text("above\n<!-- made by xpci verify --write -->\nformer\n<!-- end of what xpci verify --write makes -->\nbelow\n")
+    page.write_text(
+        "above\n<!-- made by xpci verify --write -->\nformer\n<!-- end of what xpci verify --write makes -->\nbelow\n"
+    )
     monkeypatch.setattr(command, "PAGE", str(page))
     monkeypatch.setattr(Repository, "checks", checks(True))
     assert cli.main(["verify", "--write"]) == 0

@@ -81,4 +81,3 @@ def command_agrees(*arguments: str) -> Finding:
     done = subprocess.run([sys.executable, *arguments], cwd=paths.root(), capture_output=True, text=True, check=False)
     said = (done.stdout + done.stderr).strip().splitlines() or ["nothing was printed"]
     return Finding("exit code 0", f"{done.returncode}: {said[-1]}", "none", done.returncode == 0)
-

@@ -55,9 +55,9 @@ def same_bytes(one: Path, other: Path) -> bool:
 
 
 def same_picture(one: Path, other: Path) -> bool:
-    """Whether two pictures have one size, and no block of `BLOCK` pixels differs by more than `GREY_LEVELS` in its mean.
+    """Whether two pictures have one size, and no block of `BLOCK` pixels differs in its mean by over `GREY_LEVELS`.
 
-    In each of red, green and blue. The mean of a block forgives a line that moves by a part of a pixel, and sees a digit.
+    In red, green and blue. The mean of a block forgives a line that moves by a part of a pixel, and sees a digit.
     """
     pictures = [np.asarray(Image.open(path).convert("RGB"), float) for path in (one, other)]
     if pictures[0].shape != pictures[1].shape:

@@ -103,7 +103,7 @@ class Repository:
         )
         for claim, kind, shipped in (
             ("A network, trained again, has its committed scores", "segmentation", None),
-            ("A labeller, adapted again from the shipped first weights, has its scores and weights", "sam", self.shipped),
+            ("A labeller, adapted again from shipped first weights, has its scores and weights", "sam", self.shipped),
         ):
             notebook, what = NOTEBOOKS[kind]
             command = f"xpci run {notebook} -f params/{self.profile}/{notebook}.yaml -p {what} ..."

@@ -88,15 +88,16 @@ def compare_frames(noted: Mapping, folder: Path, machine: str) -> Finding:
     near = near and bool(np.all(np.abs(counts[0] - counts[1]) <= PIXELS * counts[0]))
     exact, must_be_exact = noted["sha256"] == facts["sha256"], noted["processor"] == machine
     tolerance = f"mean grey level {GREY}, pixels of a class {PIXELS:.1%}, same particles"
-    texts = (f"sha256 {one['sha256'][:12]}, mean grey level {one['mean_grey']:.3f}" for one in (noted, facts))
-    return Finding(*texts, EXACT if must_be_exact else tolerance, exact or (near and not must_be_exact))
+    texts = [f"sha256 {one['sha256'][:12]}, mean grey level {one['mean_grey']:.3f}" for one in (noted, facts)]
+    holds = exact or (near and not must_be_exact)
+    return Finding(texts[0], texts[1], EXACT if must_be_exact else tolerance, holds)
 
 
 def seed_scores(place: str, results: Results) -> dict[int, dict[str, float]]:
     """Seed -> `SCORES` on the test frames, of every finished result that differs from ``place`` in its seed alone."""
     parts = parse_place(place)
     if parts.kind == "sam":
-        rows = results.of_labeller(parts.parameters["labeller"])
+        rows = results.of_labeller(str(parts.parameters["labeller"]))
     else:
         rows = results.of_row(parts.seedless.removeprefix("segmentation/"))
     return {int(row["seed"]): {name: float(row[name]) for name in SCORES} for row in rows.to_dict("records")}
@@ -116,13 +117,11 @@ def equal_results(place: str, committed: Results, again: Results) -> bool:
     if parts.kind == "sam":
         whole = _holds(committed.measured[place], again.measured[place])
     else:
-        one, other = (_cell(results, place) for results in (committed, again))
-        whole = _holds(one, other)
-    frames = [results.scores(parts.seedless, "test").get(parts.seed) for results in (committed, again)]
-    if frames[0] is None or frames[1] is None:
+        whole = _holds(_cell(committed, place), _cell(again, place))
+    kept, new = (results.scores(parts.seedless, "test").get(parts.seed) for results in (committed, again))
+    if kept is None or new is None:
         return False
-    one, other = (table[sorted(frames[0].columns)].reset_index(drop=True) for table in frames)
-    return whole and one.equals(other)
+    return whole and kept.reset_index(drop=True).equals(new[list(kept)].reset_index(drop=True))
 
 
 def _cell(results: Results, place: str) -> dict:
