@@ -75,8 +75,8 @@ def data_part(facts: dict, profile: str) -> str:
     parameters, shifted = facts["parameters"], facts.get("shifted")
     lines = [
         f"Profile `{profile}`: {parameters['height']} x {parameters['width']} pixels of "
-        f"{parameters['pixel_size_um']} µm, preset `{parameters['preset']}`, sampling `{parameters['sampling']}`, seed {parameters['seed']}; version "
-        f"{facts['version']} of notebook 01.",
+        f"{parameters['pixel_size_um']} µm, preset `{parameters['preset']}`, sampling `{parameters['sampling']}`, "
+        f"seed {parameters['seed']}; version {facts['version']} of notebook 01.",
         "",
         markdown(head, rows),
         "",

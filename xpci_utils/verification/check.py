@@ -44,7 +44,7 @@ class Verdict:
 
 
 def examine(check: Check) -> Verdict:
-    """Run one check. One that stops with an error does not hold: files can be damaged in more ways than one foresees."""
+    """Run one check. One that stops with an error does not hold: files are damaged in more ways than one foresees."""
     began = time.monotonic()
     try:
         finding = check.test()
