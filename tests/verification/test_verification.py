@@ -31,7 +31,8 @@ def committed():
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
     """The committed report, drawn again by the command's own property."""
-    return Repository("laptop", tmp_path_factory.mktemp("scratch")).drawn
+    scratch = tmp_path_factory.mktemp("scratch")
+    return Repository("laptop", scratch, scratch / "runs").drawn
 
 
 @pytest.fixture
@@ -341,6 +342,25 @@ def test_the_table_is_written_between_its_comments(monkeypatch, tmp_path, capsys
 def test_a_page_without_a_place_for_it_is_an_error():
     with pytest.raises(ValueError, match="no place for it"):
         insert("text", "xpci verify --write", "table")
+
+
+def test_a_call_that_was_interrupted_goes_on(monkeypatch, tmp_path):
+    """A finished stage is not made again, and the minutes that it took are counted; frames are always made first."""
+    made = []
+    monkeypatch.setattr(retraining, "run_stage", lambda parameters: made.append(parameters.place) or 0)
+    assert retraining.make_again("laptop", LABELLER, tmp_path) == 0
+    assert made == ["frames", LABELLER]
+    files.write_json(tmp_path / LABELLER / "run.json", {"wall_seconds": 90.0, "products": {}})
+    assert retraining.make_again("laptop", LABELLER, tmp_path) == 1.5
+    finding = Finding("", "", "", True, earlier_minutes=1.5)
+    assert examine(Check("", "", lambda: finding)).minutes >= 1.5
+
+
+def test_a_stage_that_fails_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(retraining, "run_stage", lambda parameters: 138)
+    verdict = examine(Check("", "", lambda: retraining.make_again("laptop", LABELLER, tmp_path)))
+    assert not verdict.finding.holds
+    assert "frames could not be made again: exit code 138" in verdict.finding.result
 
 
 def test_a_check_that_breaks_does_not_hold(tmp_path):

@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 from xpci_utils import paths
+from xpci_utils.running.options import absolute
 from xpci_utils.stages.machine import memory_gib, processor
 from xpci_utils.verification.check import Verdict, examine, table_of
 from xpci_utils.verification.page import write_part
@@ -28,7 +29,9 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("--write keeps whole tables only: leave out --without-training")
     verdicts: list[Verdict] = []
     with tempfile.TemporaryDirectory(prefix="xpci-verify-") as scratch:
-        for check in Repository(options.profile, Path(scratch)).checks(training=not options.without_training):
+        runs = absolute(options.runs) if options.runs else Path(scratch, "runs")
+        repository = Repository(options.profile, Path(scratch), runs)
+        for check in repository.checks(training=not options.without_training):
             print(f"checking: {check.claim}", flush=True)
             verdicts.append(examine(check))
     failed = [verdict for verdict in verdicts if not verdict.finding.holds]
@@ -62,6 +65,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="xpci verify", description=__doc__.split("\n\n")[0])
     parser.add_argument("--profile", default="laptop", help="whose committed results (default: laptop)")
     parser.add_argument("--without-training", action="store_true", help="train nothing: takes about a minute")
+    parser.add_argument(
+        "--runs",
+        metavar="FOLDER",
+        help="where frames and trainings are made (default: a temporary folder); what is "
+        "finished there is not repeated, so an interrupted call goes on",
+    )
     parser.add_argument("--write", action="store_true", help=f"write the table into {PAGE}, too")
     return parser
 

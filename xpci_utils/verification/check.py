@@ -9,12 +9,16 @@ COLUMNS = ("claim", "command", "expected", "result", "tolerance", "minutes", "ho
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check expected, what it got, how far the two may differ, and whether they agree."""
+    """What a check expected, what it got, how far the two may differ, and whether they agree.
+
+    ``earlier_minutes`` are those that an interrupted call had spent on it.
+    """
 
     expected: str
     result: str
     tolerance: str
     holds: bool
+    earlier_minutes: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ def examine(check: Check) -> Verdict:
         finding = check.test()
     except Exception as error:
         finding = Finding("no error", f"{type(error).__name__}: {error}".replace("\n", " "), "none", False)
-    return Verdict(check, finding, (time.monotonic() - began) / 60)
+    return Verdict(check, finding, finding.earlier_minutes + (time.monotonic() - began) / 60)
 
 
 def table_of(verdicts: Iterable[Verdict]) -> str:

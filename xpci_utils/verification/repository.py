@@ -1,7 +1,7 @@
 """What is verified, in the order in which it is printed."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -19,10 +19,14 @@ NOTEBOOKS = {"segmentation": ("05_train_segmentation", "cell"), "sam": ("03_adap
 
 @dataclass(frozen=True)
 class Repository:
-    """A checkout, a profile whose results are committed in it, and a folder for what is made again."""
+    """A checkout, a profile whose results are committed in it, and two folders.
+
+    ``scratch`` is empty; ``runs`` may hold what an interrupted call had made again.
+    """
 
     profile: str
     scratch: Path
+    runs: Path
 
     @property
     def report(self) -> Path:
@@ -110,11 +114,12 @@ class Repository:
             yield Check(claim, command, partial(self._train_again, kind, shipped))
 
     def _simulate_again(self) -> Finding:
-        retraining.make_again(self.profile, "frames", self.scratch / "run")
+        minutes = retraining.make_again(self.profile, "frames", self.runs)
         noted = files.read_json(paths.root() / FACTS / f"{self.profile}.json")
-        return retraining.compare_frames(noted, self.scratch / "run/frames", processor())
+        finding = retraining.compare_frames(noted, self.runs / "frames", processor())
+        return replace(finding, earlier_minutes=minutes)
 
     def _train_again(self, kind: str, shipped: Path | None) -> Finding:
         place = retraining.cheapest(self.profile, self.results, kind, shipped)
-        retraining.make_again(self.profile, place, self.scratch / "run")
-        return retraining.compare(place, self.results, self.scratch / "run", shipped)
+        minutes = retraining.make_again(self.profile, place, self.runs)
+        return replace(retraining.compare(place, self.results, self.runs, shipped), earlier_minutes=minutes)

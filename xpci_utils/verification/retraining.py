@@ -20,7 +20,7 @@ from xpci_utils.params.profiles import stage_parameters
 from xpci_utils.report.committed import outdated
 from xpci_utils.report.results import Results, read_results
 from xpci_utils.running.notebook import run_stage
-from xpci_utils.stages import StageError
+from xpci_utils.stages import StageError, read_run
 from xpci_utils.verification.check import Finding
 
 EXACT = "none: made on such a machine"
@@ -45,11 +45,16 @@ def cheapest(profile: str, results: Results, kind: str, shipped: Path | None = N
     return min(places, key=lambda place: results.runs[place]["core_seconds"])
 
 
-def make_again(profile: str, place: str, root: Path) -> None:
-    """Make one stage of a profile again below ``root``, and its frames first; what is there already stays."""
+def make_again(profile: str, place: str, root: Path) -> float:
+    """Make one stage of a profile again below ``root``, and its frames first.
+
+    What is finished there stays; returns the minutes that the stage had taken if it was, else 0.
+    """
+    done = read_run(root / place)
     for folder in dict.fromkeys(("frames", place)):
         if code := run_stage(stage_parameters(profile, folder, root)):
             raise StageError(f"{folder} could not be made again: exit code {code}; what it said stands above")
+    return done["wall_seconds"] / 60 if done else 0.0
 
 
 def compare(place: str, committed: Results, root: Path, shipped: Path | None = None) -> Finding:
