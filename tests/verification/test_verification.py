@@ -339,6 +339,11 @@ def test_the_table_is_written_between_its_comments(monkeypatch, tmp_path, capsys
     assert stop.value.code == 2
 
 
+def test_a_profile_without_committed_results_is_an_error(capsys):
+    assert cli.main(["verify", "--profile", "quick"]) == 2
+    assert "no results of quick are committed" in capsys.readouterr().err
+
+
 def test_a_page_without_a_place_for_it_is_an_error():
     with pytest.raises(ValueError, match="no place for it"):
         insert("text", "xpci verify --write", "table")

@@ -12,7 +12,9 @@ from importlib import metadata
 from pathlib import Path
 
 from xpci_utils import paths
-from xpci_utils.running.options import absolute
+from xpci_utils.params.profiles import overlay
+from xpci_utils.running.options import absolute, add_profile, parser_of
+from xpci_utils.stages import StageError
 from xpci_utils.stages.machine import memory_gib, processor
 from xpci_utils.verification.check import Verdict, examine, table_of
 from xpci_utils.verification.page import write_part
@@ -27,6 +29,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.write and options.without_training:
         parser.error("--write keeps whole tables only: leave out --without-training")
+    overlay(options.profile)  # which there is, or ParameterError
+    if not (results := paths.root() / "figures" / options.profile / "results").is_dir():
+        raise StageError(f"{paths.display(results)} is not there: no results of {options.profile} are committed")
     verdicts: list[Verdict] = []
     with tempfile.TemporaryDirectory(prefix="xpci-verify-") as scratch:
         runs = absolute(options.runs) if options.runs else Path(scratch, "runs")
@@ -62,8 +67,8 @@ def about_machine() -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="xpci verify", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--profile", default="laptop", help="whose committed results (default: laptop)")
+    parser = parser_of("verify", __doc__)
+    add_profile(parser, "laptop")
     parser.add_argument("--without-training", action="store_true", help="train nothing: takes about a minute")
     parser.add_argument(
         "--runs",
