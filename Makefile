@@ -20,7 +20,7 @@ FORCED = $(if $(FORCE),--force)
 SMALL_SAM := sam.safetensors sam.sha256 history.jsonl metrics.json run.json
 INSTALLED := .venv/.installed
 
-.PHONY: reproduce real-study status test test-system lab import report collect contrasts figures params pages notebooks same-results rehearse dry-run weights ship benchmark lint clean help
+.PHONY: reproduce real-study status test test-system lab import report collect contrasts figures verify params pages notebooks same-results rehearse dry-run weights ship benchmark lint clean help
 
 help:
 	@sed -n 's/^# make /make /p; s/^## /  /p' Makefile
@@ -51,6 +51,11 @@ report: $(INSTALLED)
 collect contrasts figures ship: PROFILE = laptop
 collect contrasts figures ship: $(INSTALLED)
 	@$(XPCI) $@ --profile $(PROFILE)
+
+## make verify      check what is committed: digests, tables, figures, and two trainings again (15 minutes of 2 cores at
+##                  most); OPTIONS=--without-training: a minute
+verify: $(INSTALLED)
+	@$(XPCI) verify $(OPTIONS)
 
 ## make import      IMAGES=film MASKS=annotations FRAMES=folder [CLASSES=file] [OPTIONS="--flats flats.tif ..."]: a folder of
 ##                  your own frames from other programs' files (data/README.md)

@@ -3,17 +3,16 @@
 import shutil
 from dataclasses import replace
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from xpci_utils import paths
 from xpci_utils.params import STAGES, Change, PrepareFrames, TrainDdpm, TrainSegmentation
 from xpci_utils.report import build_tables, save_figure, use_style, write_report
-from xpci_utils.report.committed import FILES, load_results, outdated, save_results
+from xpci_utils.report.committed import DIGESTS, FILES, load_results, outdated, save_results
 from xpci_utils.report.contrasts import chosen_on_validation
 from xpci_utils.report.scores import score_curves
 from xpci_utils.running import cli
+from xpci_utils.verification import drawings
 
 COMMITTED = paths.root() / "figures/laptop"
 needs_results = pytest.mark.skipif(not COMMITTED.is_dir(), reason="no results are committed yet")
@@ -35,19 +34,11 @@ def drawn(kept, tmp_path_factory):
     return folder
 
 
-def same_report(one, other, tolerance=0):
-    """Files that differ: tables by a byte, pictures by more than ``tolerance`` in the mean of grey levels."""
-    names = sorted(path.relative_to(one) for path in one.rglob("*") if path.is_file() and "results" not in path.parts)
-    assert names == sorted(p.relative_to(other) for p in other.rglob("*") if p.is_file() and "results" not in p.parts)
-    differing = []
-    for name in names:
-        if name.suffix == ".png":
-            pictures = [np.asarray(Image.open(folder / name).convert("L"), float) for folder in (one, other)]
-            same = pictures[0].shape == pictures[1].shape and np.abs(pictures[0] - pictures[1]).mean() <= tolerance
-        else:
-            same = name.suffix == ".pdf" or (one / name).read_bytes() == (other / name).read_bytes()
-        differing += [] if same else [str(name)]
-    return differing
+def same_report(one, other):
+    """Files that differ: tables by a byte, pictures by more than rounding (`drawings`)."""
+    names = drawings.report_files(one)
+    assert names == drawings.report_files(other)
+    return [str(name) for name in names if not drawings.same_file(one / name, other / name)]
 
 
 def test_the_report_from_committed_results_is_that_of_the_run(study, drawn, tmp_path):
@@ -58,7 +49,7 @@ def test_the_report_from_committed_results_is_that_of_the_run(study, drawn, tmp_
 
 def test_equal_results_give_equal_files(study, kept, tmp_path):
     save_results(load_results(kept), tmp_path)
-    for name in FILES:
+    for name in (*FILES, DIGESTS):
         assert (tmp_path / name).read_bytes() == (kept / name).read_bytes(), name
 
 
@@ -71,7 +62,8 @@ def test_a_changed_number_shows(kept, drawn, tmp_path):
         table.save(tmp_path / "drawn/tables")
     save_figure(score_curves(replace(results, cells=cells)), tmp_path / "drawn/figures/figure6")
     assert same_report(tmp_path / "drawn", drawn) == [
-        "figures/figure6.png", *(f"tables/{name}" for name in ("table1.csv", "table1.md", "table1.tex")),
+        "figures/figure6.pdf", "figures/figure6.png",
+        *(f"tables/{name}" for name in ("table1.csv", "table1.md", "table1.tex")),
         *(f"tables/{name}" for name in ("table4.csv", "table4.md", "table4.tex")),
     ]  # fmt: skip
 
@@ -91,10 +83,10 @@ def test_a_profile_without_finished_runs_has_nothing_to_keep(tmp_path, monkeypat
 
 @needs_results
 def test_committed_tables_and_figures_come_from_the_committed_results(tmp_path):
-    """Numbers exactly; pictures within 2 grey levels in the mean, since fonts are hinted differently elsewhere."""
+    """Numbers exactly; pictures but for rounding, since fonts are hinted differently elsewhere."""
     use_style()
     write_report(load_results(COMMITTED / "results"), tmp_path)
-    assert same_report(COMMITTED, tmp_path, tolerance=2) == []
+    assert same_report(COMMITTED, tmp_path) == []
 
 
 @needs_results

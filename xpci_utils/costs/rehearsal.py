@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -23,7 +22,7 @@ import yaml
 from xpci_utils import files, paths
 from xpci_utils.costs.own_page import OWN_PROFILE, write_own_part
 from xpci_utils.costs.page import FAST_PROFILE, PAGE_PROFILE, write_page
-from xpci_utils.costs.table import GIB, Cost, CostTable, MeasurementError, View
+from xpci_utils.costs.table import Cost, CostTable, MeasurementError, View
 from xpci_utils.costs.work import counted, network_of, view_of
 from xpci_utils.frames import FrameSet, check_folder, read_classes, tiles_of
 from xpci_utils.frames.frameset import SPLITS
@@ -44,6 +43,7 @@ from xpci_utils.params.runs import stage_folders
 from xpci_utils.running import folder as own_folder
 from xpci_utils.running.options import add_own_frames, own_frames
 from xpci_utils.stages import read_run
+from xpci_utils.stages.machine import memory_gib, processor
 
 ROOT = "runs/rehearsal"
 SWEEP_FILE = f"{ROOT}/params/sweep.yaml"
@@ -199,13 +199,10 @@ def facts(stages: list[StageParameters], view: View) -> dict:
 
 def _machine() -> dict:
     """The processor, its cores, the memory, and how many processes wanted the cores while this was measured."""
-    cpuinfo = Path("/proc/cpuinfo")
-    named = [line for line in cpuinfo.read_text().splitlines() if "model name" in line] if cpuinfo.is_file() else []
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
-        "cpu": named[0].partition(":")[2].strip() if named else platform.processor(),
+        "cpu": processor(),
         "cores": os.cpu_count(),
-        "memory_gib": round(memory / GIB, 1),
+        "memory_gib": round(memory_gib(), 1),
         "load": round(os.getloadavg()[2], 1),
     }
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from xpci_utils import paths
-from xpci_utils.files import atomic_path
+from xpci_utils.files import atomic_path, sha256, write_text
 from xpci_utils.params import Sweep
 from xpci_utils.params.profiles import run_root, stage_parameters
 from xpci_utils.report.contrasts import chosen_on_validation, validation_scores
@@ -25,10 +25,11 @@ from xpci_utils.report.versions import COLUMNS, earlier_versions
 from xpci_utils.stages import StageError, decisive, differences, version_of
 
 FILES = ("cells.csv", "per_frame.csv.gz", "pictures.npz", "provenance.json")
+DIGESTS = "results.sha256"  # of these files, as ``sha256sum -c`` reads it
 
 
 def save_results(results: Results, folder: str | Path) -> list[Path]:
-    """Write cells.csv, per_frame.csv.gz, pictures.npz and provenance.json (parameters, versions)."""
+    """Write cells.csv, per_frame.csv.gz, pictures.npz, provenance.json (parameters, versions) and their digests."""
     folder = paths.resolve(folder)
     provenance = {
         "sweep": results.sweep.model_dump(),
@@ -49,7 +50,14 @@ def save_results(results: Results, folder: str | Path) -> list[Path]:
     pictures: dict[str, Any] = results.pictures
     with atomic_path(folder / "pictures.npz") as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, **pictures)
+    note_digests(folder)
     return [folder / name for name in FILES]
+
+
+def note_digests(folder: Path) -> None:
+    """Write the sha256 of every file of committed results beside them."""
+    lines = [f"{sha256(folder / name)}  {name}\n" for name in FILES]
+    write_text(folder / DIGESTS, "".join(lines))
 
 
 def load_results(folder: str | Path) -> Results:

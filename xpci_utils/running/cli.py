@@ -9,6 +9,7 @@ import importlib
 import sys
 from typing import NamedTuple
 
+from xpci_utils import __version__
 from xpci_utils.params import ParameterError, suggest
 from xpci_utils.stages import StageError
 
@@ -49,6 +50,9 @@ GROUPS: dict[str, dict[str, Command]] = {
         "pages": Command("running.pages", "write the executed notebooks as Markdown with pictures into docs/notebooks"),
         "contrasts": Command("running.committed", "print the rows that validation frames choose to be tested"),
         "figures": Command("running.committed", "draw the committed tables and figures again; nothing is trained"),
+        "verify": Command(
+            "verification.__main__", "check every committed digest, table and figure, and train two networks again"
+        ),
         "ship": Command("running.ship", "write denoiser and adapters of a finished run into data/weights"),
         "rehearse": Command(
             "costs.rehearsal", "run every notebook of a profile with counts cut to one; write its costs"
@@ -65,6 +69,9 @@ def main(arguments: list[str] | None = None) -> int:
     name, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if name in ("-h", "--help", "help"):
         print(overview())
+        return 0
+    if name == "--version":
+        print(f"xpci {__version__}")
         return 0
     if name not in COMMANDS:
         print(f"error: there is no command {name!r}{suggest(name, COMMANDS)}\n\n{overview()}", file=sys.stderr)

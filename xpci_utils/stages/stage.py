@@ -18,6 +18,7 @@ from xpci_utils import paths
 from xpci_utils.files import digest, read_json, write_json
 from xpci_utils.stages.identity import decisive, inputs_of
 from xpci_utils.stages.lock import LOCK_FILE, StageError, lock
+from xpci_utils.stages.machine import processor
 from xpci_utils.stages.record import RUN_FILE, describe, differences, read_run, version_of
 from xpci_utils.stages.spec import StageSpec
 
@@ -75,6 +76,7 @@ class Stage:
             "products": products,
             "versions": {"python": platform.python_version(), **_library_versions()},
             "device": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores{_gpu_name()}",
+            "processor": processor(),
             "threads": self.parameters.threads,
             "wall_seconds": round(self.earlier_seconds + time.monotonic() - self.started, 1),
             "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
