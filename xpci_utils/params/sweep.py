@@ -23,7 +23,7 @@ class Sweep(Parameters):
     """The grids of runs: what the tables and figures compare. A row is the name of a cell without its seed."""
 
     annotated: int = Field(40, ge=0, le=9999, description="annotated frames in every cell; 0: the whole training split")
-    counts: list[Pairs] = Field([0, 50, 100, 200], description="synthetic pairs added to them")
+    counts: list[Pairs] = Field([0, 100, 200], description="synthetic pairs added to them")
     counts_per_frame: list[Multiple] = Field(
         [], description="the same for each annotated training frame of your folder, in place of counts; []: counts"
     )

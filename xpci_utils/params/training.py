@@ -40,7 +40,7 @@ class TrainDdpm(ShippableParameters):
     size: Literal["quick", "paper"] = Field("quick", description="size of the denoiser; laptop trains quick longer")
     prediction: Literal["eps", "v"] = Field("v", description="target; paper: eps; v in reduced sizes: Wiener skip")
     diffusion_steps: int = Field(4000, ge=2, description="T, forward steps of the cosine schedule")
-    steps: int = Field(1200, ge=1, description="optimiser steps")
+    steps: int = Field(800, ge=1, description="optimiser steps")
     batch_size: int = Field(16, ge=1, description="frames per optimiser step")
     learning_rate: float = Field(1e-3, gt=0, description="AdamW learning rate")
     lr_decay: Literal["constant", "cosine"] = Field("cosine", description="constant as published, or down to 0")
@@ -102,7 +102,7 @@ class AdaptSam(ShippableParameters):
     trainable: Literal["all", "adapters+head", "adapters"] = Field("all", description="what is trained")
     prompt_scale: float = Field(10.0, gt=0, description="the mask prompt is +-this, as signed logits")
     unprompted: float = Field(0.0, ge=0, le=1, description="share of the steps, the first ones, without mask; paper: 0")
-    steps: int = Field(1000, ge=1, description="optimiser steps; ignored when epochs > 0")
+    steps: int = Field(600, ge=1, description="optimiser steps; ignored when epochs > 0")
     epochs: int = Field(0, ge=0, description="passes over the annotated frames; 0: use steps")
     batch_size: int = Field(8, ge=1, description="frames per optimiser step")
     learning_rate: float = Field(1e-3, gt=0, description="AdamW learning rate, decayed by (1 - t/n)^0.9")
@@ -174,7 +174,7 @@ class TrainSegmentation(StageParameters):
     augmentation: Augmentation = Field(
         "symmetries", description="none as printed in the paper, flips and turns, or any rotation"
     )
-    steps: int = Field(450, ge=1, description="optimiser steps; ignored when epochs > 0")
+    steps: int = Field(350, ge=1, description="optimiser steps; ignored when epochs > 0")
     epochs: int = Field(0, ge=0, description="passes over the training set; 0: use steps")
     batch_size: int = Field(8, ge=1, description="frames per optimiser step")
     learning_rate: float = Field(6e-3, gt=0, description="AdamW learning rate, decayed by (1 - t/n)^0.9")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from xpci_utils import paths, stages
 from xpci_utils.params import APPENDICES, STAGES, StageParameters
-from xpci_utils.params.profiles import notebook_parameters
+from xpci_utils.params.profiles import notebook_parameters, overlay
 from xpci_utils.report.pages import PAGES, notebook_digest, notebook_path, write_index, write_page
 from xpci_utils.running.notebook import run_notebook
 from xpci_utils.running.options import add_profile, parser_of
@@ -29,8 +29,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _notebooks(profile: str) -> list[str]:
-    """The notebooks for which the profile has parameters."""
-    return [name for name in STAGES | APPENDICES if (paths.root() / f"params/{profile}/{name}.yaml").is_file()]
+    """The notebooks for which the profile has parameters; ParameterError if there is no such profile."""
+    return [name for name in STAGES | APPENDICES if name in overlay(profile).files]
 
 
 def _write(parameters: StageParameters, target: Path) -> bool:
