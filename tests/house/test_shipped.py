@@ -122,7 +122,7 @@ def test_a_changed_byte_is_found_and_nothing_is_taken(taken_along, tmp_path):
 
 @pytest.mark.parametrize(
     ("values", "sentence"),
-    [({"steps": 7}, "steps 1200, not 7"), ({"prediction": "eps"}, "prediction 'v', not 'eps'")],
+    [({"steps": 7}, "steps 800, not 7"), ({"prediction": "eps"}, "prediction 'v', not 'eps'")],
 )
 def test_parameters_that_do_not_fit_are_named(taken_along, tmp_path, values, sentence):
     parameters = taking(TrainDdpm, taken_along, tmp_path / "other", **values)

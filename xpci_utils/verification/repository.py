@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
-from xpci_utils import files, paths
-from xpci_utils.report import use_style, write_report
+from xpci_utils import files, paths, report
 from xpci_utils.report.committed import load_results
 from xpci_utils.report.results import Results
 from xpci_utils.stages.machine import processor
@@ -46,8 +45,8 @@ class Repository:
     @cached_property
     def drawn(self) -> Path:
         """The report, drawn again."""
-        use_style()
-        write_report(self.results, self.scratch / "report")
+        report.use_style()
+        report.write_report(self.results, self.scratch / "report")
         return self.scratch / "report"
 
     def checks(self, training: bool = True) -> Iterator[Check]:
