@@ -391,13 +391,29 @@ def test_any_parameter_of_notebook_07_can_be_changed_for_a_film(capsys, monkeypa
 
     asked = []
     monkeypatch.setattr(film, "run_stage", lambda parameters: asked.append(parameters) or 0)
-    arguments = ["video", "film.tif", "-p", "flats", "flats.tif", "-p", "suggestions", "4", "-p", "cell", "emcad"]
+    arguments = [
+        "video",
+        "film.tif",
+        "-p",
+        "force",
+        "true",
+        "-p",
+        "flats",
+        "flats.tif",
+        "-p",
+        "suggestions",
+        "4",
+        "-p",
+        "cell",
+        "emcad",
+    ]
     assert cli.main([*arguments, "--cell", "emcad__r0000__none__n00000__mix__s0"]) == 0
     assert (asked[0].flats, asked[0].suggestions, asked[0].cell) == (
         "flats.tif",
         4,
         "emcad__r0000__none__n00000__mix__s0",
     )
+    assert asked[0].force
     assert cli.main(["video", "film.tif", "-p", "flat", "flats.tif"]) == 2
     assert "flat is not a parameter" in capsys.readouterr().err
 

@@ -22,5 +22,6 @@ def main(arguments: list[str]) -> int:
     given = {"cell": options.cell, "name": options.name, "frame_interval_us": options.frame_interval_us}
     overrides = {name: value_of(text) for name, text in options.parameter}
     overrides |= {name: value for name, value in given.items() if value is not None}
-    overrides |= {"film_path": str(absolute(options.film)) if options.film else "", "force": options.force}
+    overrides |= {"film_path": str(absolute(options.film)) if options.film else ""}
+    overrides |= {"force": True} if options.force else {}
     return run_stage(notebook_parameters(options.profile, "07_apply_to_video", overrides))
