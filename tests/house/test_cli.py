@@ -270,7 +270,7 @@ def test_results_of_other_parameters_stop_everything_unless_forced(capsys, comma
     assert cli.main(["reproduce", "--profile", "smoke"]) == 2
     printed = capsys.readouterr().err
     assert f"error: {folder} holds another result (changed: seed: 7 -> 0)" in printed
-    assert "'make reproduce FORCE=1' makes these stages again, in place" in printed
+    assert "'make reproduce FORCE=1', with the same PROFILE and FRAMES, makes these stages again, in place" in printed
     assert commands == []
     assert (folder / "run.json").is_file()
     assert cli.main(["reproduce", "--profile", "smoke", "--force"]) == 0
@@ -384,6 +384,38 @@ def test_a_film_is_a_stage_of_notebook_07(monkeypatch, tmp_path):
     assert (own.film_path, own.frame_interval_us) == (str(tmp_path / "my film.tif"), 5.0)
     assert (simulated.film_path, simulated.place) == ("", "video/film")
     assert cli.main(["video", "--profile", "quick", "--cell", "emcad"]) == 2
+
+
+def test_any_parameter_of_notebook_07_can_be_changed_for_a_film(capsys, monkeypatch):
+    from xpci_utils.running import film
+
+    asked = []
+    monkeypatch.setattr(film, "run_stage", lambda parameters: asked.append(parameters) or 0)
+    arguments = [
+        "video",
+        "film.tif",
+        "-p",
+        "force",
+        "true",
+        "-p",
+        "flats",
+        "flats.tif",
+        "-p",
+        "suggestions",
+        "4",
+        "-p",
+        "cell",
+        "emcad",
+    ]
+    assert cli.main([*arguments, "--cell", "emcad__r0000__none__n00000__mix__s0"]) == 0
+    assert (asked[0].flats, asked[0].suggestions, asked[0].cell) == (
+        "flats.tif",
+        4,
+        "emcad__r0000__none__n00000__mix__s0",
+    )
+    assert asked[0].force
+    assert cli.main(["video", "film.tif", "-p", "flat", "flats.tif"]) == 2
+    assert "flat is not a parameter" in capsys.readouterr().err
 
 
 def test_the_report_is_made_again_by_force(monkeypatch):

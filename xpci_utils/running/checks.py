@@ -78,7 +78,10 @@ def refuse_others(others: Mapping[Path, str], force: bool, target: str = "reprod
         else:
             print(f"error: {sentence}", file=sys.stderr)
     if others and not force:
-        print(f"error: 'make {target} FORCE=1' makes these stages again, in place", file=sys.stderr)
+        print(
+            f"error: 'make {target} FORCE=1', with the same PROFILE and FRAMES, makes these stages again, in place",
+            file=sys.stderr,
+        )
     return bool(others) and not force
 
 

@@ -4,8 +4,8 @@ FILM is a TIFF stack, an HDF5 file, a camera file or a folder of frames; without
 """
 
 from xpci_utils.params.profiles import notebook_parameters
-from xpci_utils.running.notebook import run_stage
-from xpci_utils.running.options import absolute, add_profile, parser_of
+from xpci_utils.running.notebook import run_stage, value_of
+from xpci_utils.running.options import absolute, add_parameters, add_profile, parser_of
 
 
 def main(arguments: list[str]) -> int:
@@ -16,9 +16,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--cell", help="which trained network, by its cell (default: the profile's)")
     parser.add_argument("--name", help="name of the result, a folder below runs/<profile>/video (default: film)")
     parser.add_argument("--frame-interval-us", type=float, help="time between two frames [us]")
+    add_parameters(parser)
     parser.add_argument("--force", action="store_true", help="repeat a finished result and replace it")
     options = parser.parse_args(arguments)
     given = {"cell": options.cell, "name": options.name, "frame_interval_us": options.frame_interval_us}
-    overrides = {name: value for name, value in given.items() if value is not None}
-    overrides |= {"film_path": str(absolute(options.film)) if options.film else "", "force": options.force}
+    overrides = {name: value_of(text) for name, text in options.parameter}
+    overrides |= {name: value for name, value in given.items() if value is not None}
+    overrides |= {"film_path": str(absolute(options.film)) if options.film else ""}
+    overrides |= {"force": True} if options.force else {}
     return run_stage(notebook_parameters(options.profile, "07_apply_to_video", overrides))

@@ -23,7 +23,7 @@ from xpci_utils import files, paths, stages
 from xpci_utils.params import ParameterError, StageParameters, stage_model
 from xpci_utils.params.model import parse_yaml
 from xpci_utils.running.gpus import card_for
-from xpci_utils.running.options import parser_of
+from xpci_utils.running.options import add_parameters, parser_of
 from xpci_utils.running.status import duration, progress_line
 
 SLURM_MARGIN_SECONDS = 120  # before the end of a Slurm job: time to reach a checkpoint and write it
@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Parse the command line, run the notebook, and return the exit code."""
     options = _parse(arguments)
     try:
-        overrides = {name: _value(text) for name, text in options.parameter}
+        overrides = {name: value_of(text) for name, text in options.parameter}
         if options.folder:
             overrides["output_folder"] = options.folder
         parameters = stage_model(Path(options.notebook).stem).from_yaml(options.file, overrides)
@@ -184,7 +184,8 @@ def _deadline(minutes: float | None) -> float | None:
         return None
 
 
-def _value(text: str) -> object:
+def value_of(text: str) -> object:
+    """What the text of a parameter at a prompt means: a value as in YAML, else the text."""
     try:
         return parse_yaml(text)
     except ValueError:
@@ -199,9 +200,7 @@ def _parse(arguments: list[str] | None) -> Namespace:
     )
     parser.add_argument("notebook", help="which notebook, by path or name: 05_train_segmentation")
     parser.add_argument("-f", "--file", required=True, metavar="PARAMS", help="flat YAML file with every parameter")
-    parser.add_argument(
-        "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="change a parameter"
-    )
+    add_parameters(parser)
     parser.add_argument("--folder", help="write the products here instead of below run_root")
     parser.add_argument("--minutes", type=float, help="stop after this time; the same command goes on (exit code 75)")
     return parser.parse_args(arguments)

@@ -23,6 +23,13 @@ def add_profile(parser: ArgumentParser, default: str = "quick") -> None:
     )
 
 
+def add_parameters(parser: ArgumentParser) -> None:
+    """-p NAME VALUE, which changes a parameter of a notebook."""
+    parser.add_argument(
+        "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="change a parameter"
+    )
+
+
 def add_grid(parser: ArgumentParser) -> None:
     """--grid; it is checked later, where a wrong one gets a suggestion."""
     parser.add_argument("--grid", default="paper", metavar="|".join(GRIDS), help=GRID_HELP)

@@ -133,7 +133,8 @@ def _look_for_result(stage: Stage) -> None:
     if changed:
         raise OtherResultError(
             f"{paths.display(stage.folder)} holds another result (changed: {'; '.join(changed)}). "
-            "Nothing was overwritten: choose another run_root, delete the folder, or set force to true."
+            "Nothing was overwritten: choose another run_root, delete the folder, or set force to true "
+            "(-p force true, or FORCE=1 behind make reproduce)."
         )
     stage.to_do = False
 
