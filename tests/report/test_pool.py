@@ -98,7 +98,7 @@ def test_results_collected_before_leave_them_out_with_a_sentence(results, tmp_pa
     }
     write_report(older, tmp_path, figures=figures)
     text = (tmp_path / "index.html").read_text()
-    assert "<b>Table F.</b> Table F is left out: these results do not hold" in text
-    assert "<b>Figure N.</b> These results do not hold what the labellers make" in text
+    assert "<b>Table F.</b> Table F is left out: these results do not contain" in text
+    assert "<b>Figure N.</b> These results do not contain what the labellers make" in text
     assert not (tmp_path / "tables/tablef.csv").exists()
     assert not (tmp_path / "figures/figuref.png").exists()
