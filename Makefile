@@ -3,8 +3,8 @@
 ##                 PROFILE=laptop START=shipped: from the weights in data/weights/laptop instead of training them
 ##                 FRAMES=folder [CLASSES=file] PROFILE=own_frames (or own_frames_gpu): your own frames;
 ##                 FORCE=1: replace stale results
-##                 SHARDS=8: so many runs share the sampling of the synthetic pairs
-##                 GPUS=8: a computer with so many GPUs: one job on each at a time, SHARDS as many unless given
+##                 SHARDS=8: number of runs that sample the synthetic pairs together
+##                 GPUS=8: number of GPUs of this computer: one job on each at a time; SHARDS is the same number by default
 PROFILE ?= quick
 ifdef START
 override PROFILE := $(PROFILE)_$(START)
@@ -28,7 +28,7 @@ help:
 reproduce: params/$(PROFILE)/sweep.yaml $(INSTALLED)
 	@$(XPCI) reproduce $(RUN) $(OWN) $(FORCED) --cores $(CORES) $(if $(SHARDS),--shards $(SHARDS)) $(if $(GPUS),--gpus $(GPUS))
 
-## make real-study  FRAMES=folder [CLASSES=file]: do synthetic pairs help on your own images? A cross-validation
+## make real-study  FRAMES=folder [CLASSES=file]: cross-validation: do synthetic pairs help on your own images?
 real-study: $(INSTALLED)
 	@$(XPCI) study $(OWN) $(FORCED) --cores $(CORES)
 
@@ -40,12 +40,12 @@ status: $(INSTALLED)
 lab: params/$(PROFILE)/sweep.yaml $(INSTALLED)
 	@$(XPCI) lab --profile $(PROFILE) $(OPTIONS)
 
-## make report      tables, figures, index.html and the executed notebooks as pages again, from whatever is finished
+## make report      tables, figures, index.html and the executed notebooks as pages again, from all finished stages
 report: $(INSTALLED)
 	@$(XPCI) report --profile $(PROFILE)
 
 ## make collect     keep the results of PROFILE=laptop, few enough to be committed, in figures/laptop, and draw them
-## make contrasts   which rows the validation frames of a finished PROFILE=laptop choose to be tested
+## make contrasts   rows of a finished PROFILE=laptop that are chosen on validation frames, to be tested
 ## make figures     figures/laptop again from figures/laptop/results: every table and figure, nothing is trained
 ## make ship        the denoiser and adapters of a finished PROFILE=laptop into data/weights/laptop, for START=shipped
 collect contrasts figures ship: PROFILE = laptop
@@ -81,7 +81,7 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 	$(XPCI) params --check
 
-## make same-results   say that changed code gives the same results: note its digests (CONTRIBUTING.md)
+## make same-results   declare that changed code gives the same results: record its digests (CONTRIBUTING.md)
 same-results: $(INSTALLED)
 	@$(BIN)/python scripts/code_digests.py --same-results
 	@$(BIN)/python scripts/imports.py
@@ -93,11 +93,11 @@ test: lint
 	$(BIN)/pytest -q --nbval --nbval-current-env -x notebooks
 	$(BIN)/pytest -q -s tests/quick
 
-## make test-system kills, failures and resumes on the smoke grid, and a browser on its notebooks and report
+## make test-system kills, failures and resumes on the smoke grid, and a browser with its notebooks and report
 test-system: $(INSTALLED)
 	$(BIN)/pytest -q -s tests/system
 
-## make rehearse    every notebook with the parameters of PROFILE=paper, counts cut to one; writes its cost table
+## make rehearse    every notebook with the parameters of PROFILE=paper, every count reduced to one; writes its cost table
 ##                  PROFILE=own_frames_gpu FRAMES=folder: on a few of your own frames
 rehearse: params/$(PROFILE)/sweep.yaml $(INSTALLED)
 	$(XPCI) rehearse --profile $(PROFILE) $(OWN) --threads $(CORES)

@@ -33,7 +33,7 @@ def finished(folder):
 
 @pytest.fixture
 def run_root(tmp_path):
-    """Six annotated frames of 24 x 30 and five pairs of 16 x 20, named by vit_b and vit_t."""
+    """Six annotated frames of 24 x 30 and five pairs of 16 x 20, labelled by vit_b and vit_t."""
     rng, root = np.random.default_rng(0), tmp_path / "run"
     splits = ["train", "train", "train", "val", "test", "test"]
     shape = (24, 30)

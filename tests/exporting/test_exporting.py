@@ -26,7 +26,7 @@ def both(run_root):
 def test_the_set_names_what_it_holds(both, run_root):
     assert [item.name for item in both][:5] == [f"synthetic_{i:06d}" for i in range(5)]
     assert [item.split for item in both] == ["train"] * 8 + ["val", "test", "test"]
-    assert both.told == f"5 synthetic frames of {run_root}, named by vit_b, with 6 annotated given frames"
+    assert both.told == f"5 synthetic frames of {run_root}, labelled by vit_b, with 6 annotated given frames"
     assert len(synthetic_set(run_root, "vit_t", count=2)) == 2
 
 
@@ -200,4 +200,4 @@ def test_a_damaged_picture_leaves_nothing_behind(run_root, tmp_path, capsys):
 def test_an_unfinished_run_is_named(run_root, tmp_path, capsys):
     (run_root / "pools/ddpm/pairs/run.json").unlink()
     assert main([str(run_root), "png", str(tmp_path / "set"), "--labeller", "vit_b"]) == 2
-    assert "pairs is not finished; 'make reproduce' goes on with it" in capsys.readouterr().err
+    assert "pairs is not finished; 'make reproduce' continues it" in capsys.readouterr().err

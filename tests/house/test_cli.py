@@ -115,7 +115,7 @@ def test_an_interrupted_command_says_how_to_go_on(monkeypatch, capsys):
 
     monkeypatch.setattr(reproduce, "main", interrupt)
     assert cli.main(["reproduce"]) == 130
-    assert "the same command goes on" in capsys.readouterr().err
+    assert "run the same command again to continue" in capsys.readouterr().err
 
 
 PROFILED = [

@@ -154,7 +154,7 @@ def test_a_kernel_that_dies_while_it_starts_has_died(small_house, count_stage, m
 
     monkeypatch.setattr(notebook, "_execute", die)
     assert notebook.main(command(small_house, count_stage)) == notebook.KERNEL_DIED
-    assert "the kernel died (out of memory, or killed); the same command goes on" in capsys.readouterr().err
+    assert "the kernel died (out of memory, or killed); run the same command again" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("loss", ["gone", "emptied", "one file of several"])

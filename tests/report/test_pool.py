@@ -37,7 +37,7 @@ def test_what_was_measured_is_found_wherever_it_lies_in_the_pools_folder(run_roo
 def test_table_f_shows_the_pool_between_floor_and_ceiling(results, evidence):
     table = pool_table(results).data.set_index("measure").astype(float)
     assert table.loc["distance, all features [SD]"].tolist() == [0.5, 0.1, 0.9]
-    assert np.isnan(table.loc["AUC of a classifier, 0.5: finds no difference", "floor"])
+    assert np.isnan(table.loc["AUC of a classifier, 0.5: no difference found", "floor"])
     assert table.loc["particles that count as copies of training particles"].tolist() == [0.03, 0.05, 0.97]
     assert table.loc["binary Dice of drawn and annotated masks", "pool"] == pytest.approx(0.7)
     assert "2 validation frames" in pool_table(results).caption
@@ -98,7 +98,7 @@ def test_results_collected_before_leave_them_out_with_a_sentence(results, tmp_pa
     }
     write_report(older, tmp_path, figures=figures)
     text = (tmp_path / "index.html").read_text()
-    assert "<b>Table F.</b> Table F is left out: these results do not hold" in text
-    assert "<b>Figure N.</b> These results do not hold what the labellers make" in text
+    assert "<b>Table F.</b> Table F is left out: these results do not contain" in text
+    assert "<b>Figure N.</b> These results do not contain what the labellers make" in text
     assert not (tmp_path / "tables/tablef.csv").exists()
     assert not (tmp_path / "figures/figuref.png").exists()

@@ -44,14 +44,15 @@ def test_every_table_of_the_study_is_there_and_complete(tables, study):
 def test_captions_name_the_networks_and_rows_that_are_shown(tables, study):
     assert tables["table c"].caption.startswith("Controls, EMCAD on ")
     assert "a gain of EMCAD is lost" in tables["table l"].caption
-    assert "4 named by SAM-b for TransUNet, 4 named by SAM-b for Swin UNETR and 4 named by SAM-b for EMCAD" in (
-        tables["table p"].caption
+    assert (
+        "4 labelled by SAM-b for TransUNet, 4 labelled by SAM-b for Swin UNETR and 4 labelled by SAM-b for EMCAD"
+        in (tables["table p"].caption)
     )
     shown = tables["table s"].printed
     assert shown["Seeds"].tolist() == tables["table s"].data["seeds"].tolist()
     cells = study.cells.assign(finished=study.cells["finished"] & (study.cells["backbone"] == "emcad"))
     (table,) = (table for table in study_tables(replace(study, cells=cells)) if table.name == "table p")
-    assert "(4 named by SAM-b for EMCAD)" in table.caption
+    assert "(4 labelled by SAM-b for EMCAD)" in table.caption
 
 
 def test_a_run_without_seeds_or_controls_still_has_the_tables_it_can_have(results, nothing):

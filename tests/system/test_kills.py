@@ -109,7 +109,7 @@ def test_a_grid_killed_twenty_times_ends_like_an_undisturbed_one(smoke_grid, fre
     print(f"\nkills: {dict(killer.killed)}")
     assert killer.killed.total() == 20
     assert len(killer.killed) > len(killer.places) / 2
-    assert printed.count("the kernel died (out of memory, or killed); the same command goes on") >= 10
+    assert printed.count("the kernel died (out of memory, or killed); run the same command again") >= 10
     expected, found = results(smoke_grid.root), results(fresh_grid.root)
     assert len(expected) > 40
     assert set(found) == set(expected)

@@ -91,7 +91,7 @@ ones.
 {_gpu_text(table, fast)}
 ## The rehearsal, stage by stage
 
-The whole stage with its notebook: starting a kernel, loading libraries, one step, the looks at held-out frames.
+The whole stage with its notebook: starting a kernel, loading libraries, one step, the evaluations on held-out frames.
 
 {markdown_table(*stages_table(table, fast))}
 """
@@ -138,7 +138,7 @@ precision, scaled to the published batch, plus {GPU_CONTEXT_GIB} GiB.
 {markdown_table(*kinds_table(table, fast))}
 
 GPU hours, CPU hours and disk are sums over the jobs of a line, memory and working space (checkpoints) the largest of
-them. Looks at validation and test frames are counted; reading data and writing checkpoints are not. The paper's
+them. Evaluations on validation and test frames are counted; reading data and writing checkpoints are not. The paper's
 protocol of equal epochs makes the rows with 10,000 synthetic pairs 51 times longer than those without.
 
 Readings of the protocol, further seeds and controls are grids of their own, which come on top of `GRID=paper`:

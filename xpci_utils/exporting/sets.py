@@ -83,7 +83,7 @@ def synthetic_set(
     if annotated:
         items += _annotated(frames)
     kind = "simulated" if frames.simulated else "given"
-    told = f"{len(names[: count or None])} synthetic frames of {paths.display(root)}, named by {named}"
+    told = f"{len(names[: count or None])} synthetic frames of {paths.display(root)}, labelled by {named}"
     told += f", with {len(frames)} annotated {kind} frames" if annotated else f", learnt from {kind} frames"
     pixel_um = None if frames.pixel_size_um == UNKNOWN_PIXEL_UM else frames.pixel_size_um
     return ExportSet(tuple(items), frames.class_names, frames.class_colours, pixel_um, told)
@@ -134,7 +134,7 @@ def _annotated(frames: FrameSet) -> list[Item]:
 
 def _finished(folder: Path) -> Path:
     if stages.read_run(folder) is None:
-        raise StageError(f"{paths.display(folder)} is not finished; 'make reproduce' goes on with it")
+        raise StageError(f"{paths.display(folder)} is not finished; 'make reproduce' continues it")
     return folder
 
 

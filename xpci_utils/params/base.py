@@ -53,9 +53,9 @@ class StageParameters(Parameters):
     sweep_file: ClassVar[str] = ""
 
     run_root: str = Field("runs/quick", min_length=1, description="folder of the run; relative to the repository root")
-    output_folder: str = Field("", description="where the products go; empty: their place below run_root")
+    output_folder: str = Field("", description="folder for the products; empty: the usual folder below run_root")
     force: bool = Field(False, description="repeat a finished stage and replace its products")
-    threads: int = Field(1, ge=1, le=256, description="CPU threads; part of the result's last bits")
+    threads: int = Field(1, ge=1, le=256, description="CPU threads; their number affects the last bits of the result")
 
     @property
     def root(self) -> Path:
@@ -130,7 +130,7 @@ class StageParameters(Parameters):
 class SeededParameters(StageParameters):
     """Parameters of a stage that draws random numbers."""
 
-    seed: int = Field(0, ge=0, description="seed of everything random in this stage")
+    seed: int = Field(0, ge=0, description="seed of all random numbers in this stage")
 
 
 class ShippableParameters(SeededParameters):
@@ -138,7 +138,7 @@ class ShippableParameters(SeededParameters):
 
     weights_file: ClassVar[str]
 
-    shipped: str = Field("", description="folder of shipped weights to take instead of training; empty: train")
+    shipped: str = Field("", description="folder of shipped weights that replace the training; empty: train")
 
     @property
     def hash_note(self) -> str:

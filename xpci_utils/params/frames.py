@@ -16,35 +16,51 @@ class PrepareFrames(SeededParameters):
     data_files = ("data/classes.yaml", "data/materials.csv")
     products = ("frames.csv", "frames.json", "images", "labels")
 
-    source: Literal["simulator", "folder"] = Field("simulator", description="'simulator', or 'folder' for your own")
-    source_folder: str = Field("", description="your folder: images/, masks/, optional splits/; see data/README.md")
+    source: Literal["simulator", "folder"] = Field(
+        "simulator", description="'simulator', or 'folder' for your own frames"
+    )
+    source_folder: str = Field(
+        "", description="your folder with images/, masks/ and optional splits/; see data/README.md"
+    )
     classes_file: str = Field("", description="YAML of classes; empty: classes.yaml of source_folder")
-    pixel_size_um: float = Field(2.0, gt=0, description="size of a pixel in the sample plane [um]; imports may tell")
+    pixel_size_um: float = Field(
+        2.0, gt=0, description="pixel size in the sample plane [um]; the value in an import.json is used first"
+    )
     tile: int = Field(0, ge=0, description="side of the square tiles that networks see [px]; 0: whole frames")
     largest_tile: int = Field(
         0,
         ge=0,
         multiple_of=32,
-        description="where tile is 0, choose tiles of your folder, at most so wide [px]; 0: do not",
+        description="largest tile that may be chosen for your folder where tile is 0 [px]; 0: whole frames",
     )
-    folds: int = Field(0, ge=0, description="folds of a cross-validation of your folder; 0: its splits, or dealt ones")
-    fold: int = Field(0, ge=0, description="which of them is held out for the test, counted from 0")
+    folds: int = Field(
+        0, ge=0, description="folds of a cross-validation of your folder; 0: use its splits, or make them"
+    )
+    fold: int = Field(0, ge=0, description="index of the fold that is held out as test set, counted from 0")
     preset: Literal["aps32id_u18", "aps32id_shifted", "reduced"] = Field("reduced", description="simulator preset")
-    sampling: Literal["curated", "natural"] = Field("curated", description="frames an annotator picks, or any")
+    sampling: Literal["curated", "natural"] = Field(
+        "curated", description="'curated': frames that an annotator would choose; 'natural': any frames"
+    )
     energy_kev: float = Field(0.0, ge=0, description="photon energy, 22 to 30 [keV]; 0: the preset's")
-    distance_m: float = Field(0.0, ge=0, description="sample to scintillator [m]; 0: the preset's")
-    psf_core_sigma_um: float = Field(0.0, ge=0, description="blur of scintillator and lens [um]; 0: the preset's")
-    exposure_us: float = Field(0.0, ge=0, description="exposure [us]; 0: the preset's")
-    quanta_per_pixel: float = Field(0.0, ge=0, description="electrons in the open beam; 0: the preset's range")
+    distance_m: float = Field(0.0, ge=0, description="distance from sample to scintillator [m]; 0: the preset's")
+    psf_core_sigma_um: float = Field(
+        0.0, ge=0, description="sigma of the blur of scintillator and lens [um]; 0: the preset's"
+    )
+    exposure_us: float = Field(0.0, ge=0, description="exposure time [us]; 0: the preset's")
+    quanta_per_pixel: float = Field(
+        0.0, ge=0, description="electrons per pixel in the open beam; 0: the preset's range"
+    )
     read_noise_e: float = Field(0.0, ge=0, description="camera read noise [electrons]; 0: the preset's")
-    mask_jitter_px: float = Field(0.0, ge=0, description="wander of hand-drawn boundaries [px]; 0: exact masks")
-    window: Literal["linear", "log"] = Field("linear", description="8-bit window on intensity or on its logarithm")
+    mask_jitter_px: float = Field(
+        0.0, ge=0, description="random shift of mask boundaries, as if drawn by hand [px]; 0: exact masks"
+    )
+    window: Literal["linear", "log"] = Field("linear", description="8-bit window on the intensity, or on its logarithm")
     height: int = Field(64, ge=32, le=4096, description="height of a simulated frame [px]")
     width: int = Field(64, ge=32, le=4096, description="width of a simulated frame [px]")
-    train_frames: int = Field(40, ge=1, description="simulated frames to train on")
-    val_frames: int = Field(12, ge=1, description="simulated frames for choices during training")
-    test_frames: int = Field(40, ge=1, description="simulated frames for the tables")
-    shifted_test_frames: int = Field(20, ge=0, description="more of them, from a beamline set up otherwise; 0: none")
+    train_frames: int = Field(40, ge=1, description="simulated training frames")
+    val_frames: int = Field(12, ge=1, description="simulated validation frames")
+    test_frames: int = Field(40, ge=1, description="simulated test frames")
+    shifted_test_frames: int = Field(20, ge=0, description="further test frames, from another beamline set-up; 0: none")
 
     @property
     def place(self) -> str:

@@ -27,21 +27,23 @@ class SamplePairs(SeededParameters):
     retired = frozenset({"fresh_frames", "audit_particles"})  # they belong to 04c, and decided no pair
 
     pool: Literal["ddpm", "fresh", "clamped", "heldout"] = Field(
-        "ddpm", description="ddpm: the paper's; others: controls, and masks for the test frames"
+        "ddpm", description="ddpm: the pool of the paper; the others are controls, or masks for the test frames"
     )
     pairs: int = Field(200, ge=1, description="synthetic pairs in the pool")
     pairs_per_frame: float = Field(
-        0.0, ge=0, description="synthetic pairs for each annotated training frame, in place of pairs; 0: pairs"
+        0.0, ge=0, description="synthetic pairs for each annotated training frame, instead of pairs; 0: use pairs"
     )
     sampler: Literal["ddpm", "sde-dpmsolver++", "dpmsolver++", "ddim"] = Field(
-        "sde-dpmsolver++", description="ddpm: the paper's"
+        "sde-dpmsolver++", description="ddpm: the sampler of the paper"
     )
     sampling_steps: int = Field(20, ge=2, description="denoiser evaluations per pair; the paper: 250")
     min_component_px: int = Field(4, ge=1, description="smaller components are removed from the masks [px]")
     clamped_steps: int = Field(10, ge=1, description="noise levels on the way to the masks of known images")
-    block_size: int = Field(25, ge=1, description="pairs sampled together; it changes their values by rounding alone")
-    shard: int = Field(0, ge=0, description="which share of the pool this run samples, counted from 0")
-    shards: int = Field(1, ge=1, description="runs that share the pool, in any order or at once")
+    block_size: int = Field(25, ge=1, description="pairs sampled together; the block size affects rounding only")
+    shard: int = Field(0, ge=0, description="index of the share of the pool that this run samples, counted from 0")
+    shards: int = Field(
+        1, ge=1, description="number of runs that sample the pool together, in any order or at the same time"
+    )
     bf16: bool = Field(True, description="bfloat16 autocast")
 
     @model_validator(mode="after")
@@ -86,16 +88,16 @@ class LabelPairs(StageParameters):
     notebook = "04b_label_pairs"
 
     pool: Literal["ddpm", "fresh", "clamped", "heldout"] = Field(
-        "ddpm", description="whose pairs are labelled; ddpm: the paper's; the labels of heldout are scored"
+        "ddpm", description="pool whose pairs are labelled; ddpm: the paper's; heldout: its labels are scored"
     )
-    labeller: LabellerName = Field("vit_b", description="adapted SAM that classifies the particles, by its name")
+    labeller: LabellerName = Field("vit_b", description="name of the adapted SAM that classifies the particles")
     labeller_seed: int = Field(0, ge=0, description="seed of the labeller's training")
-    symmetries: bool = Field(False, description="average the probabilities over the symmetries of the frame")
+    symmetries: bool = Field(False, description="average the probabilities over flips and quarter turns of the frame")
     vote: Literal["pixel", "masked", "particle", "split"] = Field(
-        "pixel", description="who decides a class; the paper: each pixel"
+        "pixel", description="unit to which a class is assigned; the paper: each pixel"
     )
     min_confidence: float = Field(
-        0.0, ge=0, lt=1, description="ignore particles less certain; must be 0 where held-out frames are labelled"
+        0.0, ge=0, lt=1, description="particles with a lower confidence are ignored; must be 0 for held-out frames"
     )
 
     @model_validator(mode="after")
@@ -147,16 +149,20 @@ class AuditPairs(SeededParameters):
         "particles.csv",
     )
 
-    pool: Literal["ddpm", "fresh", "clamped"] = Field("ddpm", description="whose pairs are audited; ddpm: the paper's")
-    labeller: LabellerName = Field("vit_b", description="adapted SAM whose classification is audited, by its name")
+    pool: Literal["ddpm", "fresh", "clamped"] = Field(
+        "ddpm", description="pool whose pairs are audited; ddpm: the paper's"
+    )
+    labeller: LabellerName = Field("vit_b", description="name of the adapted SAM whose classification is audited")
     labeller_seed: int = Field(0, ge=0, description="seed of the labeller's training")
     fresh_frames: int = Field(
-        100, ge=0, description="new simulated frames the pool is compared with; 0: the annotated test frames"
+        100, ge=0, description="new simulated frames that the pool is compared with; 0: use the annotated test frames"
     )
-    audit_particles: int = Field(1000, ge=1, description="of each set, compared with all training particles")
-    min_component_px: int = Field(4, ge=1, description="smaller components of a mask are no particles [px]")
+    audit_particles: int = Field(
+        1000, ge=1, description="particles of each set that are compared with all training particles"
+    )
+    min_component_px: int = Field(4, ge=1, description="smaller components of a mask are not counted as particles [px]")
     clamped_steps: int = Field(10, ge=1, description="noise levels on the way to the masks of known images")
-    block_size: int = Field(25, ge=1, description="masks drawn together; it changes them by rounding alone")
+    block_size: int = Field(25, ge=1, description="masks drawn together; the block size affects rounding only")
     bf16: bool = Field(True, description="bfloat16 autocast")
 
     @property

@@ -20,7 +20,7 @@ class TablesAndFigures(StageParameters):
     data_files = tuple(f"data/paper/table{number}.csv" for number in range(1, 6))
     products = ("tables", "figures", "index.html")
 
-    sweep: str = Field("params/quick/sweep.yaml", min_length=1, description="the grid that the tables show")
+    sweep: str = Field("params/quick/sweep.yaml", min_length=1, description="file of the grid that the tables show")
 
     @property
     def place(self) -> str:
@@ -39,31 +39,41 @@ class ApplyToVideo(SeededParameters):
     data_files = ("data/classes.yaml", "data/materials.csv")
     changes = {2: Change("frames to annotate next are called as the import calls them")}
 
-    name: str = Field("film", description="what the result is called; its folder below run_root is video/<name>")
-    cell: CellName = Field("emcad__r0040__none__n00000__mix__s0", description="which trained network, by its cell")
-    film_path: str = Field("", description="TIFF stack, HDF5, camera file or folder of frames; empty: a simulated film")
-    flat_field: Literal["auto", "references", "median", "none"] = Field(
-        "auto", description="by reference frames, by the median over time, or not at all; auto: where there are flats"
+    name: str = Field("film", description="name of the result; its folder is video/<name> below run_root")
+    cell: CellName = Field("emcad__r0040__none__n00000__mix__s0", description="cell of the trained network")
+    film_path: str = Field(
+        "", description="TIFF stack, HDF5 file, camera file or folder of frames; empty: a simulated film"
     )
-    flats: str = Field("", description="frames of the open beam, if they lie outside the film")
-    darks: str = Field("", description="frames without beam, if they lie outside the film")
+    flat_field: Literal["auto", "references", "median", "none"] = Field(
+        "auto", description="by reference frames, by the median over time, or none; auto: by flats if there are any"
+    )
+    flats: str = Field("", description="file with frames of the open beam, if they are not in the film")
+    darks: str = Field("", description="file with frames without beam, if they are not in the film")
     frame_interval_us: float = Field(20.0, gt=0, description="time between two frames [us]")
-    preset: Literal["aps32id_u18", "aps32id_shifted", "reduced"] = Field("reduced", description="of a simulated film")
-    sampling: Literal["curated", "natural"] = Field("curated", description="simulated film: rare classes raised or not")
+    preset: Literal["aps32id_u18", "aps32id_shifted", "reduced"] = Field(
+        "reduced", description="preset of a simulated film"
+    )
+    sampling: Literal["curated", "natural"] = Field(
+        "curated", description="simulated film: curated raises the share of rare classes"
+    )
     film_frames: int = Field(40, ge=1, description="frames of a simulated film")
     height: int = Field(128, ge=32, le=4096, description="height of a simulated film [px]")
     width: int = Field(128, ge=32, le=4096, description="width of a simulated film [px]")
-    tile: int = Field(0, ge=0, description="side of the squares that the network sees [px]; 0: whole frames if it can")
-    min_particle_px: int = Field(6, ge=1, description="smaller regions are no particles [px]")
-    particle_probability: float = Field(
-        0.99, ge=0, le=1, description="nor are regions in which the network is nowhere this sure of a particle"
+    tile: int = Field(
+        0, ge=0, description="side of the square tiles that the network sees [px]; 0: whole frames if possible"
     )
-    block_frames: int = Field(16, ge=1, description="frames between two savings of what is done")
-    max_speed_m_per_s: float = Field(3.0, gt=0, description="of a new particle, and change of speed per frame [m/s]")
-    memory_frames: int = Field(1, ge=0, description="frames for which a particle may be missed")
+    min_particle_px: int = Field(6, ge=1, description="smaller regions are not counted as particles [px]")
+    particle_probability: float = Field(
+        0.99, ge=0, le=1, description="a particle must have one pixel with at least this foreground probability"
+    )
+    block_frames: int = Field(16, ge=1, description="frames that are saved together as one block")
+    max_speed_m_per_s: float = Field(
+        3.0, gt=0, description="largest speed of a new particle, and largest change of speed per frame [m/s]"
+    )
+    memory_frames: int = Field(1, ge=0, description="frames in which a tracked particle may be undetected")
     min_track_frames: int = Field(3, ge=2, description="shorter tracks have no speed and no score")
-    suggestions: int = Field(10, ge=0, description="frames proposed for annotation")
-    animation_frames: int = Field(40, ge=1, description="first frames of the film shown as an animation")
+    suggestions: int = Field(10, ge=0, description="number of frames proposed for annotation")
+    animation_frames: int = Field(40, ge=1, description="number of frames, from the first, that the animation shows")
 
     @field_validator("name")
     @classmethod

@@ -25,28 +25,32 @@ class Sweep(Parameters):
     annotated: int = Field(40, ge=0, le=9999, description="annotated frames in every cell; 0: the whole training split")
     counts: list[Pairs] = Field([0, 100, 200], description="synthetic pairs added to them")
     counts_per_frame: list[Multiple] = Field(
-        [], description="the same for each annotated training frame of your folder, in place of counts; []: counts"
+        [],
+        description="synthetic pairs for each annotated training frame of your folder, in place of counts; []: counts",
     )
     series: list[str] = Field(
         ["transunet__vit_t", "swin_unetr__vit_b", "emcad__vit_b", "transunet__vit_b"],
         description="backbone and labeller of Tables 1, 2, 3 and 4",
     )
     labellers: list[str] = Field(
-        ["vit_t-noprompt", "vit_t", "vit_b-noprompt", "vit_b"], description="rows of Table 5, adapted each"
+        ["vit_t-noprompt", "vit_t", "vit_b-noprompt", "vit_b"],
+        description="labellers that are adapted: the rows of Table 5",
     )
-    labeller_seeds: list[Seed] = Field([0], description="seeds of the labellers; the first one names synthetic pairs")
-    noisy_prompts: bool = Field(True, description="Table 5 also with the masks that the denoiser draws for test frames")
+    labeller_seeds: list[Seed] = Field([0], description="seeds of the labellers; the first labels the synthetic pairs")
+    noisy_prompts: bool = Field(True, description="Table 5 also with masks that the denoiser draws for test frames")
     seeds: list[Seed] = Field([0], description="seeds of the segmentation networks")
-    contrasts: list[str] = Field([], description="one row per backbone, chosen on validation frames, to be claimed")
-    contrast_seeds: list[Seed] = Field([], description="their seeds, and those of the same without synthetic pairs")
-    controls: list[str] = Field([], description="rows of Table C (GRID=controls)")
-    control_seeds: list[Seed] = Field([0], description="their seeds")
-    readings: list[str] = Field(
-        [], description="rows of Table R (GRID=readings): the paper's protocol, each with pairs, as it can be read"
+    contrasts: list[str] = Field([], description="declared rows, one per backbone, chosen on validation frames")
+    contrast_seeds: list[Seed] = Field(
+        [], description="seeds of the contrasts and of their references without synthetic pairs"
     )
-    reading_seeds: list[Seed] = Field([0], description="their seeds, and those of the same without synthetic pairs")
-    extended: list[str] = Field([], description="rows that take a night (GRID=extended), with the first seed")
-    extended_seeds: list[Seed] = Field([], description="further seeds of the contrasts, in the same grid")
+    controls: list[str] = Field([], description="rows of Table C (GRID=controls)")
+    control_seeds: list[Seed] = Field([0], description="seeds of the controls")
+    readings: list[str] = Field(
+        [], description="rows of Table R (GRID=readings): readings of the paper's protocol, with pairs"
+    )
+    reading_seeds: list[Seed] = Field([0], description="seeds of the readings, with and without synthetic pairs")
+    extended: list[str] = Field([], description="rows that take a night (GRID=extended), trained with the first seed")
+    extended_seeds: list[Seed] = Field([], description="further seeds of the contrasts, in the grid extended")
 
     @field_validator("series", "labellers", "contrasts", "controls", "readings", "extended")
     @classmethod

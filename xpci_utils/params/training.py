@@ -37,28 +37,38 @@ class TrainDdpm(ShippableParameters):
     products = ("denoiser_ema.safetensors", "history.jsonl", "metrics.json", "samples")
     former = {"augment": Former("augmentation", {True: "symmetries", False: "none"})}
 
-    size: Literal["quick", "paper"] = Field("quick", description="size of the denoiser; laptop trains quick longer")
-    prediction: Literal["eps", "v"] = Field("v", description="target; paper: eps; v in reduced sizes: Wiener skip")
+    size: Literal["quick", "paper"] = Field(
+        "quick", description="size of the denoiser; the profile laptop trains size quick for longer"
+    )
+    prediction: Literal["eps", "v"] = Field(
+        "v", description="prediction target; the paper: eps; v: with a Wiener skip, for reduced sizes"
+    )
     diffusion_steps: int = Field(4000, ge=2, description="T, forward steps of the cosine schedule")
     steps: int = Field(800, ge=1, description="optimiser steps")
     batch_size: int = Field(16, ge=1, description="frames per optimiser step")
     learning_rate: float = Field(1e-3, gt=0, description="AdamW learning rate")
-    lr_decay: Literal["constant", "cosine"] = Field("cosine", description="constant as published, or down to 0")
-    warmup_steps: int = Field(50, ge=0, description="steps in which the learning rate rises")
+    lr_decay: Literal["constant", "cosine"] = Field("cosine", description="constant as published, or cosine decay to 0")
+    warmup_steps: int = Field(50, ge=0, description="first steps, in which the learning rate rises")
     gradient_clip: float = Field(1.0, ge=0, description="largest gradient norm; 0: no limit, as published")
     rescale_timesteps: bool = Field(False, description="the U-Net sees 1000 t / T instead of t, as published")
     ema_decay: float = Field(0.9999, ge=0, lt=1, description="decay of the averaged weights")
-    ema_warmup: bool = Field(True, description="the decay rises as n / (9 + n); false: constant, as published")
-    keep: Literal["best", "last"] = Field("best", description="weights kept: best on validation frames, or last ones")
+    ema_warmup: bool = Field(
+        True, description="decay at step n is at most n / (9 + n); false: constant decay, as published"
+    )
+    keep: Literal["best", "last"] = Field(
+        "best", description="weights to keep: the best on validation frames, or the last"
+    )
     augmentation: PairAugmentation = Field(
-        "symmetries", description="none as printed in the paper, or flips and quarter turns"
+        "symmetries", description="none, as printed in the paper, or flips and quarter turns"
     )
     bf16: bool = Field(True, description="bfloat16 autocast")
-    tf32: bool = Field(False, description="TF32 in the matrix products of a GPU; on a CPU it does nothing")
+    tf32: bool = Field(False, description="TF32 in matrix products on a GPU; no effect on a CPU")
     evaluations: int = Field(4, ge=1, description="validation evaluations, evenly spaced")
-    preview_pairs: int = Field(16, ge=1, description="pairs sampled at each of those evaluations")
-    preview_steps: int = Field(20, ge=2, description="solver steps per pair of those samples")
-    probe_draws: int = Field(8, ge=1, description="noise levels per held-out frame at which the denoiser is judged")
+    preview_pairs: int = Field(16, ge=1, description="pairs sampled at each validation evaluation")
+    preview_steps: int = Field(20, ge=2, description="solver steps for each of these pairs")
+    probe_draws: int = Field(
+        8, ge=1, description="noise levels per held-out frame at which the noise error is measured"
+    )
 
     @property
     def network_settings(self) -> dict[str, Any]:
@@ -95,28 +105,32 @@ class AdaptSam(ShippableParameters):
     products = ("adapters.safetensors", "history.jsonl", "metrics.json", "per_frame.csv", "namings.csv", "predictions")
 
     labeller: LabellerName = Field(
-        "vit_b", description="vit_b or vit_t; '-noprompt': no mask; '-frozen': adapters alone trained"
+        "vit_b", description="vit_b or vit_t; '-noprompt': no mask prompt; '-frozen': only adapters are trained"
     )
     size: Literal["reduced", "paper"] = Field("reduced", description="size of both SAM variants")
-    weights: Literal["pretrained", "random"] = Field("pretrained", description="first weights: SAM's own, or A1's")
-    trainable: Literal["all", "adapters+head", "adapters"] = Field("all", description="what is trained")
-    prompt_scale: float = Field(10.0, gt=0, description="the mask prompt is +-this, as signed logits")
-    unprompted: float = Field(0.0, ge=0, le=1, description="share of the steps, the first ones, without mask; paper: 0")
+    weights: Literal["pretrained", "random"] = Field(
+        "pretrained", description="initial weights: pre-trained (official, or from notebook A1), or random"
+    )
+    trainable: Literal["all", "adapters+head", "adapters"] = Field("all", description="parameters that are trained")
+    prompt_scale: float = Field(10.0, gt=0, description="absolute value of the signed logits of the mask prompt")
+    unprompted: float = Field(
+        0.0, ge=0, le=1, description="share of the steps, at the start, without mask prompt; the paper: 0"
+    )
     steps: int = Field(600, ge=1, description="optimiser steps; ignored when epochs > 0")
     epochs: int = Field(0, ge=0, description="passes over the annotated frames; 0: use steps")
     batch_size: int = Field(8, ge=1, description="frames per optimiser step")
     learning_rate: float = Field(1e-3, gt=0, description="AdamW learning rate, decayed by (1 - t/n)^0.9")
-    beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's first beta; the paper prints 0.99")
+    beta1: float = Field(0.9, ge=0, lt=1, description="first beta of AdamW; the paper prints 0.99")
     dice: Literal["dice", "generalised"] = Field("dice", description="Dice term beside the cross-entropy")
     augmentation: Augmentation = Field(
-        "affine", description="none as printed in the paper, flips and turns, or any rotation"
+        "affine", description="none, as printed in the paper, flips and quarter turns, or any rotation"
     )
     adapter_blocks: Literal["all", "reference"] = Field(
-        "all", description="encoder blocks with adapters; reference: 0, 1, 10, 11 of ViT-B, as finetune-SAM's default"
+        "all", description="encoder blocks with adapters; reference: default of finetune-SAM (0, 1, 10, 11 of ViT-B)"
     )
     bf16: bool = Field(True, description="bfloat16 autocast")
-    tf32: bool = Field(False, description="TF32 in the matrix products of a GPU; on a CPU it does nothing")
-    weights_folder: str = Field("data/weights", description="where SAM's weights lie, or go to")
+    tf32: bool = Field(False, description="TF32 in matrix products on a GPU; no effect on a CPU")
+    weights_folder: str = Field("data/weights", description="folder that SAM's weights are read from or downloaded to")
     tolerance_px: float = Field(2.0, gt=0, description="tolerance of the normalised surface Dice [px]")
 
     @property
@@ -161,27 +175,31 @@ class TrainSegmentation(StageParameters):
     products = ("model.safetensors", "history.jsonl", "metrics.json", "per_frame.csv")
 
     cell: CellName = Field(
-        "emcad__r0040__vit_b__n00200__mix__s0", description="which cell of the grid; its seed is its own"
+        "emcad__r0040__vit_b__n00200__mix__s0", description="name of the cell of the grid; it includes the seed"
     )
     size: Literal["quick", "laptop", "paper"] = Field("quick", description="size of the network")
-    pretrained: bool = Field(False, description="start from ImageNet weights where timm has them")
-    loss: Literal["published", "common"] = Field("published", description="the network's own, or CE + Dice for all")
-    activation: Literal["relu", "relu6"] = Field("relu", description="of EMCAD's decoder; published: relu")
-    reference_stem: bool = Field(
-        False, description="TransUNet's stem as in its code, not as its ImageNet weights have it"
+    pretrained: bool = Field(False, description="start from ImageNet weights where timm provides them")
+    loss: Literal["published", "common"] = Field(
+        "published", description="the published loss of each network, or cross-entropy + Dice for all"
     )
-    mixing: Literal["half", "concat"] = Field("half", description="batches half synthetic, or one shuffled set")
+    activation: Literal["relu", "relu6"] = Field("relu", description="activation in EMCAD's decoder; published: relu")
+    reference_stem: bool = Field(
+        False, description="TransUNet's stem as in its public code; false: as its ImageNet weights were trained"
+    )
+    mixing: Literal["half", "concat"] = Field(
+        "half", description="half: half of each batch is synthetic; concat: one shuffled set"
+    )
     augmentation: Augmentation = Field(
-        "symmetries", description="none as printed in the paper, flips and turns, or any rotation"
+        "symmetries", description="none, as printed in the paper, flips and quarter turns, or any rotation"
     )
     steps: int = Field(350, ge=1, description="optimiser steps; ignored when epochs > 0")
     epochs: int = Field(0, ge=0, description="passes over the training set; 0: use steps")
     batch_size: int = Field(8, ge=1, description="frames per optimiser step")
     learning_rate: float = Field(6e-3, gt=0, description="AdamW learning rate, decayed by (1 - t/n)^0.9")
-    beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's first beta; the paper prints 0.99")
+    beta1: float = Field(0.9, ge=0, lt=1, description="first beta of AdamW; the paper prints 0.99")
     evaluations: int = Field(20, ge=1, description="validation evaluations, evenly spaced")
     bf16: bool = Field(False, description="bfloat16 autocast")
-    tf32: bool = Field(False, description="TF32 in the matrix products of a GPU; on a CPU it does nothing")
+    tf32: bool = Field(False, description="TF32 in matrix products on a GPU; no effect on a CPU")
     tolerance_px: float = Field(2.0, gt=0, description="tolerance of the normalised surface Dice [px]")
 
     @property
@@ -218,12 +236,12 @@ class PretrainSam(SeededParameters):
     products = ("sam.safetensors", "history.jsonl", "metrics.json")
 
     variant: Literal["vit_b", "vit_t"] = Field("vit_t", description="SAM-b or SAM-t, both of reduced size")
-    steps: int = Field(60, ge=1, description="optimiser steps; params/weights has those of the shipped weights")
+    steps: int = Field(60, ge=1, description="optimiser steps; the shipped weights: see params/weights")
     batch_size: int = Field(8, ge=1, description="new pictures per optimiser step")
-    learning_rate: float = Field(2e-3, gt=0, description="learning rate after warm-up, cosine decay")
+    learning_rate: float = Field(2e-3, gt=0, description="learning rate after warm-up, with cosine decay")
     bf16: bool = Field(True, description="bfloat16 autocast")
-    evaluations: int = Field(4, ge=1, description="evaluations on pictures of held-out textures, evenly spaced")
-    held_out: int = Field(128, ge=1, description="pictures of held-out textures, at these evaluations and in the end")
+    evaluations: int = Field(4, ge=1, description="evaluations on pictures with held-out textures, evenly spaced")
+    held_out: int = Field(128, ge=1, description="pictures with held-out textures in each evaluation and at the end")
 
     def settings(self) -> SamPretraining:
         """How to pre-train, as the training is told."""

@@ -9,7 +9,7 @@ from xpci_utils.params.places import labeller_place, pairs_place, parse_place
 from xpci_utils.report.results import Results
 from xpci_utils.report.wording import BACKBONE_NAMES, DASH, labeller_name, listed, millions, plural
 
-PUBLISHED = "Columns 'paper': published values, measured on the authors' frames, which are not public"
+PUBLISHED = "Columns 'paper' show published values, measured on the authors' frames, which are not public"
 
 
 def training_set(count: int | None, results: Results) -> str:
@@ -21,13 +21,13 @@ def training_set(count: int | None, results: Results) -> str:
 
 
 def trained_on(cell: Cell, results: Results) -> str:
-    """ "100 simulated + 500 fresh with true labels": what the cells of a control were trained on."""
+    """ "100 simulated + 500 fresh with true labels": the training set of the cells of a control."""
     count = cell.annotated or results.annotated
     frames = f"{'all' if count is None else f'{count:,}'} {results.source_word}"
     if cell.labeller == "none":
         return frames
     kind = "synthetic" if cell.pool == "ddpm" else "fresh"
-    names = "with true labels" if cell.labeller == TRUE_LABELS else f"named by {labeller_name(cell.labeller)}"
+    names = "with true labels" if cell.labeller == TRUE_LABELS else f"labelled by {labeller_name(cell.labeller)}"
     pairs = f"{cell.synthetic:,} {kind} {names}"
     return pairs if cell.trains_on == "synthonly" else f"{frames} + {pairs}"
 
@@ -59,14 +59,14 @@ def labellers(results: Results) -> str:
     small = "reduced networks" if results.reduced else "networks of the published size"
     sentences = [
         f"Semantic segmentation performance of adapted SAM in different configurations ({small}), "
-        f"on {test_frames(results)}; the prompt, where there is one, is the binary mask of the reference.",
-        'A "drawn mask" is one that the diffusion model draws for the test frame instead.'
+        f"on {test_frames(results)}. The mask prompt, if there is one, is the binary mask of the reference.",
+        'A "drawn mask" is a mask that the diffusion model draws for the test frame instead.'
         if results.sweep.noisy_prompts
         else "",
-        "SAM-t and SAM-b are the paper's names; the second column says which network was used here."
+        "SAM-t and SAM-b are the paper's names. The second column states which network was used here."
         if results.reduced
         else "",
-        'The paper updates "only the adapter layers"; which parameters were trained here, a column says.',
+        'The paper updates "only the adapter layers". A column states which parameters were trained here.',
         shipped(results),
         not_comparable(results),
     ]
@@ -74,14 +74,14 @@ def labellers(results: Results) -> str:
 
 
 OVER = "95 % intervals over training seeds and test sequences (two-way analysis of jackknife pseudo-values"
-INTERVAL = f"In brackets {OVER}; without brackets: one seed)"
-BARS = f"Dots: one training each. Hollow marks: their mean; bars, from three seeds on: {OVER})"
+INTERVAL = f"Brackets show {OVER}). A value without brackets comes from one seed"
+BARS = f"Each dot is one training. Hollow marks are means; bars, with three seeds or more, are {OVER})"
 
 
 def differences(data: pd.DataFrame, chosen: Collection[str], results: Results) -> str:
     """Caption of Table D, whose rows are ``data``; ``chosen`` are the rows that validation frames choose."""
     return (
-        "What synthetic images add: score minus that of the same backbone without them, "
+        "Effect of synthetic images: the score minus the score of the same backbone without them, "
         f"{_reference_steps(data)}seed by seed on the same {test_frames(results)}. {INTERVAL}. "
         f"{_declared(data, chosen, results)}"
     )
@@ -105,7 +105,7 @@ def _declared(data: pd.DataFrame, chosen: Collection[str], results: Results) -> 
     """How the declared rows were chosen, and what their intervals and p values rest on."""
     rows = data.loc[data["kind"] == "declared", "row"].unique()
     if not len(rows):
-        return "No row is declared: all are exploratory."
+        return "No row is declared: all rows are exploratory."
     counts = listed([f"{n:,}" for n in sorted({parse_row(row).synthetic for row in rows})])
     how = (
         "were chosen on validation frames"
@@ -114,28 +114,28 @@ def _declared(data: pd.DataFrame, chosen: Collection[str], results: Results) -> 
     )
     seeds, contrasts = listed([str(seed) for seed in results.sweep.contrast_seeds]), len(results.sweep.contrasts)
     return (
-        f"Declared rows {how}; their intervals use seeds {seeds} alone, and p is Holm's over the "
-        f"{plural(contrasts, 'contrast')}; all other rows are exploratory."
+        f"Declared rows {how}; their intervals use seeds {seeds} alone, and their p values are adjusted by Holm's "
+        f"method over the {plural(contrasts, 'contrast')}. All other rows are exploratory."
     )
 
 
 def shifted(results: Results) -> str:
     """Caption of Table S."""
     return (
-        f"The same networks on {test_frames(results)} and on {results.source_word} frames of another set-up (longer "
-        "distance, softer lens, larger source, half the photons) that no network has seen. Scores are means over all "
-        "seeds of a row; gains compare equal seeds, of declared rows those that had no part in the choice, so they are "
-        f"not the difference of two printed scores. {INTERVAL}."
+        f"The same networks on {test_frames(results)} and on {results.source_word} frames of another beamline set-up "
+        "(longer distance, softer lens, larger source, half the photons), which no network has seen. Scores are means "
+        "over all seeds of a row. Gains compare equal seeds; for declared rows these are the seeds that took no part "
+        f"in the choice. Therefore a gain is not the difference of two printed scores. {INTERVAL}."
     )
 
 
 def classes(results: Results, rows: Iterable[str]) -> str:
     """Caption of Table P, which shows the gain of ``rows``."""
     cells = [parse_row(row) for row in rows]
-    pairs = [f"{c.synthetic:,} named by {labeller_name(c.labeller)} for {BACKBONE_NAMES[c.backbone]}" for c in cells]
+    pairs = [f"{c.synthetic:,} labelled by {labeller_name(c.labeller)} for {BACKBONE_NAMES[c.backbone]}" for c in cells]
     return (
-        f"What synthetic images ({listed(pairs)}) add to the Dice of each class (over the test frames that hold it), "
-        "beside the number of annotated particles of the class in the "
+        f"Effect of synthetic images ({listed(pairs)}) on the Dice of each class, over the test frames that contain "
+        "the class, beside the number of its annotated particles in the "
         f"{results.source_word} training frames. {INTERVAL}."
     )
 
@@ -143,9 +143,9 @@ def classes(results: Results, rows: Iterable[str]) -> str:
 def controls(results: Results, worth: dict[str, float]) -> str:
     """Caption of Table C; ``worth`` is what `study.annotations_worth` found."""
     parts = [
-        f"Controls, {_control_backbones(results)} on {test_frames(results)}: what else could explain a gain. Gains are "
-        "over annotated frames alone with the usual flips and turns, at equal steps; core-minutes count all that was "
-        f"trained and sampled on the way. {INTERVAL}."
+        f"Controls, {_control_backbones(results)} on {test_frames(results)}: what else could explain a gain. The "
+        "reference of each gain is annotated frames alone, with the usual flips and turns, at equal steps. "
+        f"Core-minutes include everything that was trained and sampled for a row. {INTERVAL}."
     ]
     if "frames" in worth:
         pairs = max(parse_row(row).synthetic for row in results.sweep.controls)
@@ -159,9 +159,9 @@ def controls(results: Results, worth: dict[str, float]) -> str:
 def readings(results: Results) -> str:
     """Caption of Table R."""
     return (
-        "What synthetic pairs add under each reading of the paper's protocol, which states no augmentation, equal "
-        "epochs and one shuffled set: difference to the same reading without pairs, and, where pairs bring more steps, "
-        f"to annotated frames alone for as many steps. {INTERVAL} {not_comparable(results)}"
+        "Effect of synthetic pairs under each reading of the paper's protocol, which states no augmentation, equal "
+        "epochs and one shuffled set. Differences are to the same reading without pairs and, where pairs add steps, to "
+        f"annotated frames alone, trained for as many steps. {INTERVAL}. {not_comparable(results)}"
     )
 
 
@@ -169,8 +169,8 @@ def ladder(results: Results) -> str:
     """Caption of Table L."""
     return (
         f"Where a gain of {_control_backbones(results)} is lost, at equal counts and steps: (i) fresh simulated frames "
-        "with true labels, (ii) the same frames named by the labeller from true masks, (iii) from masks that the "
-        f"denoiser draws for them, (iv) generated pairs named by the labeller. {INTERVAL}."
+        "with true labels, (ii) the same frames labelled by the adapted SAM from true masks, (iii) labelled from "
+        f"masks that the denoiser draws for them, (iv) generated pairs labelled by the adapted SAM. {INTERVAL}."
     )
 
 
@@ -204,8 +204,8 @@ def networks(data: pd.DataFrame, series: str, results: Results) -> str:
 def seeds(results: Results) -> str:
     """How many trainings a number stands for."""
     if not several_seeds(results):
-        return "One training per row, as in the paper: small differences may be chance."
-    return "Mean ± standard deviation over training seeds; rows of few seeds are exploratory."
+        return "One training per row, as in the paper; small differences may be due to chance."
+    return "Mean ± standard deviation over training seeds; rows with few seeds are exploratory."
 
 
 def several_seeds(results: Results) -> bool:
@@ -216,7 +216,7 @@ def several_seeds(results: Results) -> bool:
 def not_comparable(results: Results) -> str:
     """Why our numbers and the published ones must not be compared in level."""
     ours = "These frames are simulated" if results.source_word == "simulated" else "These are other frames"
-    return f"{PUBLISHED}. {ours}: compare directions, not levels."
+    return f"{PUBLISHED}. {ours}, so compare the signs of differences, not the levels."
 
 
 def shipped(results: Results) -> str:
@@ -245,8 +245,8 @@ def pool(results: Results) -> str:
     pairs = results.parameters(pairs_place("ddpm").folder).get("pairs")
     sets = [name for name in evidence.get("fidelity", {}) if name != "synthetic"]
     sentences = [
-        f"The pool of {pairs:,} synthetic pairs that the networks of this run are trained with." if pairs else "",
-        f"Rows of fidelity compare sets of frames with frames that nothing was trained on: {listed(sets)}."
+        f"The pool of {pairs:,} synthetic pairs with which the networks of this run are trained." if pairs else "",
+        f"The rows of fidelity compare sets of frames with frames that took no part in training: {listed(sets)}."
         if sets
         else "",
     ]
@@ -256,8 +256,8 @@ def pool(results: Results) -> str:
         )
     if "memorisation" in evidence:
         sentences.append(
-            "Copies: the floor is the share among particles of held-out frames, for which the threshold stands at 5 %, "
-            "the ceiling the share that is found of planted copies."
+            "Copies: the floor is the share of flagged particles in held-out frames, for which the threshold is set to "
+            "5 %; the ceiling is the share of planted copies that is found."
         )
     return " ".join(filter(None, sentences))
 
@@ -266,12 +266,12 @@ def figures(results: Results) -> dict[str, str]:
     """Captions of all figures by the name of the figure's file."""
     word, labeller = results.source_word, labeller_name(results.labeller)
     prompted = "without a mask prompt" if results.labeller.endswith("noprompt") else "prompted by the reference's mask"
-    first, indices = "the first ones by index, not the best", "Numbers are class indices"
+    first, indices = "the first by index, not the best", "Numbers are class indices"
     test = _shown_frames(results)
     return {
         "figure1": "The pipeline with this run's own pictures: a diffusion model turns noise into an image and its "
-        "binary mask, and adapted SAM, prompted by the mask, classifies every particle. Dashed: what the "
-        f"{word} frames train.",
+        "binary mask, and the adapted SAM, prompted by the mask, classifies every particle. Dashed arrows show what "
+        f"the {word} frames train.",
         "figure2": f"Adaptation of {labeller}: which blocks are trained (flame) and which are frozen (snowflake), in "
         "this run (left mark) and at the published settings (right mark, and colour of the block), and how many "
         "parameters each has in this run.",
@@ -284,16 +284,17 @@ def figures(results: Results) -> dict[str, str]:
         f"annotated frame (spaced by its square root). Above: this run on its test frames, {_curves(results)}. Below: "
         "the published tables, on the authors' frames, one training per point. Both rows share their axes.",
         "figurec": "Gain in Dice of the controls (Table C) over their own reference, which the second line of each row "
-        "states, and the computing time behind a row (its training and all that its pairs took). Gains beyond ±0.2 "
-        f"stand at the edge. {BARS}.",
+        "states, and the computing time of a row (its training, and everything that its pairs needed). Gains beyond "
+        f"±0.2 are drawn at the edge. {BARS}.",
         "figuref": f"Particles of each class per frame: {word} training frames, and the pool as each labeller "
-        "classified it; a particle is a connected region of the mask. Right: share of particle pixels of a frame, "
-        "cumulative.",
-        "figuren": f"Where the labellers err: pixels of the {word} test frames by their true class and the class that "
-        f"each labeller gives them, {prompted}; each row is 100 %.",
+        "classified it. A particle is a connected region of the mask. Right: cumulative distribution of the share of "
+        "particle pixels in a frame.",
+        "figuren": f"Errors of the labellers: pixels of the {word} test frames by their true class and the class that "
+        f"each labeller assigns, {prompted}. Each row adds up to 100 %.",
         "figurep": "Gain in Dice of every class against the number of its annotated training particles (Table P). "
         f"{BARS}.",
-        "predictions": f"What the networks make of {word} test frames: {_networks_shown(results)} ({test}). {indices}.",
+        "predictions": f"Predictions of the networks for {word} test frames: {_networks_shown(results)} ({test}). "
+        f"{indices}.",
     }
 
 
@@ -324,8 +325,8 @@ def _networks_shown(results: Results) -> str:
     with_pairs, alone = ([cell for cell in shown if bool(cell.synthetic) is wanted] for wanted in (True, False))
     counts = listed([f"{cell.synthetic:,} for {BACKBONE_NAMES[cell.backbone]}" for cell in with_pairs])
     if alone:
-        return f"each without synthetic pairs and with those that were declared for it or else most of them ({counts})"
-    return f"each with synthetic pairs ({counts}); these results hold no predictions of the networks without them"
+        return f"each without synthetic pairs, and with the declared or else the largest number of them ({counts})"
+    return f"each with synthetic pairs ({counts}); these results contain no predictions of networks without them"
 
 
 def _pieces(results: Results) -> str:

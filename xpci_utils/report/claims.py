@@ -42,8 +42,8 @@ from xpci_utils.report.wording import (
     series_name,
 )
 
-SUPPORTED, OPPOSITE, UNFINISHED = "supported", "opposite", "cannot be said yet"
-UNDECIDED, ONE_SEED = "not decided: an interval holds 0", "not decided: one seed allows no interval"
+SUPPORTED, OPPOSITE, UNFINISHED = "supported", "opposite", "not yet known"
+UNDECIDED, ONE_SEED = "not decided: an interval contains 0", "not decided: one seed allows no interval"
 SAM_B_SERIES = [series for series in SERIES_OF_TABLE.values() if series.endswith("vit_b")]
 PLATEAU = 0.005  # a further gain in Dice that is smaller than this is none
 PLATEAU_COUNTS = (CLAIMED_COUNT, 10_000)  # between which the paper sees nothing gained
@@ -67,11 +67,11 @@ def caution(results: Results) -> str:
     """How this run differs from the paper (seeds, frames, scale), and what of it came with the repository."""
     several = captions.several_seeds(results)
     parts = [
-        "several trainings per row" if several else "one training per cell, so that nothing has an interval",
+        "several trainings per row" if several else "one training per cell, so that no value has an interval",
         f"{results.source_word} frames instead of the authors'",
         "networks and counts below the published scale" if results.reduced else "",
     ]
-    apart = f"What separates this run from the paper: {'; '.join(part for part in parts if part)}."
+    apart = f"Differences between this run and the paper: {'; '.join(part for part in parts if part)}."
     return " ".join(filter(None, [apart, captions.shipped(results)]))
 
 
@@ -153,7 +153,7 @@ def _plateau_counts(results: Results) -> tuple[int, int]:
 def _plateau_reading(steps: Iterable[Difference]) -> str:
     """Supported when no interval reaches a further gain worth the name, the opposite when one lies above it."""
     less = [Difference(PLATEAU - s.mean, PLATEAU - s.high, PLATEAU - s.low, s.p, s.seeds, s.sequences) for s in steps]
-    return reading(less).replace("holds 0", f"holds a gain of {PLATEAU}")
+    return reading(less).replace("contains 0", f"contains a gain of {PLATEAU}")
 
 
 def _small_labeller_needs_more(results: Results) -> dict:

@@ -128,9 +128,9 @@ def gains(scores: pd.DataFrame, row: str) -> Table:
     folds, images, seeds = (treated[name].nunique() for name in ("fold", "frame", "seed"))
     caption = (
         f"{BACKBONE_NAMES[cell.backbone]} on {plural(images, 'held-out image')} of {plural(folds, 'fold')}, "
-        f"{plural(seeds, 'seed')}: annotated images alone, and with {cell.synthetic:,} synthetic pairs named by "
-        f"{labeller_name(cell.labeller)}, for as many steps; denoiser and labeller trained anew in every fold. In "
-        "brackets 95 % intervals."
+        f"{plural(seeds, 'seed')}: annotated images alone, and with {cell.synthetic:,} synthetic pairs labelled by "
+        f"{labeller_name(cell.labeller)}, for as many steps. Denoiser and labeller are trained in every fold. "
+        "Brackets show 95 % intervals."
     )
     return Table("gains", caption, data, printed)
 

@@ -54,7 +54,7 @@ def unfinished(places: Callable[[Results], list[str]]) -> Lacking:
 
     def lacking(results: Results) -> str:
         missing = [place for place in places(results) if place not in results.runs]
-        return f"This figure waits for runs that are not finished: {', '.join(missing)}." if missing else ""
+        return f"This figure needs runs that are not finished: {', '.join(missing)}." if missing else ""
 
     return lacking
 
@@ -65,6 +65,6 @@ def uncollected(name: str, what: str) -> Lacking:
     def lacking(results: Results) -> str:
         if results.evidence.get(name):
             return ""
-        return f"These results do not hold {what}; the next collection of a finished run brings it."
+        return f"These results do not contain {what}; the next collection of a finished run adds it."
 
     return lacking

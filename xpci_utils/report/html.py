@@ -18,9 +18,9 @@ from xpci_utils.report.web import html_table, save_page
 
 TITLE = "Addressing Data Scarcity in Materials Science Research with Deep Generative Models: a reproduction"
 READING = (
-    "A reading is about this run alone. Where the opposite of a claim was measured, it says under which conditions; it "
-    "does not refute what the paper found on the authors' frames. The last column names the places where the paper "
-    "disagrees with itself about a claim, which are listed below the table."
+    "A reading describes this run only. If the opposite of a claim was measured, the reading states under which "
+    "conditions. It does not refute what the paper found on the authors' frames. The last column refers to the places "
+    "where the paper disagrees with itself about a claim; they are listed below the table."
 )
 NOTEBOOKS = "notebooks/index.html"  # where `executed.write_notebooks` has put the notebooks, if it was called
 
@@ -34,17 +34,18 @@ def write_page(
     """
     body = [
         f"<h1>{escape(TITLE)}</h1>",
-        f"<p>{escape(caution(results))} Published values stand beside ours to compare directions, not levels.</p>",
+        f"<p>{escape(caution(results))} Published values are printed beside ours; compare the signs of differences, "
+        "not the levels.</p>",
         _missing(results),
         _earlier(results),
         _navigation(Path(folder)),
-        '<h2 id="claims">What the paper says, and this run</h2>',
+        '<h2 id="claims">Claims of the paper and results of this run</h2>',
         f"<p>{READING}</p>",
         _earlier(results),
         claims_html(results),
         '<h3 id="inconsistencies">Where the paper disagrees with itself</h3>',
         inconsistencies_html(),
-        '<h2 id="baselines">Against the simplest alternative</h2>',
+        '<h2 id="baselines">Comparison with the simplest alternative</h2>',
         html_table(compare_baselines(results), "text"),
         '<h2 id="tables">Tables</h2>',
         *(_table(table) for table in tables),
@@ -71,7 +72,7 @@ def _missing(results: Results) -> str:
     if not results.missing:
         return ""
     names = "".join(f"<li><code>{escape(place)}</code></li>" for place in results.missing)
-    return f'<div class="missing">Not finished, and shown as a dash below:<ul>{names}</ul></div>'
+    return f'<div class="missing">Not finished, therefore shown as a dash below:<ul>{names}</ul></div>'
 
 
 def _earlier(results: Results) -> str:

@@ -29,15 +29,15 @@ MEASURES = {  # column of fidelity.csv -> what it is
     "spectrum_db": "difference of mean spectra [dB]",
     "precision": "precision",
     "recall": "recall",
-    "auc": "AUC of a classifier, 0.5: finds no difference",
+    "auc": "AUC of a classifier, 0.5: no difference found",
     "fringe_share": "masks with a fringe or rim on their edge",
 }
 AGREEMENT = "binary Dice of drawn and annotated masks"
 COPIES = "particles that count as copies of training particles"
 NO_AUDIT = (
-    "Table F is left out: these results do not hold what notebook 04c measured of the pool (fidelity, agreement of "
+    "Table F is left out: these results do not contain the measurements of notebook 04c (fidelity, agreement of masks, "
+    "memorisation); the next collection of a finished run adds them."
 )
-NO_AUDIT += "masks, memorisation); the next collection of a finished run brings it."
 
 
 def pool_table(results: Results) -> Table:

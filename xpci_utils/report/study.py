@@ -174,10 +174,10 @@ def ladder_steps(results: Results) -> dict[str, tuple[str, str]]:
     alone = real_only(cell).row
     return {
         "at best: fresh frames with true labels, over annotated alone": (true, alone),
-        "i − ii: the labeller names them": (true, named),
-        "ii − iii: the denoiser draws their masks": (named, masked),
-        "iii − iv: the denoiser draws the frames, too": (masked, generated),
-        "what is left: generated pairs, over annotated alone": (generated, alone),
+        "i − ii: labels by the labeller": (true, named),
+        "ii − iii: masks by the denoiser": (named, masked),
+        "iii − iv: frames by the denoiser": (masked, generated),
+        "remaining: generated pairs, over annotated alone": (generated, alone),
     }
 
 

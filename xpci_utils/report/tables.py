@@ -26,7 +26,7 @@ HEADLINE = tuple(METRIC_NAMES)
 VARIANTS: tuple[str, ...] = ("dice_foreground", "dice_union", "dice_union_foreground")
 VARIANTS += ("nsd_foreground", "nsd_union", "nsd_union_foreground", "accuracy")
 NOISY = {"dice_foreground": "Dice, no background", "binary_dice": "Binary Dice"}  # with masks that the denoiser drew
-NOISY |= {"particles_named_right": "Particles named right"}
+NOISY |= {"particles_named_right": "Particles classified correctly"}
 WHOLE_NUMBERS = ("annotated", "synthetic", "published_real", "published_synthetic", "seeds", "parameters", "steps")
 LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}"}
 LATEX |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "×": r"$\times$", "±": r"$\pm$", "µ": r"$\mu$"}
@@ -135,7 +135,7 @@ def labeller_table(results: Results) -> Table:
         "Dice, no background": _scores(data, "dice_foreground"),
         "Micro F1": _scores(data, "micro_f1"),
         "Binary Dice": _scores(data, "binary_dice"),
-        "Particles named right": _scores(data, "particles_named_right"),
+        "Particles classified correctly": _scores(data, "particles_named_right"),
     }
     if results.sweep.noisy_prompts:
         columns |= {f"{title}, drawn mask": _scores(data, f"noisy_{name}") for name, title in NOISY.items()}

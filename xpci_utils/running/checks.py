@@ -66,7 +66,7 @@ def other_results(profile: str, root: Path, folders: Iterable[str], own: Mapping
             except stages.OtherResultError as error:
                 others[place] = str(error)
             except stages.StageError:
-                others[place] = f"{paths.display(place)} was made from inputs that are gone"
+                others[place] = f"{paths.display(place)} was made from inputs that no longer exist"
     return others
 
 

@@ -31,7 +31,7 @@ GROUPS: dict[str, dict[str, Command]] = {
         ),
         "lab": Command("running.lab", "open the notebooks in JupyterLab, with the parameters of a profile"),
         "run": Command("running.notebook", "run one notebook with one parameter file"),
-        "report": Command("running.report", "make the tables, figures and pages again from whatever is finished"),
+        "report": Command("running.report", "make the tables, figures and pages again from all finished stages"),
         "dry-run": Command("costs.jobs", "list the jobs of a profile with predicted GPU hours, memory and disk"),
     },
     "Your own frames": {
@@ -48,17 +48,17 @@ GROUPS: dict[str, dict[str, Command]] = {
     "Keep and maintain": {
         "collect": Command("running.committed", "keep the results of a run, few enough to be committed, and draw them"),
         "pages": Command("running.pages", "write the executed notebooks as Markdown with pictures into docs/notebooks"),
-        "contrasts": Command("running.committed", "print the rows that validation frames choose to be tested"),
+        "contrasts": Command("running.committed", "print the rows that are chosen on validation frames, to be tested"),
         "figures": Command("running.committed", "draw the committed tables and figures again; nothing is trained"),
         "verify": Command(
             "verification.__main__", "check every committed digest, table and figure, and train two networks again"
         ),
         "ship": Command("running.ship", "write denoiser and adapters of a finished run into data/weights"),
         "rehearse": Command(
-            "costs.rehearsal", "run every notebook of a profile with counts cut to one; write its costs"
+            "costs.rehearsal", "run every notebook of a profile with every count reduced to one; write its costs"
         ),
         "params": Command("running.params", "write the parameter files and cells from models and profiles"),
-        "strip": Command("running.strip", "strip the notebooks of outputs, but for the text that nbval compares"),
+        "strip": Command("running.strip", "remove the outputs of the notebooks, except the text that nbval compares"),
     },
 }
 COMMANDS = {name: command for group in GROUPS.values() for name, command in group.items()}
@@ -83,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return BAD_PARAMETERS
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
+        print("interrupted; run the same command again to continue from there", file=sys.stderr)
         return 130
 
 

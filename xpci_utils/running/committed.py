@@ -9,8 +9,8 @@ ABOUT = {
     "and draw figures/<profile> from them.",
     "figures": "Draw the tables, figures and index.html in figures/<profile> again from figures/<profile>/results; "
     "nothing is trained and no run is needed.",
-    "contrasts": "Print the score of every row on the validation frames, and per backbone the row that is best there: "
-    "it is declared in params/<profile>.yaml and then tested with new seeds. Test frames are not looked at.",
+    "contrasts": "Print the score of every row on the validation frames and, for each backbone, the best row. Declare "
+    "this row in params/<profile>.yaml; it is then tested with new seeds. Test frames are not used.",
 }
 
 

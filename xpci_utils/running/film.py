@@ -13,7 +13,7 @@ def main(arguments: list[str]) -> int:
     parser = parser_of("video", __doc__)
     parser.add_argument("film", nargs="?", metavar="FILM", help="the film; without it, one is simulated")
     add_profile(parser, "own_frames")
-    parser.add_argument("--cell", help="which trained network, by its cell (default: the profile's)")
+    parser.add_argument("--cell", help="cell of the trained network (default: the profile's)")
     parser.add_argument("--name", help="name of the result, a folder below runs/<profile>/video (default: film)")
     parser.add_argument("--frame-interval-us", type=float, help="time between two frames [us]")
     add_parameters(parser)

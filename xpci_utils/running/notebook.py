@@ -28,7 +28,7 @@ from xpci_utils.running.status import duration, progress_line
 
 SLURM_MARGIN_SECONDS = 120  # before the end of a Slurm job: time to reach a checkpoint and write it
 DONE, FAILED, BAD_PARAMETERS, TO_BE_CONTINUED, INTERRUPTED, KERNEL_DIED = 0, 1, 2, 75, 130, 138
-GOES_ON = "the same command goes on from the last checkpoint"
+GOES_ON = "run the same command again to continue from the last checkpoint"
 STOPPED = "StoppedForTime"  # the error that says: the stage goes on in another run
 
 
@@ -91,7 +91,7 @@ def run_notebook(parameters: StageParameters) -> int:
         print(f"[{label}] failed: {error.strerror or error} ({paths.display(log)}); {stages.CURE}", file=sys.stderr)
         return FAILED
     if stages.read_run(parameters.folder) is None:
-        print(f"[{label}] the notebook ended without finishing its stage; see {paths.display(log)}", file=sys.stderr)
+        print(f"[{label}] the notebook ended but its stage is not finished; see {paths.display(log)}", file=sys.stderr)
         return FAILED
     with contextlib.suppress(OSError):  # no part of "finished"
         shutil.move(log, parameters.folder / "executed.ipynb")  # which may be another disk
@@ -135,7 +135,7 @@ def _report_failure(label: str, error, log: Path) -> int:
         print(f"[{label}] {error.evalue}", file=sys.stderr)
         return TO_BE_CONTINUED
     print(f"[{label}] failed: {error.ename}: {error.evalue}", file=sys.stderr)
-    print(f"[{label}] the whole story is in {paths.display(log)}", file=sys.stderr)
+    print(f"[{label}] the complete log is in {paths.display(log)}", file=sys.stderr)
     if os.strerror(errno.ENOSPC) in error.evalue:
         print(f"[{label}] {stages.CURE}", file=sys.stderr)
     return BAD_PARAMETERS if error.ename == "ParameterError" else FAILED
@@ -201,6 +201,8 @@ def _parse(arguments: list[str] | None) -> Namespace:
     parser.add_argument("notebook", help="which notebook, by path or name: 05_train_segmentation")
     parser.add_argument("-f", "--file", required=True, metavar="PARAMS", help="flat YAML file with every parameter")
     add_parameters(parser)
-    parser.add_argument("--folder", help="write the products here instead of below run_root")
-    parser.add_argument("--minutes", type=float, help="stop after this time; the same command goes on (exit code 75)")
+    parser.add_argument("--folder", help="write the products to this folder instead of below run_root")
+    parser.add_argument(
+        "--minutes", type=float, help="stop after this time (exit code 75); the same command continues the run"
+    )
     return parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""Make tables, figures, index.html and the pages of executed notebooks again, from whatever is finished."""
+"""Make tables, figures, index.html and the pages of executed notebooks again from all finished stages."""
 
 from xpci_utils.params.profiles import notebook_parameters
 from xpci_utils.running.notebook import run_notebook

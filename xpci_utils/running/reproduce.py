@@ -1,4 +1,4 @@
-"""Run everything of a profile, from raw frames to tables and figures; the same command goes on after an interruption.
+"""Run everything of a profile, from raw frames to tables and figures; the same command continues an interrupted run.
 
 Finished stages are left alone. Stages that were finished with other parameters, inputs or versions are listed and
 nothing runs, unless --force is given.
@@ -112,7 +112,7 @@ def _parse(arguments: list[str]) -> Namespace:
         "--shards",
         type=int,
         default=0,
-        help="runs that share the sampling of the pool (default: as many as GPUs, or 1)",
+        help="runs that sample the pool together (default: the number of GPUs, or 1)",
     )
     parser.add_argument(
         "--gpus", type=int, default=0, help="GPUs of this computer, one for each job that computes on one (default: 0)"

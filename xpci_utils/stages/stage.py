@@ -22,7 +22,7 @@ from xpci_utils.stages.machine import processor
 from xpci_utils.stages.record import RUN_FILE, describe, differences, read_run, version_of
 from xpci_utils.stages.spec import StageSpec
 
-CURE = "make room or choose another run_root, and run the same command again: it goes on with what is there"
+CURE = "make room or choose another run_root, and run the same command again; it continues from the last state"
 IDENTITY_FILE = ".identity"  # whose work lies in a folder, from its first product on
 TIME_FILE = ".time.json"  # when the work in it began, and the seconds of what was interrupted before
 LIBRARIES = ("torch", "numpy", "diffusers", "monai", "timm", "segment-anything", "scipy", "pandas")
