@@ -83,7 +83,7 @@ def test_nothing_is_fetched_and_nothing_is_lost(pages):
 
 def test_a_link_to_a_notebook_leads_to_its_page_and_is_words_without_one():
     text = "[← 03](03_adapt_sam.ipynb) and [05 →](05_train_segmentation.ipynb), [a film](docs/video.md)"
-    expected = "[← 03](sam--vit_b__s0.html) and 05 →, [a film](docs/video.md)"
+    expected = "[← 03](sam--vit_b__s0.html) and 05 →, a film"  # no file lies beside a page
     assert with_pages(text, {"03_adapt_sam": "sam--vit_b__s0.html"}) == expected
 
 

@@ -103,8 +103,11 @@ def test_predictions_stand_below_those_without_pairs(results, run_root):
 
 def points(ax, colour):
     """(place, gain) of the dots of a colour, sorted."""
-    places = np.concatenate([group.get_offsets() for group in ax.collections])
-    faces = np.concatenate([group.get_facecolors() for group in ax.collections])
+    dots = [group for group in ax.collections if len(group.get_facecolors())]  # bars of intervals have no faces
+    places = np.concatenate([group.get_offsets() for group in dots])
+    faces = np.concatenate(  # one face of a group may stand for all of its dots
+        [np.broadcast_to(group.get_facecolors(), (len(group.get_offsets()), 4)) for group in dots]
+    )
     return sorted(map(tuple, places[np.isclose(faces[:, :3], to_rgb(colour)).all(axis=1)]))
 
 

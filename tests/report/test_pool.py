@@ -22,12 +22,12 @@ def evidence(results):
 
 
 def test_what_was_measured_is_found_wherever_it_lies_in_the_pools_folder(run_root, results, tmp_path):
-    """The audit may be a stage with a folder of its own beside the pairs; single particles are not kept."""
+    """The audit is a stage with a folder of its own, and was one with the pairs; single particles are not kept."""
     pairs = pairs_place("ddpm").folder
     for name in ("fidelity.csv", "mask_agreement.csv", "memorisation.json"):
-        target = (tmp_path / pairs).with_name("audit") / name
+        target = tmp_path / pairs / name  # where the former notebook left it
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(run_root / pairs / name, target)
+        shutil.copy(next((run_root / "pools/ddpm").rglob(name)), target)
     found = read_evidence(tmp_path, {pairs: {}}, ["vit_b"])
     assert found == {name: results.evidence[name] for name in ("fidelity", "mask_agreement", "memorisation")}
     assert "nearest_scores" not in str(found)
