@@ -167,7 +167,7 @@ def _products_gib(parameters: StageParameters, frames: PrepareFrames, pairs: int
         case PrepareFrames():
             return disk["frame"] * sum(examples_of(frames)) / GIB
         case SamplePairs():
-            return disk["pair"] * pairs_in(parameters.pool, frames, parameters.pairs_for(frames.train_frames)) / GIB
+            return disk["pair"] * pairs_in(parameters.pool, frames, pairs) / GIB
         case LabelPairs():
             return disk["label"] * pairs_in(parameters.pool, frames, pairs) / GIB
         case AuditPairs():

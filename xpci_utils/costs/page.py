@@ -271,15 +271,15 @@ def kind_of(folder: str) -> str:
 
 def stages_table(table: CostTable, fast: CostTable | None = None) -> tuple[list[str], list[list[str]]]:
     """Header and rows: wall time and peak memory of every rehearsed stage, in one profile or in both."""
-    if fast is None:
-        stages = table.facts["stages"].items()
-        rows = [[place, str(stage["batch"]), _stage_cell(table, place)] for place, stage in stages]
-        return ["stage", "batch", "wall s, peak GiB"], rows
-    rows = [
-        [place, str(stage["batch"]), _stage_cell(table, place), _stage_cell(fast, place) if fast != table else "-"]
-        for place, stage in table.facts["stages"].items()
-    ]
-    return ["stage", "batch", f"{PAGE_PROFILE}: wall s, peak GiB", f"{FAST_PROFILE}: wall s, peak GiB"], rows
+    header = ["stage", "batch", "wall s, peak GiB"]
+    if fast:
+        header[-1:] = [f"{name}: {header[-1]}" for name in (PAGE_PROFILE, FAST_PROFILE)]
+    rows = []
+    for place, stage in table.facts["stages"].items():
+        rows.append([place, str(stage["batch"]), _stage_cell(table, place)])
+        if fast:
+            rows[-1].append(_stage_cell(fast, place) if fast != table else "-")
+    return header, rows
 
 
 def _stage_cell(table: CostTable, place: str) -> str:
@@ -288,5 +288,6 @@ def _stage_cell(table: CostTable, place: str) -> str:
 
 
 def markdown_table(header: list[str], rows: Iterable[list[str]]) -> str:
+    """A table in Markdown; all columns but the first are numbers, set to the right."""
     lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -88,12 +88,12 @@ def _work_of(parameters: StageParameters, frames: PrepareFrames, pairs: int) -> 
         case TrainSegmentation() as p:
             looks = p.evaluations * val + 2 * test + shifted
             return {(name, "step"): _cell_steps(p, train) * p.batch_size, (name, "forward"): looks}
-        case SamplePairs(pool="fresh") as p:
-            return {("simulator", "frame"): p.pairs_for(frames.train_frames)}
+        case SamplePairs(pool="fresh"):
+            return {("simulator", "frame"): pairs}
         case SamplePairs(pool="ddpm") as p:
-            return {("denoiser", "forward"): p.pairs_for(frames.train_frames) * p.sampling_steps}
+            return {("denoiser", "forward"): pairs * p.sampling_steps}
         case SamplePairs() as p:
-            return {("denoiser", "forward"): _clamped(p, pairs_in(p.pool, frames, p.pairs_for(frames.train_frames)))}
+            return {("denoiser", "forward"): _clamped(p, pairs_in(p.pool, frames, pairs))}
         case LabelPairs() as p:
             views = _symmetries(frames) if p.symmetries else 1
             return {(parse_labeller(p.labeller).variant, "forward"): pairs_in(p.pool, frames, pairs) * views}

@@ -7,6 +7,7 @@ unlabelled/frames.csv   name,sequence,film,frame,time_us
 """
 
 import csv
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,15 @@ class UnlabelledFrame:
     def image(self, window: tuple[float, float]) -> np.ndarray:
         """uint8 [H, W], as networks see it: by the window of the training frames (`AnnotatedFolder.window`)."""
         return to_uint8(self.grey, window)
+
+
+def append_rows(place: Path, rows: Iterable[tuple[str, str, str, int, float | None]]) -> None:
+    """Add rows (name, sequence, film, frame, time [us] or None) to the table of ``place``, an unlabelled/ folder."""
+    is_new = not (place / TABLE).exists()
+    with open(place / TABLE, "a", newline="", encoding="utf-8") as file:
+        if is_new:
+            csv.writer(file).writerow(COLUMNS)
+        csv.writer(file).writerows((*told, "" if time is None else f"{time:g}") for *told, time in rows)
 
 
 def unlabelled(folder: str | Path, found: AnnotatedFolder | None = None) -> list[UnlabelledFrame]:

@@ -4,7 +4,6 @@ An unlabelled frame belongs to the sequence of the annotated frames around it, s
 than they: not now, as a frame to learn from without labels, nor when it is annotated later.
 """
 
-import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from xpci_utils import paths
-from xpci_utils.frames.apart import COLUMNS, TABLE, UNLABELLED
+from xpci_utils.frames.apart import UNLABELLED, append_rows
 from xpci_utils.frames.frameset import SPLITS
 from xpci_utils.importing.film import Film
 from xpci_utils.importing.sequences import numbered_series
@@ -118,10 +117,9 @@ def write_apart(
             other.append(name)
             continue
         store(folder / UNLABELLED / name, film, i)
-        time = "" if film.interval_us is None else f"{i * film.interval_us:g}"
+        time = None if film.interval_us is None else i * film.interval_us
         rows.append((name, apart.sequences[name], paths.display(film.path), i, time))
-    with open(folder / UNLABELLED / TABLE, "w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([COLUMNS, *rows])
+    append_rows(folder / UNLABELLED, rows)
     if other:
         yield (
             f"{len(other)} frames without annotation are left out, since they have another size or depth, or one "

@@ -4,7 +4,6 @@ Nothing of the user's is touched. The new folder appears at the end, by rename, 
 notebook makes; until then there is nothing by its name.
 """
 
-import csv
 import shutil
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from xpci_utils import files, paths
 from xpci_utils.frames import FolderError, check_folder, read_classes
 from xpci_utils.frames.classes import FrameClass
 from xpci_utils.frames.folder import listed_splits
-from xpci_utils.frames.frameset import SPLITS
 from xpci_utils.importing.annotations import of_given_frames
 from xpci_utils.importing.apart import Apart, set_apart, write_apart
 from xpci_utils.importing.base import Annotations, How
@@ -33,7 +31,7 @@ from xpci_utils.importing.marked import only_annotated
 from xpci_utils.importing.matching import Masks, match
 from xpci_utils.importing.onto import Earlier
 from xpci_utils.importing.request import Request
-from xpci_utils.importing.sequences import Sequences, sequences_of
+from xpci_utils.importing.sequences import Sequences, sequences_of, write_sequences, write_splits
 
 IMPORT_FILE = "import.json"
 
@@ -242,15 +240,11 @@ def _write_image(path: Path, image: np.ndarray) -> None:
 def _write_tables(plan: Plan, request: Request, folder: Path) -> None:
     text = yaml.safe_dump(_classes_content(plan.annotations.classes), sort_keys=False, allow_unicode=True)
     (folder / "classes.yaml").write_text(text, encoding="utf-8")
-    with open(folder / "sequences.csv", "w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("name", "sequence"), *plan.sequences.of.items()])
+    write_sequences(folder, plan.sequences.of)
     if request.splits:
         shutil.copytree(request.splits, folder / "splits")
     elif plan.sequences.splits:
-        (folder / "splits").mkdir()
-        for split in SPLITS:
-            own = "".join(f"{name}\n" for name, given in plan.sequences.splits.items() if given == split)
-            (folder / f"splits/{split}.txt").write_text(own, encoding="utf-8")
+        write_splits(folder, plan.sequences.splits)
 
 
 def _classes_content(classes: tuple[FrameClass, ...]) -> dict:

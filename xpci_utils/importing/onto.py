@@ -5,7 +5,6 @@ a pixel, sequences and splits. A new frame comes into the split of the annotated
 film into training, so that frames of one film stay together and no score is measured on other frames than before.
 """
 
-import csv
 import re
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -16,7 +15,7 @@ import numpy as np
 
 from xpci_utils import paths
 from xpci_utils.frames import FolderError, UnlabelledFrame, check_folder, read_classes, unlabelled
-from xpci_utils.frames.apart import COLUMNS, TABLE, UNLABELLED
+from xpci_utils.frames.apart import UNLABELLED, append_rows
 from xpci_utils.frames.classes import FrameClass
 from xpci_utils.frames.folder import AnnotatedFolder
 from xpci_utils.frames.frameset import SPLITS
@@ -25,7 +24,7 @@ from xpci_utils.importing.apart import sequences_beside
 from xpci_utils.importing.checkup import imported
 from xpci_utils.importing.film import Film
 from xpci_utils.importing.request import Request
-from xpci_utils.importing.sequences import Sequences
+from xpci_utils.importing.sequences import Sequences, write_sequences, write_splits
 
 AGAIN = ("ask", "new", "old")
 SAME = 0.02
@@ -149,13 +148,8 @@ class Earlier:
             for name, path in own.items():
                 if name not in added.of:
                     shutil.copyfile(path, folder / kind / path.name)
-        sequences = self.found.sequences | added.of
-        with open(folder / "sequences.csv", "w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([("name", "sequence"), *sorted(sequences.items())])
-        (folder / "splits").mkdir(exist_ok=True)
-        for split in SPLITS:
-            names = sorted(name for name, one in (self.found.splits | added.splits).items() if one == split)
-            (folder / f"splits/{split}.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+        write_sequences(folder, dict(sorted((self.found.sequences | added.of).items())))
+        write_splits(folder, dict(sorted((self.found.splits | added.splits).items())))
         self._copy_apart(folder / UNLABELLED, added.of.keys())
         replaced = len(self.found.images.keys() & added.of.keys())
         new, earlier = len(added.of) - replaced, len(self.found.images)
@@ -167,14 +161,9 @@ class Earlier:
         if not left:
             return
         place.mkdir(exist_ok=True)
-        rows = []
         for one in left:
             shutil.copyfile(one.path, place / one.path.name)
-            time = "" if one.time_us is None else f"{one.time_us:g}"
-            rows.append((one.name, one.sequence, one.film, one.frame, time))
-        is_new = not (place / TABLE).exists()
-        with open(place / TABLE, "a", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([COLUMNS, *rows] if is_new else rows)
+        append_rows(place, [(one.name, one.sequence, one.film, one.frame, one.time_us) for one in left])
 
 
 def _equal(one: np.ndarray, other: np.ndarray) -> bool:

@@ -9,7 +9,7 @@ out.
 import csv
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise, permutations
 from pathlib import Path
@@ -205,3 +205,17 @@ def _given(path: Path, chosen: list[str]) -> dict[str, str]:
             f"{paths.display(path)} gives no sequence for {missing[0]}; it needs the columns name,sequence"
         )
     return {name: rows[name] for name in chosen}
+
+
+def write_sequences(folder: Path, sequences: Mapping[str, str]) -> None:
+    """Write sequences.csv of a folder of frames: the sequence of each frame, in the order given."""
+    with open(folder / "sequences.csv", "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("name", "sequence"), *sequences.items()])
+
+
+def write_splits(folder: Path, splits: Mapping[str, str]) -> None:
+    """Write splits/train.txt, val.txt and test.txt of a folder of frames: the frames of each, in the order given."""
+    (folder / "splits").mkdir(exist_ok=True)
+    for split in SPLITS:
+        own = "".join(f"{name}\n" for name, given in splits.items() if given == split)
+        (folder / f"splits/{split}.txt").write_text(own, encoding="utf-8")
