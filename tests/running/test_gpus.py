@@ -40,7 +40,7 @@ from xpci_utils.params import stage_model
 from xpci_utils.running import notebook
 from xpci_utils.running.gpus import card_for
 options = notebook._parse(sys.argv[1:])
-given = {name: notebook._value(text) for name, text in options.parameter}
+given = {name: notebook.value_of(text) for name, text in options.parameter}
 parameters = stage_model(options.notebook).from_yaml(options.file, given)
 with card_for(parameters) as card:
     began = time.time()
