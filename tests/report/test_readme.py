@@ -2,16 +2,137 @@
 
 import re
 
+import pandas as pd
 import pytest
 
 from xpci_utils import paths
+from xpci_utils.files import read_json
 from xpci_utils.params import STAGES
 from xpci_utils.report.committed import load_results, outdated
 from xpci_utils.report.versions import earlier_sentences, earlier_versions
 
+ROOT = paths.root()
+COUNT_WORDS = {2: "two", 6: "six"}
+BACKBONES = {"transunet": "TransUNet", "swin_unetr": "SwinUNETR", "emcad": "EMCAD"}
+
 
 def words(text):
     return " ".join(text.split())
+
+
+def section(title):
+    """One section of the README, as one line of text, without the addresses of its links."""
+    (text,) = re.findall(rf"^## {title}$(.+?)(?=^## )", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    return words(re.sub(r"\]\s*\([^)]*\)", "]", text))
+
+
+def table(name):
+    return pd.read_csv(ROOT / f"figures/laptop/tables/{name}.csv")
+
+
+def difference(row, metric, digits):
+    """ "-0.044 [-0.064, -0.023]" of a row of Table D or L."""
+    mean, low, high = (f"{row[f'{metric}{end}']:+.{digits}f}" for end in ("", "_low", "_high"))
+    return f"{mean} [{low}, {high}]"
+
+
+def declared_lines():
+    """The rows of the README's table of results, from Table D and the cells without pairs of the same seeds."""
+    cells, lines = table("cells"), []
+    seeds = load_results("figures/laptop/results").sweep.contrast_seeds
+    found = table("tabled").query("kind == 'declared'").set_index("series")
+    for series, row in sorted(found.iterrows(), key=lambda item: list(BACKBONES).index(item[0].split("__")[0])):
+        backbone, labeller = series.split("__")
+        assert labeller == "vit_b"
+        assert row.seeds == len(seeds)
+        alone = cells[(cells.row == row.reference) & cells.seed.isin(seeds)].dice
+        assert len(alone) == len(seeds)
+        p = "< 0.001" if row.dice_p_holm < 0.001 else f"{row.dice_p_holm:.3f}"
+        scores = f"{alone.mean():.3f} | {difference(row, 'dice', 3)} | {difference(row, 'micro_f1', 3)}"
+        lines.append(f"| {BACKBONES[backbone]} | {row.synthetic:,} | {scores} | {p} |")
+    return lines
+
+
+def sentences_of_the_loss():
+    """What the README says about where the gain is lost: Table L, Table 5, Table C and the records of the small SAMs."""
+    steps = table("tablel").set_index("step")
+    best, labels, masks, frames = (
+        steps[steps.index.str.startswith(start)].iloc[0] for start in ("at best", "i −", "ii −", "iii −")
+    )
+    scores, alone = table("table5").set_index("labeller").micro_f1, table("tables").set_index("row").micro_f1
+    controls = table("tablec").set_index("row").dice
+    records = [read_json(path)["parameters"] for path in (ROOT / "data/weights/study").glob("*/run.json")]
+    (drawings,) = {record["steps"] * record["batch_size"] for record in records}
+    new = int(re.search(r"__n(\d+)__fresh$", best.before)[1])
+    lost = f"{labels.dice:.2f} smaller {difference(labels, 'dice', 2).split(' ', 1)[1]}"
+    without, with_pairs = controls["emcad__r0100__none__n00000__noaug"], controls["emcad__r0100__vit_b__n01000__noaug"]
+    return [
+        f"With {COUNT_WORDS[best.seeds]} seeds, {new:,} new simulated frames with *true* labels raise the Dice of EMCAD "
+        f"by {difference(best, 'dice', 2)}.",
+        f"If SAM-b labels the same frames from their true masks, the gain is {lost}.",
+        f"Masks and frames of the diffusion model reduce it by another {masks.dice + frames.dice:.2f} ",
+        f"micro-F1 of {scores['vit_t']:.2f} (SAM-t) and {scores['vit_b']:.2f} (SAM-b).",
+        f"TransUNet, trained on the same 100 frames, reaches {alone['transunet__r0100__none__n00000__mix']:.2f} without",
+        f"the reduced SAMs of this study on {drawings:,} drawings",
+        f"Dice rises from {without:.2f} to {with_pairs:.2f}.",
+    ]
+
+
+def test_every_number_of_the_results_comes_from_the_committed_tables():
+    """The whole section: what the tables give stands there word for word, and no other number does."""
+    text = section("Results")
+    facts = load_results("figures/laptop/results")
+    counts = f"{COUNT_WORDS[len(facts.sweep.contrast_seeds)]} seeds, {facts.frames.counts['test']} test frames"
+    for piece in [*declared_lines(), *sentences_of_the_loss(), counts]:
+        assert text.count(piece) == 1, f"the README lacks, or has twice: {piece}"
+        text = text.replace(piece, "")
+    without_names = re.sub(r"F1|SAM-\w|95 %|are 1 for a perfect prediction", "", text)
+    assert re.findall(r"\d[\d.,]*", without_names) == []
+
+
+def test_the_signs_that_the_readme_states():
+    """Pairs lower each declared score; they raise it without flips and turns, whose own effect is larger."""
+    assert (table("tabled").query("kind == 'declared'")[["dice", "micro_f1"]] < 0).all(axis=None)
+    row = table("tablec").set_index("row").dice
+    usual = row["emcad__r0100__none__n00000__mix"], row["emcad__r0100__vit_b__n01000__mix"]
+    plain = row["emcad__r0100__none__n00000__noaug"], row["emcad__r0100__vit_b__n01000__noaug"]
+    assert plain[1] > plain[0]
+    assert usual[1] < usual[0]
+    assert usual[0] - plain[0] > max(abs(plain[1] - plain[0]), abs(usual[1] - usual[0]))
+
+
+def test_the_numbers_of_the_micrographs_are_those_of_their_page_and_table():
+    text, page = section("Your own frames"), (ROOT / "docs/real_micrographs.md").read_text()
+    gain = pd.read_csv(ROOT / "docs/real_study/gains.csv").set_index("metric").loc["dice"]
+    low, high = min(gain.images_low, gain.folds_low), max(gain.images_high, gain.folds_high)  # the wider one
+    assert (low, high) == (gain.images_low, gain.images_high)
+    assert f"200 tiles change EMCAD's Dice by {gain.difference:+.2f} [{low:+.2f}, {high:+.2f}]." in text
+    assert f"We tried this on {gain.images} real steel micrographs." in text
+    minutes, seconds = map(int, re.search(r"(\d+) min (\d+) s and \d+ s on 2 cores", page).groups())
+    first, last = map(int, re.search(r"(\d+) s, \d+ min \d+ s and (\d+) s", page).groups())
+    assert f"One run took {round(minutes + (first + seconds + last) / 60)} minutes" in text
+    rows = re.findall(r"^\| \w+ \(labels by SAM-.\) \| (.+) \|$", page, re.MULTILINE)
+    scores = [[float(score) for score in row.split(" | ")] for row in rows]
+    assert len(scores) == len(BACKBONES)
+    assert all(with_tiles < alone for dice in scores for alone, with_tiles in (dice[:2], dice[2:]))
+    head = re.search(r"Dice, (\d+) annotated \| \+ (\d+) synthetic tiles", page)
+    assert f"on {head[1]} of the images learn to segment, and {head[2]} synthetic tiles made every network worse" in text
+
+
+@pytest.mark.parametrize(("profile", "column"), [("paper", 3), ("paper_fast", 4)])
+def test_predicted_gpu_hours_are_those_of_the_cost_page(profile, column):
+    """To ten hours; docs/costs.md is compared with the cost tables by a test of its own."""
+    row = re.search(r"^\| \*\*together\*\* \|.+$", (ROOT / "docs/costs.md").read_text(), re.MULTILINE)[0]
+    together = [cell.strip() for cell in row.split("|")[1:]]
+    (line,) = re.findall(rf"^.*`make reproduce PROFILE={profile} .*$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert line.startswith(f"| about {round(float(together[column]), -1):.0f} GPU hours")
+    assert f"| {together[1]} jobs, each with a GPU if it needs one" in (ROOT / "README.md").read_text()
+
+
+def test_the_time_of_the_study_is_that_of_its_page():
+    minutes = int(re.search(r"The run took (\d+) minutes on 2 cores", (ROOT / "docs/study.md").read_text())[1])
+    (line,) = re.findall(r"^.*`make reproduce PROFILE=laptop`.*$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert line.startswith(f"| {minutes // 60} hours {minutes % 60} minutes ")
 
 
 def test_the_readme_lists_results_of_an_earlier_version():
