@@ -1,10 +1,12 @@
 # make reproduce [PROFILE=quick]   install into .venv and run everything, from raw frames to tables and figures
-##                 GRID=paper|full|controls|extended: which runs of the profile's sweep.yaml
+##                 PROFILE=smoke: every stage in miniature, in about 5 minutes
+##                 PROFILE=own_frames (or own_frames_gpu) FRAMES=folder [CLASSES=file]: your own annotated frames
 ##                 PROFILE=laptop START=shipped: from the weights in data/weights/laptop instead of training them
-##                 FRAMES=folder [CLASSES=file] PROFILE=own_frames (or own_frames_gpu): your own frames;
-##                 FORCE=1: replace stale results
-##                 SHARDS=8: number of runs that sample the synthetic pairs together
-##                 GPUS=8: number of GPUs of this computer: one job on each at a time; SHARDS is the same number by default
+##                 GRID=paper|full|controls|readings|extended: which trainings of params/<profile>/sweep.yaml to run
+##                 FORCE=1: replace results of other parameters, other frames or other code
+##                 CORES=2: number of CPU cores (all by default)
+##                 GPUS=8: number of GPUs of this computer; one job runs on each at a time
+##                 SHARDS=8: number of runs that sample the synthetic pairs together (the number of GPUs by default)
 PROFILE ?= quick
 ifdef START
 override PROFILE := $(PROFILE)_$(START)
@@ -28,37 +30,39 @@ help:
 reproduce: params/$(PROFILE)/sweep.yaml $(INSTALLED)
 	@$(XPCI) reproduce $(RUN) $(OWN) $(FORCED) --cores $(CORES) $(if $(SHARDS),--shards $(SHARDS)) $(if $(GPUS),--gpus $(GPUS))
 
-## make real-study  FRAMES=folder [CLASSES=file]: cross-validation: do synthetic pairs help on your own images?
+## make real-study  FRAMES=folder [CLASSES=file]: test by cross-validation whether synthetic pairs help on your own images
 real-study: $(INSTALLED)
 	@$(XPCI) study $(OWN) $(FORCED) --cores $(CORES)
 
-## make status      done, running, failed and to do, with an estimate of the time left
+## make status      list what is done, running, failed and to do, and estimate the time left; PROFILE and GRID as above
 status: $(INSTALLED)
 	@$(XPCI) status $(RUN) $(OWN)
 
-## make lab         JupyterLab on the notebooks, for another PROFILE on copies with its parameters
+## make lab         open the notebooks in JupyterLab; with another PROFILE, copies of them with its parameters
 lab: params/$(PROFILE)/sweep.yaml $(INSTALLED)
 	@$(XPCI) lab --profile $(PROFILE) $(OPTIONS)
 
-## make report      tables, figures, index.html and the executed notebooks as pages again, from all finished stages
+## make report      make tables, figures, index.html and the pages of the notebooks again, from all finished stages
 report: $(INSTALLED)
 	@$(XPCI) report --profile $(PROFILE)
 
-## make collect     keep the results of PROFILE=laptop, few enough to be committed, in figures/laptop, and draw them
-## make contrasts   rows of a finished PROFILE=laptop that are chosen on validation frames, to be tested
-## make figures     figures/laptop again from figures/laptop/results: every table and figure, nothing is trained
-## make ship        the denoiser and adapters of a finished PROFILE=laptop into data/weights/laptop, for START=shipped
+## make collect     copy the small results of a finished PROFILE=laptop into figures/laptop, and draw them
+## make contrasts   print the rows of a finished PROFILE=laptop that validation frames choose; these are then tested
+## make figures     make every table and figure in figures/laptop again from its results; nothing is trained
+## make ship        write the denoiser and the labellers of a finished PROFILE=laptop into data/weights/laptop, for
+##                  START=shipped
 collect contrasts figures ship: PROFILE = laptop
 collect contrasts figures ship: $(INSTALLED)
 	@$(XPCI) $@ --profile $(PROFILE)
 
-## make verify      check what is committed: digests, tables, figures, and two trainings again (15 minutes of 2 cores at
-##                  most); OPTIONS=--without-training: a minute
+## make verify      check what is committed: digests, tables, figures, and two trainings again (at most 15 minutes on 2
+##                  idle cores); with OPTIONS=--without-training a minute
 verify: $(INSTALLED)
 	@$(XPCI) verify $(OPTIONS)
 
-## make import      IMAGES=film MASKS=annotations FRAMES=folder [CLASSES=file] [OPTIONS="--flats flats.tif ..."]: a folder of
-##                  your own frames from other programs' files (data/README.md)
+## make import      IMAGES=film MASKS=annotations FRAMES=new_folder [CLASSES=file] [OPTIONS="--pixel-um 2.0 ..."]: make a
+##                  folder of your own frames from files of other programs (data/README.md); afterwards
+##                  '.venv/bin/xpci check FOLDER' checks it, '.venv/bin/xpci video FILM' applies a trained network
 import: $(INSTALLED)
 	@$(XPCI) import $(if $(CLASSES),--classes "$(CLASSES)") $(OPTIONS) -- "$(IMAGES)" "$(MASKS)" "$(FRAMES)"
 
@@ -66,49 +70,49 @@ import: $(INSTALLED)
 params: $(INSTALLED)
 	@$(XPCI) params
 
-## make pages       the executed notebooks of runs/quick as Markdown with pictures, in docs/notebooks
+## make pages       write the executed notebooks of runs/quick as Markdown with pictures into docs/notebooks
 pages: $(INSTALLED)
 	@$(XPCI) pages
 
-## make notebooks   strip the notebooks; cells tagged keep_output take their text from runs/quick
+## make notebooks   remove the outputs of the notebooks; cells tagged keep_output take their text from runs/quick
 notebooks: $(INSTALLED)
 	@$(XPCI) strip --from runs/quick
 
-## make lint        style, formatting and types of package, tests and notebooks
+## make lint        check style, formatting and types of package, tests and notebooks
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(XPCI) params --check
 
-## make same-results   declare that changed code gives the same results: record its digests (CONTRIBUTING.md)
+## make same-results   state that changed code gives the same results, and record its digests (CONTRIBUTING.md)
 same-results: $(INSTALLED)
 	@$(BIN)/python scripts/code_digests.py --same-results
 	@$(BIN)/python scripts/imports.py
 
-## make test        lint, unit tests, the quick grid, and every notebook against it
+## make test        run lint, the unit tests and the quick grid, and compare every notebook with it
 test: lint
 	$(BIN)/pytest -q tests --ignore tests/system --ignore tests/quick
 	$(MAKE) reproduce PROFILE=quick FORCE=1
 	$(BIN)/pytest -q --nbval --nbval-current-env -x notebooks
 	$(BIN)/pytest -q -s tests/quick
 
-## make test-system kills, failures and resumes on the smoke grid, and a browser with its notebooks and report
+## make test-system interrupt, break and resume the smoke grid; open its notebooks and report in a browser
 test-system: $(INSTALLED)
 	$(BIN)/pytest -q -s tests/system
 
-## make rehearse    every notebook with the parameters of PROFILE=paper, every count reduced to one; writes its cost table
-##                  PROFILE=own_frames_gpu FRAMES=folder: on a few of your own frames
+## make rehearse    PROFILE=paper: run notebooks 01 to 06 with every count reduced to one, and write the cost table
+##                  PROFILE=own_frames_gpu FRAMES=folder: the same on a few of your own frames
 rehearse: params/$(PROFILE)/sweep.yaml $(INSTALLED)
 	$(XPCI) rehearse --profile $(PROFILE) $(OWN) --threads $(CORES)
 
-## make dry-run     every job of PROFILE and GRID with the GPU hours, memory and disk its cost table predicts;
-##                  FRAMES=folder PROFILE=own_frames_gpu: from the number and size of your own frames
-##                  COMPARE=paper_fast: beside another profile; RATES=file: as benchmarks/bench_gpu.py measured
+## make dry-run     PROFILE=paper: list every job with its predicted GPU hours, memory and disk; nothing is trained
+##                  PROFILE=own_frames_gpu FRAMES=folder: predicted from the number and size of your own frames
+##                  COMPARE=paper_fast: beside another profile; RATES=file: rates that benchmarks/bench_gpu.py measured
 dry-run: params/$(PROFILE)/sweep.yaml $(INSTALLED)
 	@$(XPCI) dry-run $(RUN) $(OWN) $(if $(COMPARE),--compare $(COMPARE)) $(if $(RATES),--rates $(RATES))
 
-## make weights     pre-train the small SAMs of data/weights again, side by side (an hour and a quarter of 2 cores)
+## make weights     pre-train the small SAMs of data/weights again, both at once (an hour and a quarter on 2 cores)
 weights: $(INSTALLED)
 	@$(MAKE) -j2 weights-vit_b weights-vit_t
 
@@ -118,11 +122,11 @@ weights-%: $(INSTALLED)
 	  -p variant $* --folder runs/weights/$* $(if $(FORCE),-p force true)
 	@mkdir -p data/weights/$* && cd runs/weights/$* && cp $(SMALL_SAM) ../../../data/weights/$*
 
-## make benchmark   timings, as ratios measured in one process
+## make benchmark   measure times, as ratios within one process
 benchmark: $(INSTALLED)
 	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
 
-## make clean       remove the runs and caches (asks first); .venv stays
+## make clean       remove runs/ with all results, and the cache of Snakemake (asks first); .venv stays
 clean:
 	@printf 'Remove runs/ and every result in it? [y/N] '; read answer; [ "$$answer" = y ] && rm -rf runs .snakemake || true
 
