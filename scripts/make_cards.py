@@ -65,13 +65,13 @@ def data_part(facts: dict, profile: str) -> str:
     share = {name: count / sum(facts["pixels"].values()) for name, count in facts["pixels"].items()}
     rows = [["frames", *(str(split["frames"]) for split in splits.values()), ""]]
     rows += [["sequences", *(str(split["sequences"]) for split in splits.values()), ""]]
-    rows += [["distinct particles, at most", *(str(split["distinct"]) for split in splits.values()), ""]]
+    rows += [["different particles, at most", *(str(split["distinct"]) for split in splits.values()), ""]]
     rows += [
         ["annotated particles", *(str(particles[name].sum()) for name in splits), f"{1 - share['background']:.1%}"]
     ]
     for name in particles.index:
         rows += [[f"- {name.replace('_', ' ')}", *map(str, particles.loc[name, list(splits)]), f"{share[name]:.1%}"]]
-    head = ["", *splits, "share of pixels"]
+    head = ["", *splits, "share of pixels, all splits"]
     parameters, shifted = facts["parameters"], facts.get("shifted")
     lines = [
         f"Profile `{profile}`: {parameters['height']} x {parameters['width']} pixels of "
@@ -86,9 +86,9 @@ def data_part(facts: dict, profile: str) -> str:
     ]
     if shifted:
         count = sum(split["frames"] for split in shifted["splits"].values())
-        lines += ["", f"The same of the {count} frames of another beamline set-up (`shifted/`): `{shifted['sha256']}`"]
+        lines += ["", f"sha256 of the {count} frames of another beamline set-up (`shifted/`): `{shifted['sha256']}`"]
     return "\n".join(
-        [*lines, "", f"Made on {facts['processor']}. Other processors may round a few grey levels otherwise."]
+        [*lines, "", f"Made on {facts['processor']}. On other processors a few grey levels may be rounded differently."]
     )
 
 
@@ -109,11 +109,11 @@ def model_card(path: Path) -> str:
         ["what", title],
         ["learnt from", learnt],
         ["training", f"{parameters['steps']:,} steps of batches of {parameters['batch_size']}, {_when(record)}"],
-        ["numbers", f"{sum(tensor.numel() for tensor in tensors.values()):,} in {path.stat().st_size / 1e6:.1f} MB"],
+        ["weights", f"{sum(tensor.numel() for tensor in tensors.values()):,} in {path.stat().st_size / 1e6:.1f} MB"],
         ["scores", scores],
         ["sha256", f"`{files.sha256(path)}`"],
         ["made by", f"{_version(record)} of notebook {record['notebook']}; torch {versions['torch']}"],
-        ["licence", "MIT, as this repository; nobody else's weights are in it"],
+        ["licence", "MIT, as this repository; it contains no weights of others"],
     ]
     return f"### {paths.display(path)}\n\n{markdown(['', ''], rows)}"
 
@@ -124,7 +124,7 @@ def _when(record: dict) -> str:
 
 
 def _version(record: dict) -> str:
-    return f"version {version_of(record)}" if version_of(record) else "a version before the first"
+    return f"version {version_of(record)}" if version_of(record) else "a version before version 1"
 
 
 def denoiser_text(parameters: dict, metrics: dict) -> tuple[str, str, str]:
@@ -132,7 +132,7 @@ def denoiser_text(parameters: dict, metrics: dict) -> tuple[str, str, str]:
     error = metrics["eps_error"]["held_out"]
     share = metrics["foreground_share"]
     scores = (
-        f"squared error of the noise on test frames, from the least noisy quarter of t on: "
+        f"mean squared error of the predicted noise on test frames, in four ranges of t from little to much noise: "
         f"{', '.join(f'{value:.3f}' for value in error)}; foreground {share['samples']:.1%} of sampled pairs, "
         f"{share['frames']:.1%} of the frames"
     )
