@@ -48,7 +48,7 @@ CVAT = {
     ),
     "zip bomb": (
         lambda b: b.cvat({"SegmentationClass/f0b.png": bytes(2**26 + 1)}),
-        r"bytes that would unpack to 67108865; no mask is like that",
+        r"bytes that would unpack to 67108865; no mask is so large; export it again",
     ),
     "zip without label map": (lambda b: b.cvat(labelmap=None), r"holds no labelmap\.txt or no SegmentationClass/"),
     "zip with an empty label map": (lambda b: b.cvat(labelmap="# label\n"), r"labelmap\.txt names no class"),
@@ -150,7 +150,7 @@ COCO = {
     ),
     "mask painted with CVAT's brush": (
         lambda b: b.coco(update("annotations", 3, iscrowd=1, segmentation={"size": [12, 16], "counts": [9, 183]})),
-        r"annotation 3 is a mask marked iscrowd: CVAT .* say --crowds learn for the former, --crowds ignore",
+        r"annotation 3 is a mask marked iscrowd: CVAT .* say --crowds learn if these are particles, --crowds ignore",
     ),
     "annotations of frames that are not there": (
         lambda b: (b.coco(add("images", PICTURE)), b.options.extend(["--empty", "annotated"])),

@@ -145,13 +145,13 @@ def with_rois(*rois):
 
 
 ROIS = {
-    "without a slice": (with_rois(rectangle(position=0)), r"0000\.roi does not tell its slice; .* 'Associate ROIs"),
+    "without a slice": (with_rois(rectangle(position=0)), r"0000\.roi does not contain its slice; .* 'Associate ROIs"),
     "beyond the film": (with_rois(rectangle(position=11)), r"lies in slice 11, the film has 10"),
     "in slices of two axes": (
         with_rois(rectangle(position=0, z_position=2, t_position=3)),
         r"lies in slice 2 of time 3; a film has one of both",
     ),
-    "of no class": (with_rois(rectangle(name="bubble")), r"tells no class: it is called 'bubble' and has the group 0"),
+    "of no class": (with_rois(rectangle(name="bubble")), r"gives no class: it is called 'bubble' and has the group 0"),
     "of two classes": (with_rois(rectangle(group=2)), r"is called 'drop-1', but its group 2 is class 'shell'"),
     "outside": (
         with_rois(ImagejRoi(roitype=ROI_TYPE.RECT, left=30, top=2, right=38, bottom=6, name="drop", position=4)),

@@ -144,7 +144,7 @@ def test_twelve_bit_frames_arrive_alike(tmp_path, frame_set, foreign, film, expe
 def test_shifted_values_are_said_and_shifted_back(tmp_path, foreign, film, classes_file, capsys):
     arguments = [str(tiff(tmp_path / "film.tif", film << 4)), str(foreign / "labels.tif"), str(tmp_path / "out")]
     assert main([*arguments, "--classes", str(classes_file)]) == 0
-    told = "12 bit, stored shifted to the left by 4 in 16 (all values are multiples of 16), shifted back"
+    told = "12 bit, stored shifted to the left by 4 in 16 bit (all values are multiples of 16), shifted back"
     assert f"grey levels: {told}\n" in capsys.readouterr().out
     assert imported(tmp_path / "out")["grey_levels"] == told
     assert np.array_equal(np.array(Image.open(tmp_path / "out/images/film_00003.png")), film[3])

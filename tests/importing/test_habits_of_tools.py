@@ -108,7 +108,7 @@ def test_a_category_that_nothing_uses_need_not_be_a_class(bench, taken):
 def test_pictures_that_are_listed_but_not_annotated(bench, taken):
     bench.coco(lambda content: content["annotations"].pop())
     mask, said = taken("--empty", "annotated")
-    assert "the file lists 1 of 10 pictures without any annotation (the first is f9): they are taken for" in said
+    assert "the file lists 1 of 10 pictures without any annotation (the first is f9): they are read as" in said
     assert len(list((bench.out / "masks").iterdir())) == 10
     shutil.rmtree(bench.out)
     del bench.options[-2:]
@@ -177,7 +177,7 @@ def test_a_label_that_differs_by_blanks_or_capitals_is_taken_and_said(bench, tak
     bench.coco(lambda content: content["categories"][0].update(name=label))
     mask, said = taken()
     assert np.array_equal(mask, bench.mask)
-    assert (f"the label {label!r} is taken for the class 'drop'" in said) == (label != "drop")
+    assert (f"the label {label!r} is read as the class 'drop'" in said) == (label != "drop")
 
 
 def test_labels_alike_but_for_capitals_are_asked_about_without_a_classes_file(bench, capsys):

@@ -34,9 +34,9 @@ def test_edges_of_the_range(values, bits, shift):
 
 def test_the_sentence_says_what_was_done():
     frame = np.array([[16, 65520]], np.uint16)
-    told = "12 bit, stored shifted to the left by 4 in 16 (all values are multiples of 16)"
+    told = "12 bit, stored shifted to the left by 4 in 16 bit (all values are multiples of 16)"
     assert str(levels_of([frame])) == told
-    assert str(levels_of([frame >> 4])) == "12 bit, stored unshifted in 16"
+    assert str(levels_of([frame >> 4])) == "12 bit, stored unshifted in 16 bit"
     assert str(levels_of([frame.astype(np.uint8)])) == "8 bit"
     assert levels_of([frame.astype(np.float32)]) is None
 

@@ -241,7 +241,7 @@ def test_classes_of_instances_stand_in_a_table(bench, outcome):
     rows = [f"f{i},{k},{label}" for i in range(10) for k, label in ((1, "shell"), (2, "Drop"), (3, "__ignore__"))]
     code, said = outcome("--mask-values", "instances", *table(bench, *rows))
     assert code == 0, said
-    assert "the label 'Drop' is taken for the class 'drop'" in said
+    assert "the label 'Drop' is read as the class 'drop'" in said
     assert np.array_equal(arrived(bench), np.array([0, 2, 1, 255], np.uint8)[numbered(3)])
 
 
@@ -310,7 +310,7 @@ def test_a_class_without_a_mask_in_some_frames_is_told(bench, outcome):
     (bench.masks / "f3_shell.png").unlink()
     code, said = outcome()
     assert code == 0
-    assert "1 frames have no mask of shell (the first is f3): taken for empty" in said
+    assert "1 frames have no mask of shell (the first is f3): read as empty" in said
     assert np.array_equal(arrived(bench), bench.mask)
 
 
@@ -332,7 +332,7 @@ def test_a_mask_called_like_a_class_holds_one_value(bench, outcome):
     bench.png("masks/f3_drop.png", bench.mask + bench.mask[::-1] * 2)
     code, said = outcome()
     assert code == 2
-    assert "f3_drop.png is called like a class, but holds the values 1 and 2" in said
+    assert "f3_drop.png has the name of a class, but holds the values 1 and 2" in said
 
 
 def test_frames_that_are_called_like_a_class_keep_their_masks(bench, outcome):
@@ -371,7 +371,7 @@ def test_masks_in_subfolders_are_read(bench, outcome):
 
 def test_options_for_numbers_are_told_to_mean_nothing_elsewhere(bench, outcome):
     bench.coco()
-    assert "--mask-values and --instance-classes mean nothing here: COCO JSON" in outcome("--mask-values", "binary")[1]
+    assert "--mask-values and --instance-classes do not apply here: COCO JSON" in outcome("--mask-values", "binary")[1]
 
 
 def test_numbers_of_particles_may_have_gaps(bench, outcome):

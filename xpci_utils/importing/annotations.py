@@ -46,7 +46,7 @@ def open_annotations(path: str | Path, classes: list[FrameClass] | None, how: Ho
     found = _of_folder(path, how) if path.is_dir() else _of_file(path, how)
     by_numbers = found.kind.startswith(("class indices", "instance masks", "binary masks"))
     if (how.mask_values != "auto" or how.instance_classes) and not by_numbers:
-        told = f"--mask-values and --instance-classes mean nothing here: {found.kind} tells classes itself"
+        told = f"--mask-values and --instance-classes do not apply here: {found.kind} gives the classes itself"
         found = replace(found, notes=(*found.notes, told))
     if not found.names:
         raise FolderError("; ".join((f"{paths.display(path)} ({found.kind}) annotates no frame", *found.notes)))

@@ -65,11 +65,14 @@ def _checked(archive: zipfile.ZipFile, path: Path) -> Iterator[tuple[str, zipfil
         name = member.filename.replace("\\", "/")
         parts = PurePosixPath(name).parts
         if ".." in parts or name.startswith("/") or (parts and ":" in parts[0]):
-            raise FolderError(f"{paths.display(path)} holds {member.filename!r}, which leads out of it; not an export")
+            raise FolderError(
+                f"{paths.display(path)} holds {member.filename!r}, which leads out of it; "
+                "no export of an annotation program has such a path"
+            )
         if member.file_size > LARGEST_MEMBER or member.file_size > LARGEST_RATIO * max(member.compress_size, 1):
             raise FolderError(
                 f"{paths.display(path)} holds {member.filename!r}, {member.compress_size} bytes that would unpack to "
-                f"{member.file_size}; no mask is like that"
+                f"{member.file_size}; no mask is so large; export it again"
             )
         if member.flag_bits & 1:
             raise FolderError(f"{paths.display(path)} is encrypted; export it without a password")

@@ -75,7 +75,7 @@ class Annotations:
 def frame_size(path: Path, how: How) -> Size:
     """The size of the frames, which stands for that of an annotation that tells none; FolderError if not known."""
     if how.size is None:
-        raise FolderError(f"{paths.display(path)} does not tell the size of its picture")
+        raise FolderError(f"{paths.display(path)} does not contain the size of its picture")
     return how.size
 
 
@@ -137,7 +137,7 @@ class Names:
         if index == IGNORE:
             self._notes[f"pixels labelled {name!r} are ignored (255), not learnt"] = None
         elif name not in self._index and index:
-            self._notes[f"the label {name!r} is taken for the class {self.classes[index].name!r}"] = None
+            self._notes[f"the label {name!r} is read as the class {self.classes[index].name!r}"] = None
         return index
 
     def _find(self, name: str) -> int | None:
@@ -149,7 +149,9 @@ class Names:
         near = [one for one in self.classes if alike(one.name) == alike(name)]
         if len(near) > 1:
             both = " and ".join(repr(one.name) for one in near)
-            raise FolderError(f"{paths.display(self.path)} has the label {name!r}, which could be {both}; spell it so")
+            raise FolderError(
+                f"{paths.display(self.path)} has the label {name!r}, which could be {both}; write it like one of them"
+            )
         return near[0].index if near else self._meaning(name)
 
     def _meaning(self, name: str) -> int | None:
@@ -159,7 +161,9 @@ class Names:
 
     def _check_ignored(self, ignored: tuple[str, ...]) -> None:
         if clash := next((name for name in ignored if name in self._index), None):
-            raise FolderError(f"{clash!r} is to be ignored (--ignore-label), but the classes file lists it; drop one")
+            raise FolderError(
+                f"{clash!r} is to be ignored (--ignore-label), but the classes file lists it; remove one of the two"
+            )
 
     def _unknown(self, name: str) -> str:
         known = [one.name for one in self.classes[1:]]
@@ -174,7 +178,7 @@ class Names:
 def _own_classes(path: Path, told: list[tuple[str, str | None]]) -> tuple[FrameClass, ...]:
     if not told:
         raise FolderError(
-            f"{paths.display(path)} names no class; name them in a file like data/classes.yaml (--classes)"
+            f"{paths.display(path)} contains no class; list the classes in a file like data/classes.yaml (--classes)"
         )
     if len(told) > MOST_CLASSES:
         raise FolderError(

@@ -150,8 +150,9 @@ def _crowd(entry: dict, value: int, how: How, tally: Tally, where: str, coded: b
         return value
     if coded and how.crowds == "ask":
         raise FolderError(
-            f"{where} is a mask marked iscrowd: CVAT and Datumaro mark every mask painted with a brush so, COCO marks "
-            "crowds that are not told apart; say --crowds learn for the former, --crowds ignore for the latter"
+            f"{where} is a mask marked iscrowd: CVAT and Datumaro mark every painted mask like this, COCO marks "
+            "crowds whose members are not separated; say --crowds learn if these are particles, --crowds ignore if "
+            "they are crowds"
         )
     tally.add("regions marked iscrowd are ignored, not learnt", where)
     return IGNORE

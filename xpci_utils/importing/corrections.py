@@ -31,8 +31,9 @@ class Levels:
     def __str__(self) -> str:
         if self.shift:
             multiples = f"all values are multiples of {2**self.shift}"
-            return f"{self.bits} bit, stored shifted to the left by {self.shift} in {self.stored} ({multiples})"
-        return f"{self.bits} bit" if self.bits == self.stored else f"{self.bits} bit, stored unshifted in {self.stored}"
+            return f"{self.bits} bit, stored shifted to the left by {self.shift} in {self.stored} bit ({multiples})"
+        unshifted = "" if self.bits == self.stored else f", stored unshifted in {self.stored} bit"
+        return f"{self.bits} bit{unshifted}"
 
 
 def levels_of(frames: Iterable[np.ndarray]) -> Levels | None:

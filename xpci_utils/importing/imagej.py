@@ -137,7 +137,7 @@ def _frame(roi: _Roi, frames: tuple[str, ...]) -> str:
     if len(frames) == 1 and roi.slice <= 1:
         return frames[0]
     if not 1 <= roi.slice <= len(frames):
-        told = f"lies in slice {roi.slice}, the film has {len(frames)}" if roi.slice else "does not tell its slice"
+        told = f"lies in slice {roi.slice}, the film has {len(frames)}" if roi.slice else "does not contain its slice"
         raise FolderError(
             f"{roi.where} {told}; save the ROIs of this film with 'Associate ROIs with slices' (More >> Options) ticked"
         )
@@ -163,7 +163,7 @@ def _label(roi: _Roi, how: How) -> str:
     automatic = bool(AUTOMATIC.fullmatch(roi.name)) or not stripped
     if not how.classes:
         if automatic:
-            raise FolderError(f"{roi.where} is not called like a class, and there is no classes file; give --classes")
+            raise FolderError(f"the name of {roi.where} gives no class, and there is no classes file; give --classes")
         return stripped
     listed = Names(Path(roi.where), how, ())
     by_name = next((label for label in (roi.name, stripped) if not automatic and label in listed), None)
@@ -174,6 +174,6 @@ def _label(roi: _Roi, how: How) -> str:
     if found := by_name or by_group or only:
         return found
     raise FolderError(
-        f"{roi.where} tells no class: it is called {roi.name!r} and has the group {roi.group}; call it like a class "
-        f"({how.classes[1].name}-1), or set its group to the number of the class in the classes file"
+        f"{roi.where} gives no class: it is called {roi.name!r} and has the group {roi.group}; give it the name of "
+        f"a class ({how.classes[1].name}-1), or set its group to the number of the class in the classes file"
     )

@@ -146,7 +146,7 @@ def _binary(labels: np.ndarray, how: How, where: str) -> np.ndarray:
     if len(how.named) != 2:
         raise FolderError(
             f"{where} is to hold one class (--mask-values binary), but the classes file lists {len(how.named) - 1}; "
-            "give one class, or one mask per class, called like it (film_0001_drop.png)"
+            "give one class, or one mask per class, with its name (film_0001_drop.png)"
         )
     found = values_of(labels).particles
     if len(found) > 1:

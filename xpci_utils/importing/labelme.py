@@ -117,9 +117,7 @@ def _shapes(path: Path, how: How, tally: Tally) -> tuple[list[_Shape], Size]:
         raise FolderError(f"{where} is not a labelme file: it needs the list shapes")
     size = _size(content, where) or frame_size(path, how)
     if _names_another(content.get("imagePath"), path):
-        tally.add(
-            "taken for the frame that the file is called like, though it names another picture (imagePath)", where
-        )
+        tally.add("read for the frame with the name of the file, although imagePath gives another picture", where)
     found = []
     for number, shape in enumerate(shapes):
         if not isinstance(shape, dict) or not isinstance(shape.get("label"), str):

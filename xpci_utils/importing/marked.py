@@ -37,7 +37,7 @@ def _without_unchecked(found: Annotations, how: How) -> Annotations:
     count = f"{len(found.unchecked)} frames (the first is {found.unchecked[0]}) still carry the mark {UNCHECKED!r}"
     if how.take_unchecked:
         return _and(found, f"{count}, and are taken as they are")
-    told = f"{count}, so nobody has looked at them: their labels are left out; --take-unchecked takes them"
+    told = f"{count}, so nobody has checked them: their labels are left out; --take-unchecked includes them"
     return _without(found, found.unchecked, told)
 
 
@@ -46,7 +46,7 @@ def _listed(found: Annotations, how: How) -> Annotations:
     listed = f"the file lists {len(found.bare)} of {len(found.names)} pictures without any annotation"
     listed += f" (the first is {found.bare[0]})"
     if how.empty == "annotated":
-        return _and(found, f"{listed}: they are taken for frames without particles")
+        return _and(found, f"{listed}: they are read as frames without particles")
     if how.empty == "unlabelled" or how.annotated_only:
         return _without(found, found.bare, f"{listed}: they count as not annotated")
     raise FolderError(f"{paths.display(found.path)}: {listed}; {QUESTION}")
@@ -59,7 +59,7 @@ def _empty(found: Annotations, empty: list[str], how: How) -> Annotations:
         return _without(found, empty, f"{said}: they count as not annotated")
     if how.empty == "ask" and MOST_EMPTY * len(found.names) < len(empty) < len(found.names):
         raise FolderError(f"{paths.display(found.path)}: {said}; {QUESTION}")
-    return _and(found, f"{said}: they are taken for frames without particles (--empty unlabelled: for not annotated)")
+    return _and(found, f"{said}: they are read as frames without particles (--empty unlabelled: for not annotated)")
 
 
 def _and(found: Annotations, told: str) -> Annotations:

@@ -76,13 +76,11 @@ def open_per_class(
 
 
 def _notes(files: dict[str, dict[int, Path]], how: How) -> tuple[str, ...]:
-    told = ["mask values: 0 is background, the other value is the class that the file or its folder is called like"]
+    told = ["mask values: 0 is background, the other value is the class in the name of the file or of its folder"]
     for one in how.named[1:]:
         without = [name for name, own in files.items() if one.index not in own]
         if without and len(without) < len(files):
-            told.append(
-                f"{len(without)} frames have no mask of {one.name} (the first is {without[0]}): taken for empty"
-            )
+            told.append(f"{len(without)} frames have no mask of {one.name} (the first is {without[0]}): read as empty")
     return tuple(told)
 
 
@@ -91,7 +89,7 @@ def _layer(path: Path, read_mask: Callable[[Path], np.ndarray]) -> np.ndarray:
     found = values_of(labels).particles
     if len(found) > 1:
         raise FolderError(
-            f"{paths.display(path)} is called like a class, but holds the values {found[0]} and {found[1]}; a binary "
+            f"{paths.display(path)} has the name of a class, but holds the values {found[0]} and {found[1]}; a binary "
             "mask holds 0 and one other (say --mask-values indices or instances if it is none)"
         )
     return labels != 0

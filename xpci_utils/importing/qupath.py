@@ -1,7 +1,7 @@
 """GeoJSON of QuPath ("Export objects as GeoJSON"): one file per frame, called like it, with a class per outline.
 
 Pixels belong to an outline when their middle lies inside it, as in QuPath; holes stay open. Points and lines have no
-area: they are left out and told. The file does not tell the size of its picture, which is the frame's.
+area: they are left out and told. The file does not contain the size of its picture, which is the frame's.
 """
 
 import json
@@ -70,7 +70,7 @@ def _by_frame(path: Path, features: dict[Path, list[_Feature]], how: How) -> Ite
     if len(features) == 1 and (own := next(iter(features.values()))) and any(one.plane for one in own):
         last = max(one.plane for one in own)
         if last >= len(how.frames):
-            raise FolderError(f"{paths.display(path)} tells plane {last + 1}, the film has {len(how.frames)} frames")
+            raise FolderError(f"{paths.display(path)} gives plane {last + 1}, the film has {len(how.frames)} frames")
         yield from ((how.frames[one.plane], one) for one in own)
         return
     if len(features) == 1 and len(how.frames) == 1:

@@ -72,7 +72,7 @@ def sequences_of(
     kept = {name: part for name, part in parts.items() if name not in left_out}
     told += f" ({', '.join(f'{sum(s == split for s in splits.values())} {split}' for split in SPLITS)})"
     if left_out:
-        told += f"; {len(left_out)} frames beside the cuts are left out as near copies of another split's (--gap)"
+        told += f"; {len(left_out)} frames beside the cuts are left out: near copies of frames in another split (--gap)"
     return Sequences(kept, told, splits, tuple(left_out))
 
 

@@ -68,7 +68,7 @@ def _check_filters(data: h5py.Dataset, path: Path) -> None:
         )
         raise FolderError(
             f"{paths.display(path)}: {data.name} is compressed with the filter {known} ({number}), which HDF5 does not "
-            f"bring along; {cure}"
+            f"contain; {cure}"
         )
 
 
