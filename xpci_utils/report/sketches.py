@@ -29,7 +29,7 @@ class Stage(Protocol):
 
 
 def adapter_sketch(width: int, inner: int) -> Figure:
-    """An adapter of ``width`` channels with a bottleneck of ``inner``, and a block of SAM-b's encoder with two adapters.
+    """An adapter of ``width`` channels with a bottleneck of ``inner``, and a block of SAM-b with two adapters.
 
     Solid boxes are what adaptation adds, dashed ones are SAM's own layers. A circle adds up what arrives.
     """
