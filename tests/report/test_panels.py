@@ -107,6 +107,19 @@ def test_label_maps_with_numbers_can_be_read_without_colour():
     assert not without.axes[0].texts
 
 
+def test_the_number_of_a_ring_stands_on_the_ring():
+    """In its middle it would stand on the particle in its hole."""
+    rows, columns = np.indices((48, 48)) - 23.5
+    distance = np.hypot(rows, columns)
+    labels = np.where(distance < 10, 1, np.where(distance < 22, 2, 0)).astype(np.uint8)
+    figure = show_row({"a": LabelMap(labels, COLOURS, numbers=True)})
+    texts = figure.axes[0].texts
+    assert [text.get_text() for text in texts] == ["1", "2"]
+    for text in texts:
+        column, row = (round(place) for place in text.get_position())
+        assert labels[row, column] == int(text.get_text())
+
+
 def test_confusion_shows_shares_of_the_true_class():
     figure = show_confusion(np.array([[3, 1], [0, 0]]), ["background", "hollow_shell"], values=True)
     np.testing.assert_allclose(figure.axes[0].collections[0].get_array().reshape(2, 2), [[0.75, 0.25], [0, 0]])

@@ -18,6 +18,7 @@ from matplotlib.ticker import NullFormatter
 from xpci_utils.report.style import TEXT_WIDTH, show_image, show_labels
 
 Limits = tuple[float, float] | None
+DIGIT_POINTS = 6.0  # on a screen; figures in print have smaller ones
 
 
 class LabelMap(NamedTuple):
@@ -119,7 +120,7 @@ def show_confusion(matrix: np.ndarray, names: Sequence[str], *, values: bool = F
 def _show(ax: Axes, panel: Any, limits: Limits) -> None:
     ax.set_axis_on()
     if isinstance(panel, LabelMap):
-        show_labels(ax, panel.labels, panel.colours, numbers=panel.numbers)
+        show_labels(ax, panel.labels, panel.colours, numbers=panel.numbers, digit_points=DIGIT_POINTS)
         return
     picture = _array(panel)
     show_image(ax, picture.astype(np.uint8) * 255 if picture.dtype == bool else picture)
