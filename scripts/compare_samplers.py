@@ -323,7 +323,7 @@ def reports(study: Study, tables: dict[str, pd.DataFrame]) -> dict[str, str]:
         ),
     }
     text = "\n\n".join(f"## {title}\n\n{markdown(table)}" for title, table in sections.items())
-    head = "# Samplers on the same weights\n\nMade by `scripts/compare_samplers.py`; read in `README.md`.\n\n"
+    head = "# Samplers on the same weights\n\nMade by `scripts/compare_samplers.py`; `README.md` explains them.\n\n"
     files = {f"{name}.csv": table.round(5).to_csv() for name, table in tables.items()}
     return files | {"tables.md": head + text + "\n"}
 

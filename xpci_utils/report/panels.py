@@ -13,22 +13,28 @@ import seaborn as sns
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from xpci_utils.report.style import TEXT_WIDTH, show_image, show_labels
 
 Limits = tuple[float, float] | None
+DIGIT_POINTS = 6.0  # on a screen; figures in print have smaller ones
 
 
 class LabelMap(NamedTuple):
-    """A label map for `show_rows`: ``labels`` uint8 [H, W] (255: ignored), and one colour per class."""
+    """A label map for `show_rows`: ``labels`` uint8 [H, W] (255: ignored), and one colour per class.
+
+    ``numbers`` writes the class index on every particle that is large enough, for readers without colour.
+    """
 
     labels: np.ndarray
     colours: Sequence[str]
+    numbers: bool = False
 
 
-def label_maps(labels: Sequence[np.ndarray], colours: Sequence[str]) -> list[LabelMap]:
-    """A row of label maps for `show_rows`, all in the same colours."""
-    return [LabelMap(one, colours) for one in labels]
+def label_maps(labels: Sequence[np.ndarray], colours: Sequence[str], *, numbers: bool = False) -> list[LabelMap]:
+    """A row of label maps for `show_rows`, all in the same colours, with or without ``numbers``."""
+    return [LabelMap(one, colours, numbers) for one in labels]
 
 
 def show_rows(
@@ -74,7 +80,8 @@ def curves(
     """One panel per entry of ``panels``, side by side: name of the vertical axis -> name of the curve -> values.
 
     Each series is drawn over its own index; missing values are left out, and an empty curve with its name. ``limits``
-    are those of all vertical axes.
+    are those of all vertical axes; None leaves some room beyond the curves. The legend stands above its panel, where it
+    hides no curve.
     """
     size = (min(TEXT_WIDTH, 3.5 * len(panels)), 2.3)
     figure, axes = plt.subplots(1, len(panels), figsize=size, squeeze=False, layout="constrained")
@@ -84,10 +91,11 @@ def curves(
                 ax.plot(known.index, known, label=name)
         ax.set(xlabel=x, ylabel=label, yscale=yscale)
         if limits:
-            ax.margins(y=0.1)
-            ax.set_ylim(*limits)
+            _limit(ax, *limits)
+        if yscale == "log":
+            _plain_numbers(ax)
         if len(lines) > 1:
-            ax.legend()
+            ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return figure
 
 
@@ -112,7 +120,7 @@ def show_confusion(matrix: np.ndarray, names: Sequence[str], *, values: bool = F
 def _show(ax: Axes, panel: Any, limits: Limits) -> None:
     ax.set_axis_on()
     if isinstance(panel, LabelMap):
-        show_labels(ax, panel.labels, panel.colours)
+        show_labels(ax, panel.labels, panel.colours, numbers=panel.numbers, digit_points=DIGIT_POINTS)
         return
     picture = _array(panel)
     show_image(ax, picture.astype(np.uint8) * 255 if picture.dtype == bool else picture)
@@ -125,3 +133,21 @@ def _array(panel: Any) -> np.ndarray:
     if isinstance(panel, LabelMap):
         return panel.labels
     return np.asarray(panel.detach().cpu() if hasattr(panel, "detach") else panel)
+
+
+def _limit(ax: Axes, low: float | None, high: float | None, room: float = 0.1) -> None:
+    """Limit the vertical axis; where a limit is None, ``room`` (a share of the height) stays free beyond the curves."""
+    if not ax.lines:
+        ax.set_ylim(low, high)
+        return
+    bottom = ax.dataLim.y0 if low is None else low
+    top = ax.dataLim.y1 if high is None else high
+    free = room * ((top - bottom) or 1.0)
+    ax.set_ylim(bottom - free * (low is None), top + free * (high is None))
+
+
+def _plain_numbers(ax: Axes) -> None:
+    """Label a logarithmic axis 0.2 instead of 2 x 10^-1; between powers of ten only if it shows less than a decade."""
+    low, high = ax.get_ylim()
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter("{x:g}" if high < 10 * low else NullFormatter())

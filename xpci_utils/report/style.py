@@ -99,17 +99,20 @@ def show_image(ax: Axes, image: np.ndarray) -> None:
     _frame_only(ax)
 
 
-def show_labels(ax: Axes, labels: np.ndarray, colours: Sequence[str], *, numbers: bool = False) -> None:
+def show_labels(
+    ax: Axes, labels: np.ndarray, colours: Sequence[str], *, numbers: bool = False, digit_points: float = 4.5
+) -> None:
     """Show a label map, uint8 [H, W], in the colours of its classes; ignored pixels (255) are white and hatched.
 
-    ``numbers`` writes the class index on every particle that is larger than the digit, for readers without colour.
+    ``numbers`` writes the class index, ``digit_points`` high, on every particle that is larger than the digit, for
+    readers without colour.
     """
     ax.imshow(colour_labels(labels, colours), interpolation="nearest")
     ignored = labels == IGNORE
     if ignored.any():
         ax.contourf(ignored.astype(float), levels=[0.5, 1.5], colors="none", hatches=["//////"])
     if numbers:
-        _number_particles(ax, labels)
+        _number_particles(ax, labels, digit_points)
     _frame_only(ax)
 
 
@@ -183,7 +186,7 @@ def save_figure(figure: Figure, path_without_suffix: str | Path) -> list[Path]:
     return written
 
 
-def _number_particles(ax: Axes, labels: np.ndarray, points: float = 4.5) -> None:
+def _number_particles(ax: Axes, labels: np.ndarray, points: float) -> None:
     """Write the class index, ``points`` high, into the middle of each connected particle that has room for it."""
     pixel = ax.get_window_extent().width / ax.figure.dpi * 72 / labels.shape[1]
     outline = [withStroke(linewidth=0.9, foreground="black")]
@@ -191,9 +194,22 @@ def _number_particles(ax: Axes, labels: np.ndarray, points: float = 4.5) -> None
         particles, count = ndimage.label(labels == index)
         areas = ndimage.sum_labels(particles > 0, particles, range(1, count + 1))
         for number in 1 + np.flatnonzero(areas * pixel**2 > 1.3 * points**2):
-            row, column = ndimage.center_of_mass(particles == number)
+            row, column = _inner_place(particles == number)
             place: dict[str, Any] = {"ha": "center", "va": "center_baseline", "color": "white", "fontsize": points}
             ax.text(column, row, str(index), path_effects=outline, **place)
+
+
+def _inner_place(region: np.ndarray) -> tuple[float, float]:
+    """Row and column in the middle of a region bool [H, W], or, where a ring has its hole there, in its thickest part.
+
+    A number in the hole of a ring would stand on another particle.
+    """
+    row, column = ndimage.center_of_mass(region)
+    if region[round(row), round(column)]:
+        return row, column
+    depth = ndimage.distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
+    deepest = np.unravel_index(depth.argmax(), region.shape)
+    return float(deepest[0]), float(deepest[1])
 
 
 def _frame_only(ax: Axes) -> None:
