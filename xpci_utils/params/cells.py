@@ -2,14 +2,15 @@
 
 A cell is one trained segmentation network, ``<backbone>__r<annotated frames>__<labeller>__n<synthetic pairs>__
 <arm>__s<seed>``: ``emcad__r0100__vit_b__n00500__mix__s0``, or ``emcad__r0100__none__n00000__mix__s0`` without
-synthetic data. An arm says what a cell trains on and, after a dash, how frames are augmented where that is not the
-profile's way: ``mix``, ``noaug`` (short for mix without augmentation), ``epochs-noaug``. A row is a cell without its
-seed: what a line of a table stands for. A series, ``<backbone>__<labeller>``, is one table of the paper.
+synthetic data. An arm says what a cell trains on and, after a dash each, how much the loss of pairs weighs and how
+frames are augmented where that is not the profile's way: ``mix``, ``noaug`` (short for mix without augmentation),
+``epochs-noaug``, ``added-w050-noaug``. A row is a cell without its seed: what a line of a table stands for. A series,
+``<backbone>__<labeller>``, is one table of the paper.
 """
 
 import re
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self
 
 BACKBONES = ("transunet", "swin_unetr", "emcad")
 VARIANTS = ("vit_t", "vit_b")
@@ -18,6 +19,8 @@ TRUE_LABELS = "true"  # the "labeller" of fresh simulated frames, whose labels a
 # What an arm changes; the pool that its pairs come from is "ddpm" unless said here.
 ARMS = {
     "mix": "annotated frames and synthetic pairs, the paper's way",
+    "added": "every batch of annotated frames whole, and as many synthetic pairs beside it",
+    "halfbatch": "annotated frames alone, in the half batches that 'mix' takes of them",
     "noaug": "no flips, no turns",
     "flips": "flips and turns",
     "strongaug": "any rotation, scale, shift and contrast",
@@ -32,8 +35,14 @@ ARMS = {
 }
 AUGMENTATIONS = {"noaug": "none", "flips": "symmetries", "strongaug": "affine"}  # field of a name -> augmentation
 POOLS = {"more": "fresh", "fresh": "fresh", "clamped": "clamped"}
-REAL_ONLY_ARMS = ("more", "longer")
-SYNTHETIC_ARMS = ("synthonly", "pretrain", "fresh", "clamped", "epochs")
+MIXINGS: dict[str, Literal["concat", "pretrain", "added"]] = {
+    "epochs": "concat",
+    "pretrain": "pretrain",
+    "added": "added",
+}  # arm -> how its batches are made, where that is not the profile's way
+REAL_ONLY_ARMS = ("halfbatch", "more", "longer")
+SYNTHETIC_ARMS = ("added", "synthonly", "pretrain", "fresh", "clamped", "epochs")
+WEIGHT = re.compile(r"w(0\d\d)")  # field of an arm: the weight of the loss of pairs, in hundredths; none for 1
 
 TRAINED = {"frozen": "adapters", "headed": "adapters+head", "whole": "all"}  # field of a labeller's name -> trainable
 LABELLER = re.compile(
@@ -74,12 +83,20 @@ class Cell:
 
     def _check_arm(self) -> None:
         first, *fields = self.arm.split("-")
-        if first not in ARMS or len(fields) > 1:
+        if first not in ARMS:
             raise ValueError(f"there is no arm {self.arm!r}; choose from {', '.join(ARMS)}")
-        if fields and (first in ("mix", *AUGMENTATIONS) or fields[0] not in AUGMENTATIONS):
+        if fields and WEIGHT.fullmatch(fields[0]):
+            weight = fields.pop(0)
+            if first != "added" or weight == "w000":
+                raise ValueError(
+                    f"there is no arm {self.arm!r}; the weight of pairs, w001 to w099 for 0.01 to 0.99, is a field of "
+                    "the arm 'added' (without pairs the arm is 'mix')"
+                )
+        if fields and (first in ("mix", *AUGMENTATIONS) or len(fields) > 1 or fields[0] not in AUGMENTATIONS):
             raise ValueError(
                 f"there is no arm {self.arm!r}; after a dash comes how frames are augmented, "
-                f"{' or '.join(AUGMENTATIONS)}, and with 'mix' that stands alone"
+                f"{' or '.join(AUGMENTATIONS)}, and with 'mix' that stands alone; in 'added' the weight of pairs can "
+                "precede it, as in 'added-w050-noaug' (a weight of 1 is no field)"
             )
 
     @property
@@ -92,6 +109,22 @@ class Cell:
     def augmentation(self) -> str:
         """How its frames are augmented where the arm says it: none, symmetries or affine; "" for the profile's way."""
         return AUGMENTATIONS.get(self.arm.split("-")[-1], "")
+
+    @property
+    def mixing(self) -> Literal["concat", "pretrain", "added", ""]:
+        """How its batches are made where the arm says it; "" for the profile's way."""
+        return MIXINGS.get(self.trains_on, "")
+
+    @property
+    def pair_weight(self) -> float:
+        """Weight of the loss of pairs beside that of annotated frames: 0.5 of "added-w050", else 1."""
+        found = WEIGHT.fullmatch(self.arm.partition("-")[2].partition("-")[0])
+        return int(found[1]) / 100 if found else 1.0
+
+    def frames_per_step(self, batch_size: int) -> int:
+        """Frames, annotated and synthetic, that a step sees where the profile has batches of ``batch_size``."""
+        sizes = {"added": 2 * batch_size, "halfbatch": batch_size - batch_size // 2}
+        return sizes.get(self.trains_on, batch_size)
 
     def alone(self, arm: str = "mix") -> "Cell":
         """The cell without pairs of the same frames, seed and augmentation; ``arm`` "longer": for as many steps."""

@@ -14,7 +14,7 @@ from torch.utils.data import ConcatDataset, Dataset
 from xpci_utils import paths
 from xpci_utils.frames import FrameSet, PairExamples, pad_image, pad_labels
 from xpci_utils.randomness import numpy_rng, seed_of, stream_indices
-from xpci_utils.segmentation.losses import dice_ce_loss
+from xpci_utils.segmentation.losses import Loss, dice_ce_loss, weighted_loss
 from xpci_utils.segmentation.prediction import network_input, predict
 from xpci_utils.training import (
     NetworkTraining,
@@ -43,7 +43,7 @@ class Examples(Protocol):
 View = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
 Score = Callable[[FrameSet, dict[str, np.ndarray]], float]
 
-MIXINGS = ("half", "concat", "pretrain")
+MIXINGS = ("half", "concat", "pretrain", "added")
 BETA2 = 0.999  # Section 3.1
 
 
@@ -98,8 +98,10 @@ class Batches:
 
     ``mixing`` "half" takes half of every batch from each source, so that cells with different counts of synthetic
     pairs see the same annotated frames in the same order; "concat" shuffles the plain union, as the paper does;
-    "pretrain" shows synthetic pairs alone in the first half of the steps and annotated frames alone in the second.
-    With one source only, all three are the same stream of it.
+    "pretrain" shows synthetic pairs alone in the first half of the steps and annotated frames alone in the second;
+    "added" shows every batch of annotated frames as it is without pairs, in the same views, and as many pairs beside
+    it; the network takes both in one pass, so batch normalisation is over both. With one source only, all are the same
+    stream of it.
     """
 
     def __init__(self, data: NetworkData, settings: NetworkTraining):
@@ -118,7 +120,14 @@ class Batches:
             return dict.fromkeys(present, size)
         if self.settings.mixing == "pretrain":
             return {"synthetic" if step < self.settings.steps // 2 else "annotated": size}
+        if self.settings.mixing == "added":
+            return {"annotated": size, "synthetic": size}
         return {"annotated": size - size // 2, "synthetic": size // 2}
+
+    def pairs_apart(self, step: int) -> int:
+        """How many examples at the end of a batch are pairs with a loss of their own: those of "added"."""
+        sizes = self.sizes(step)
+        return sizes["synthetic"] if self.settings.mixing == "added" and len(sizes) == 2 else 0
 
     def __call__(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Images float [N, 1, H, W] in [-1, 1] and labels uint8 [N, H, W], padded, each in a random view."""
@@ -154,14 +163,22 @@ def training_steps(annotated: int, synthetic: int, batch_size: int, epochs: int)
     return ceil(epochs * (annotated + synthetic) / batch_size)
 
 
-def loss_of(network: "Network", images: torch.Tensor, labels: torch.Tensor, loss: str) -> torch.Tensor:
+def loss_of(
+    network: "Network", images: torch.Tensor, labels: torch.Tensor, loss: str, pairs: int = 0, weight: float = 1.0
+) -> torch.Tensor:
     """Scalar training loss: each network's "published" one, or "common", cross-entropy + Dice of the prediction.
 
-    The paper does not say which it used. With the common one the three networks differ in architecture alone.
+    The paper does not say which it used. With the common one the three networks differ in architecture alone. The last
+    ``pairs`` examples are pairs with a loss of their own, which `weighted_loss` averages with that of the others by
+    ``weight``; with none, the batch has one loss.
     """
     if loss not in ("published", "common"):
         raise ValueError(f"There is no loss {loss!r}; choose published or common.")
-    return network.loss(images, labels) if loss == "published" else dice_ce_loss(network(images), labels)
+    judge: Loss = network.loss if loss == "published" else lambda outputs, labels: dice_ce_loss(outputs[0], labels)
+    outputs = network.training_outputs(images) if loss == "published" else [network(images)]
+    if not pairs:
+        return judge(outputs, labels)
+    return weighted_loss(judge, outputs, labels, len(labels) - pairs, weight)
 
 
 def train_network(network: "Network", data: NetworkData, settings: NetworkTraining, stage: StagePlace) -> BestWeights:
@@ -208,7 +225,8 @@ def make_update(
         set_lr(optimizer, poly_lr(settings.learning_rate, step, settings.steps))
         network.train()
         with precision(device, settings.bf16):
-            value = loss_of(network, images, labels, settings.loss)
+            apart = batches.pairs_apart(step)
+            value = loss_of(network, images, labels, settings.loss, apart, settings.pair_weight)
         optimizer.zero_grad()
         value.backward()
         optimizer.step()
