@@ -183,7 +183,7 @@ def save_figure(figure: Figure, path_without_suffix: str | Path) -> list[Path]:
     return written
 
 
-def _number_particles(ax: Axes, labels: np.ndarray, points: float = 4.5) -> None:
+def _number_particles(ax: Axes, labels: np.ndarray, points: float = 5.5) -> None:
     """Write the class index, ``points`` high, into the middle of each connected particle that has room for it."""
     pixel = ax.get_window_extent().width / ax.figure.dpi * 72 / labels.shape[1]
     outline = [withStroke(linewidth=0.9, foreground="black")]
