@@ -158,7 +158,7 @@ def _room(table: CostTable, fast: CostTable) -> str:
     if large:
         return f"Jobs that need more than a card of {card}: {', '.join(dict.fromkeys(large))}."
     return (
-        f"Every job of every grid and both profiles fits on a card of {card}, as the paper's workstation has;\n"
+        f"By this prediction every job of every grid and both profiles fits on a card of {card}, as the paper's workstation has;\n"
         f"the largest needs {max(job.gpu_gib or 0 for job in every):.1f} GiB."
     )
 
