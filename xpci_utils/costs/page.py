@@ -158,8 +158,8 @@ def _room(table: CostTable, fast: CostTable) -> str:
     if large:
         return f"Jobs that need more than a card of {card}: {', '.join(dict.fromkeys(large))}."
     return (
-        f"By this prediction every job of every grid and both profiles fits on a card of {card}, as the paper's workstation has;\n"
-        f"the largest needs {max(job.gpu_gib or 0 for job in every):.1f} GiB."
+        f"By this prediction every job of every grid and both profiles fits on a card of {card}, as the paper's\n"
+        f"workstation has; the largest needs {max(job.gpu_gib or 0 for job in every):.1f} GiB."
     )
 
 
