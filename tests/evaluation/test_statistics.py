@@ -97,6 +97,10 @@ def test_pseudovalues_are_those_computed_the_long_way(metric):
     assert found.mean == pytest.approx(np.mean(by_seed), abs=1e-12)
     assert (found.low, found.high, found.p) == pytest.approx((expected.low, expected.high, expected.p), abs=1e-12)
     assert (found.seeds, found.sequences) == (2, 8)
+    assert found.by_seed == pytest.approx(by_seed, abs=1e-12)
+    bare = found.without_interval()
+    assert (bare.mean, bare.by_seed, bare.excludes_zero) == (found.mean, found.by_seed, False)
+    assert all(math.isnan(value) for value in (bare.low, bare.high, bare.p))
 
 
 def test_for_plain_means_pseudovalues_are_the_means_of_the_sequences():

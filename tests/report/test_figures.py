@@ -188,7 +188,7 @@ def test_figure_6_leaves_out_what_is_not_finished(partial):
 
 def test_figure_2_marks_what_is_trained_here_and_as_published(results):
     texts = [text.get_text() for text in sam_adaptation(results).axes[0].texts]
-    assert "attention + MLP blocks\n0.9 M" in texts
+    assert "attention +\nMLP blocks\n0.9 M" in texts
     assert "adapters\n60 k" in texts
     assert texts.count("\N{SNOWFLAKE}") == 4, "frozen as published: encoder, prompt encoder, decoder; and the key"
     place = "sam/vit_b__s0"
@@ -199,11 +199,19 @@ def test_figure_2_marks_what_is_trained_here_and_as_published(results):
     assert texts.count("\N{SNOWFLAKE}") == 8  # the same here, and the class head
 
 
-def test_figures_1_and_2_explain_the_colours_of_the_classes(results):
-    for draw in (pipeline, sam_adaptation):
-        (legend,) = draw(results).legends
-        names = [name.replace("_", " ") for name in results.facts.class_names[1:]]
+def test_figures_1_and_2_explain_the_classes_by_colour_and_number(results):
+    """The numbers stand on the particles, too, for readers without colour; where a picture is a label map."""
+    names = [f"{index} {name.replace('_', ' ')}" for index, name in enumerate(results.facts.class_names)][1:]
+    for draw, maps in ((pipeline, 2), (sam_adaptation, 1)):
+        figure = draw(results)
+        (legend,) = figure.legends
         assert [text.get_text() for text in legend.get_texts()] == names
+        insets = figure.axes[0].child_axes
+        assert len(insets) == maps
+        for inset in insets:
+            numbers = {text.get_text() for text in inset.texts}
+            assert numbers
+            assert numbers <= {name.split()[0] for name in names}
 
 
 def test_sweep_without_prompted_labeller_still_draws(write_run):

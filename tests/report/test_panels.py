@@ -121,10 +121,17 @@ def test_the_number_of_a_ring_stands_on_the_ring():
 
 
 def test_confusion_shows_shares_of_the_true_class():
-    figure = show_confusion(np.array([[3, 1], [0, 0]]), ["background", "hollow_shell"], values=True)
-    np.testing.assert_allclose(figure.axes[0].collections[0].get_array().reshape(2, 2), [[0.75, 0.25], [0, 0]])
-    assert [text.get_text() for text in figure.axes[0].texts] == ["0.75", "0.25", "0.00", "0.00"]
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["background", "hollow shell"]
+    """In per cent; a row without a count stays white, and what rounds to 0 is left empty."""
+    names = ["background", "hollow_shell", "residue"]
+    figure = show_confusion(
+        np.array([[300, 100, 1], [0, 0, 0]]), names, true_names=["shell (401)", "none"], values=True
+    )
+    share = figure.axes[0].collections[0].get_array().reshape(2, 3)
+    np.testing.assert_allclose(share, [[30000 / 401, 10000 / 401, 100 / 401], [0, 0, 0]])
+    assert [text.get_text() for text in figure.axes[0].texts] == ["75", "25", "", "", "", ""]
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["background", "hollow shell", "residue"]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["shell (401)", "none"]
+    assert figure.axes[1].get_ylabel() == "share of the true class [%]"
 
 
 def test_sketches_hold_the_numbers_of_the_network():

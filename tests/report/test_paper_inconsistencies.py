@@ -102,8 +102,13 @@ def test_peaks(tables):
 
 
 def test_no_number_of_worse_labels_replaces_better_ones(tables):
-    assert tables[1]["dice"].max() < tables[4].loc[1000, "dice"]
-    assert says(9, tables[1].loc[5000, "dice"], tables[4].loc[1000, "dice"])
+    worse, better = tables[1].max(), tables[4].loc[1000]
+    assert (worse < better).all()
+    assert says(9, *worse, *better)
+    f1 = tables[4]["micro_f1"]
+    assert f1[f1 <= worse["micro_f1"]].index.tolist() == [0, 500, 2000]
+    assert tables[1]["micro_f1"].idxmax() == 1000
+    assert says(9, f1.loc[2000])
 
 
 def test_steps():

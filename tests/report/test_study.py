@@ -12,7 +12,7 @@ from xpci_utils.params import Sweep
 from xpci_utils.params.cells import BACKBONES, Cell, parse_row
 from xpci_utils.params.runs import compared_rows
 from xpci_utils.report import compare_claims
-from xpci_utils.report.claims import ONE_SEED, SUPPORTED, UNDECIDED, UNFINISHED, claims_html
+from xpci_utils.report.claims import FEW_SEEDS, SUPPORTED, UNDECIDED, UNFINISHED, claims_html
 from xpci_utils.report.contrasts import chosen_on_validation, claimed_rows, cost_core_seconds, gain, reference_row
 from xpci_utils.report.inconsistencies import inconsistencies_html
 from xpci_utils.report.protocol import CONTRADICTED
@@ -73,6 +73,25 @@ def test_differences_are_paired_by_seed_and_declared_ones_have_their_own_seeds(t
     expected = paired_difference(*scores, "nsd")
     assert data.loc[EMCAD, ["nsd", "nsd_low", "nsd_high"]].tolist() == [expected.mean, expected.low, expected.high]
     assert tables["table d"].printed["NSD"][list(data.index).index(EMCAD)] == interval(expected)
+
+
+def test_two_seeds_have_their_values_in_place_of_an_interval(tables, study):
+    """The differences of the cells' own scores, in every table with gains; an interval needs three seeds."""
+    row = EMCAD.replace("n00004", "n00002")
+    scores = study.cells.set_index(["row", "seed"])["dice"]
+    gains = [scores[row, seed] - scores["emcad__r0004__none__n00000__mix", seed] for seed in (0, 1)]
+    data = tables["table d"].data.set_index("row")
+    assert np.isnan(data.loc[row, ["dice_low", "dice_high", "dice_p"]].astype(float)).all()
+    np.testing.assert_allclose([float(text) for text in data.loc[row, "dice_by_seed"].split()], gains, atol=1e-5)
+    mean, *values = re.findall(r"[+−]0\.\d{4}", tables["table d"].printed["Dice"][list(data.index).index(row)])
+    numbers = [float(text.replace("−", "-")) for text in (mean, *values)]
+    np.testing.assert_allclose(numbers, [np.mean(gains), *gains], atol=1e-4)
+    for name, columns in {"c": ["Gain in Dice", "Gain in Micro F1"], "l": ["Dice", "Micro F1"]}.items():
+        printed = tables[f"table {name}"].printed[columns].to_numpy().ravel()
+        assert all("(" in text and "[" not in text for text in printed if text != DASH)
+    for name in "cdlps":
+        assert "Parentheses show the values of two seeds: the variance between" in tables[f"table {name}"].caption
+    assert tables["table d"].printed["Dice"][list(data.index).index(EMCAD)].count("[") == 1
 
 
 def test_shifted_frames_have_scores_of_their_own(tables, study):
@@ -420,8 +439,8 @@ def test_right_signs_within_the_noise_support_nothing(results):
     assert found["every"] == found["prompt"] == UNDECIDED
 
 
-def test_one_seed_supports_nothing_and_missing_runs_leave_claims_open(results, nothing):
-    assert set(readings(results).values()) <= {ONE_SEED, "not decided: both peak at the same count"}
+def test_few_seeds_support_nothing_and_missing_runs_leave_claims_open(results, nothing):
+    assert set(readings(results).values()) <= {FEW_SEEDS, "not decided: both peak at the same count"}
     assert set(readings(nothing).values()) == {UNFINISHED}
     assert gain(EMCAD, nothing, "dice").seeds == 0
 

@@ -35,11 +35,11 @@ SAMPLED_STEPS = 3  # of a sampler, in one measured call
 
 def measured_stages(profile: str) -> list[StageParameters]:
     """One training for each of the networks, in its published batch."""
-    found: dict[str, StageParameters] = {}
+    by_network: dict[str, StageParameters] = {}
     for stage in rehearsed_stages(profile):
         if isinstance(stage, TrainDdpm | AdaptSam | TrainSegmentation):
-            found.setdefault(network_of(stage), stage)
-    return list(found.values())
+            by_network.setdefault(network_of(stage), stage)
+    return list(by_network.values())
 
 
 def measure_profile(profile: str) -> MeasuredRates:
@@ -141,5 +141,5 @@ def sampler_lines(measured: MeasuredRates) -> Iterator[str]:
 
 if __name__ == "__main__":
     notebook, values, view, block = json.loads(sys.argv[1])
-    found = list(measure_here(stage_model(notebook).checked(values), View(**view), block))
-    print(json.dumps([asdict(rate) for rate in found]))
+    rates = list(measure_here(stage_model(notebook).checked(values), View(**view), block))
+    print(json.dumps([asdict(rate) for rate in rates]))

@@ -207,8 +207,8 @@ def compared_lines(runs: Mapping[str, list[Job]], gpu: Gpu = A100) -> Iterable[s
     width, names = max(map(len, folders)), list(runs)
     yield f"{'GPU hours':{width}} " + " ".join(f"{name:>12}" for name in names)
     for folder in folders:
-        found = [by_folder[name].get(folder) for name in names]
-        yield f"{folder:{width}} " + " ".join(f"{_hours(job):>12}" for job in found)
+        of_grids = [by_folder[name].get(folder) for name in names]
+        yield f"{folder:{width}} " + " ".join(f"{_hours(job):>12}" for job in of_grids)
     sums = [total(jobs) for jobs in runs.values()]
     yield f"{'total':{width}} " + " ".join(f"{_hours(job):>12}" for job in sums)
     first, *others = (job.gpu_hours for job in sums)
@@ -299,11 +299,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _jobs(profile: str, grid: str, own: Mapping[str, str], gpu: Gpu) -> list[Job]:
     """The jobs of a profile; for a folder of the user's own, from its check-up."""
-    seen, table, frames = own_folder.look_at(profile, own), table_of(profile), None
+    checkup, table, frames = own_folder.look_at(profile, own), table_of(profile), None
     sweep = own_folder.grid_of(profile, paths.resolve(run_root(profile)), own)
-    if seen is not None:
-        print(f"profile {profile}: {own_folder.about(seen, sweep)}")
-        frames = counted(own_folder.frames_of(profile, own), seen)
+    if checkup is not None:
+        print(f"profile {profile}: {own_folder.about(checkup, sweep)}")
+        frames = counted(own_folder.frames_of(profile, own), checkup)
         table, gpu = table and table.for_view(view_of(frames)), gpu.for_view(view_of(frames))
     return dry_run(profile, stage_folders(sweep, grid), table, gpu, frames)
 

@@ -152,14 +152,14 @@ Readings of the protocol, further seeds and controls are grids of their own, whi
 def _room(table: CostTable, fast: CostTable) -> str:
     """Whether every job of every grid fits on the cards of the paper's workstation."""
     folders = stage_folders(sweep_of(PAGE_PROFILE), *GRIDS)
-    every = [job for found in _both(folders, table, fast) for job in found]
+    every = [job for listed in _both(folders, table, fast) for job in listed]
     large = [job.folder for job in every if jobs.exceeds(job, jobs.CARD_GB)]
     card = f"{jobs.CARD_GB:g} GB ({jobs.CARD_GB * 1e9 / GIB:.1f} GiB)"
     if large:
         return f"Jobs that need more than a card of {card}: {', '.join(dict.fromkeys(large))}."
     return (
-        f"Every job of every grid and both profiles fits on a card of {card}, as the paper's workstation has;\n"
-        f"the largest needs {max(job.gpu_gib or 0 for job in every):.1f} GiB."
+        f"By this prediction every job of every grid and both profiles fits on a card of {card}, as the paper's\n"
+        f"workstation has; the largest needs {max(job.gpu_gib or 0 for job in every):.1f} GiB."
     )
 
 
@@ -254,7 +254,7 @@ def grids_table(table: CostTable, fast: CostTable) -> tuple[list[str], list[list
     first, rows = set(stage_folders(sweep, "paper")), []
     for grid in GRIDS:
         folders = [folder for folder in stage_folders(sweep, grid) if grid == "paper" or folder not in first]
-        sums = [jobs.total(found) for found in _both(folders, table, fast)]
+        sums = [jobs.total(listed) for listed in _both(folders, table, fast)]
         figures = [*(one.gpu_hours for one in sums), *(one.gpu_gib for one in sums)]
         rows.append([f"`{grid}`", str(len(folders)), *(f"{figure:,.1f}" for figure in figures)])
     header = ["grid", "further jobs", "GPU h", f"{FAST_PROFILE}, GPU h", "GPU GiB", f"{FAST_PROFILE}, GPU GiB"]

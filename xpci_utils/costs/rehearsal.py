@@ -75,7 +75,7 @@ def rehearsed_sweep(profile: str) -> Sweep:
     return Sweep.checked({**cut, "series": series, "labellers": labellers}, f"the rehearsal of profile {profile}")
 
 
-def cut_folder(frames: PrepareFrames, seen: CheckUp) -> dict[str, object]:
+def cut_folder(frames: PrepareFrames, checkup: CheckUp) -> dict[str, object]:
     """Parameters of notebook 01 for a copy of the user's folder with as few frames as a rehearsal has.
 
     The frames with the most particles are taken, and the tiles are those of the whole folder.
@@ -84,20 +84,20 @@ def cut_folder(frames: PrepareFrames, seen: CheckUp) -> dict[str, object]:
     shutil.rmtree(folder, ignore_errors=True)
     for kind in ("images", "masks", "splits"):
         (folder / kind).mkdir(parents=True)
-    found = check_folder(
+    folder_files = check_folder(
         frames.source_folder, read_classes(frames.classes_path), frames.seed, frames.folds, frames.fold
     )
     for split in SPLITS:
-        fullest = seen.frames[seen.frames.split == split].sort_values("foreground", ascending=False)
+        fullest = checkup.frames[checkup.frames.split == split].sort_values("foreground", ascending=False)
         names = fullest.index[: counts[f"{split}_frames"]]
-        for kind, paths_of in (("images", found.images), ("masks", found.masks)):
+        for kind, paths_of in (("images", folder_files.images), ("masks", folder_files.masks)):
             for name in names:
                 shutil.copy(paths_of[name], folder / kind)
         files.write_text(folder / "splits" / f"{split}.txt", "".join(f"{name}\n" for name in names))
     shutil.copy(frames.classes_path, folder / "classes.yaml")
     if (record := paths.resolve(frames.source_folder) / "import.json").is_file():
         shutil.copy(record, folder)
-    return {"source_folder": str(folder), "classes_file": "", "tile": seen.tile, "largest_tile": 0}
+    return {"source_folder": str(folder), "classes_file": "", "tile": checkup.tile, "largest_tile": 0}
 
 
 def rehearsed_stages(
@@ -126,11 +126,11 @@ def rehearsed_stages(
 
 def prepared(profile: str, given: Mapping[str, str]) -> tuple[View, dict[str, object]]:
     """(what networks will see, notebook 01's parameters for a cut copy of the user's folder; none if simulated)."""
-    frames, seen = own_folder.frames_of(profile, given), own_folder.look_at(profile, given)
-    if seen is None:
+    frames, checkup = own_folder.frames_of(profile, given), own_folder.look_at(profile, given)
+    if checkup is None:
         return view_of(frames), {}
-    print(f"{len(seen.frames)} annotated frames, of which a few are rehearsed; {seen.cut}", flush=True)
-    return view_of(counted(frames, seen)), cut_folder(frames, seen)
+    print(f"{len(checkup.frames)} annotated frames, of which a few are rehearsed; {checkup.cut}", flush=True)
+    return view_of(counted(frames, checkup)), cut_folder(frames, checkup)
 
 
 def rehearse(profile: str, stages: list[StageParameters]) -> None:
@@ -151,11 +151,11 @@ def measured_stages(profile: str, view: View, own: Mapping[str, object] | None =
 
     Batches hold about one published frame: the costs of more grow in proportion, their memory might not fit.
     """
-    found: dict[str, StageParameters] = {}
+    by_network: dict[str, StageParameters] = {}
     batch = max(1, PIXELS_PER_BATCH // (view.height * view.width))
     for stage in rehearsed_stages(profile, largest_batch=batch, own=own):
-        found.setdefault(network_of(stage), stage)
-    return [stage for name, stage in found.items() if name]
+        by_network.setdefault(network_of(stage), stage)
+    return [stage for name, stage in by_network.items() if name]
 
 
 def measure_profile(profile: str, threads: int, view: View, own: Mapping[str, object] | None = None) -> list[Cost]:
@@ -209,20 +209,20 @@ def _machine() -> dict:
 
 def _disk_bytes(stages: list[StageParameters]) -> dict[str, float]:
     """Bytes of a frame, a pair and a label map, and of what each trained network and the report leave."""
-    found: dict[str, float] = {}
+    sizes: dict[str, float] = {}
     for stage in stages:
         size = sum(path.stat().st_size for path in stage.folder.rglob("*") if path.is_file())
         if isinstance(stage, PrepareFrames):
             frames = FrameSet.open(stage.folder)
-            seen = len(tiles_of(frames.height, frames.width, frames.tile))  # by networks, of each frame
-            found["frame"] = round(size / seen / len(list(stage.folder.rglob("images/*.png"))))
+            tiles = len(tiles_of(frames.height, frames.width, frames.tile))  # by networks, of each frame
+            sizes["frame"] = round(size / tiles / len(list(stage.folder.rglob("images/*.png"))))
         elif isinstance(stage, SamplePairs):
-            found["pair"] = round(size / stage.pairs)
+            sizes["pair"] = round(size / stage.pairs)
         elif isinstance(stage, LabelPairs):
-            found["label"] = round(size / len(list(stage.folder.glob("*.png"))))
+            sizes["label"] = round(size / len(list(stage.folder.glob("*.png"))))
         elif not isinstance(stage, AuditPairs):  # some tables, whatever the profile
-            found[network_of(stage) or "report"] = size
-    return found
+            sizes[network_of(stage) or "report"] = size
+    return sizes
 
 
 def _write_yaml(path: Path, values: dict) -> None:

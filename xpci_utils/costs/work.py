@@ -23,12 +23,12 @@ from xpci_utils.params.cells import Cell, parse_labeller
 from xpci_utils.training import LabellerTraining, symmetries_of
 
 
-def counted(frames: PrepareFrames, seen: CheckUp) -> PrepareFrames:
+def counted(frames: PrepareFrames, checkup: CheckUp) -> PrepareFrames:
     """The parameters of a user's frames with what the check-up found: how many, of what size, in which tiles."""
-    numbers = {f"{split}_frames": int((seen.frames.split == split).sum()) for split in SPLITS}
-    height, width = seen.shape
-    found = {"height": height, "width": width, "tile": seen.tile, "largest_tile": 0, "shifted_test_frames": 0}
-    return frames.model_copy(update=numbers | found)
+    numbers = {f"{split}_frames": int((checkup.frames.split == split).sum()) for split in SPLITS}
+    height, width = checkup.shape
+    shape = {"height": height, "width": width, "tile": checkup.tile, "largest_tile": 0, "shifted_test_frames": 0}
+    return frames.model_copy(update=numbers | shape)
 
 
 def view_of(frames: PrepareFrames) -> View:

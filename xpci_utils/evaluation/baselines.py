@@ -26,8 +26,8 @@ def fit_grey_lookup(
     frequency = np.maximum(counts.sum(axis=1, keepdims=True), 1)
     tables = [(counts / frequency**power).argmax(axis=0) for power in (0, 0.5, 1)]
     best = max(tables, key=lambda table: _foreground_dice(table, counts)).astype(np.uint8)
-    seen = np.flatnonzero(counts.any(axis=0))
-    return best[seen[np.abs(np.arange(256)[:, None] - seen).argmin(axis=1)]]
+    occurring = np.flatnonzero(counts.any(axis=0))
+    return best[occurring[np.abs(np.arange(256)[:, None] - occurring).argmin(axis=1)]]
 
 
 def _foreground_dice(table: np.ndarray, counts: np.ndarray) -> float:

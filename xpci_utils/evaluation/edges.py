@@ -108,8 +108,8 @@ def fringe_share(pairs: Pairs, sigmas: float = 3) -> float:
     A mask that lies on nothing passes by chance in 0.3 % of the cases (at 3). NaN without components to measure.
     """
     table = edge_significance(pairs).dropna()
-    seen = (table["fringe"] >= sigmas) | (table["dip"] <= -sigmas)
-    return float(seen.mean()) if len(table) else float("nan")
+    marked = (table["fringe"] >= sigmas) | (table["dip"] <= -sigmas)
+    return float(marked.mean()) if len(table) else float("nan")
 
 
 def _nearest_component(components: np.ndarray) -> np.ndarray:

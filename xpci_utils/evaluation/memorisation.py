@@ -43,19 +43,19 @@ class Crops:
     """Windows around mask components.
 
     ``pixels``  float32 [P, N, S, S], the frame shifted in P ways by fractions of a pixel (the first: not at all)
-    ``seen``    bool [N, S, S], inside the frame
+    ``inside``  bool [N, S, S], inside the frame
     """
 
     pixels: np.ndarray
-    seen: np.ndarray
+    inside: np.ndarray
 
     def __len__(self) -> int:
-        return len(self.seen)
+        return len(self.inside)
 
     def some(self, count: int, *key: int | str) -> Crops:
         """At most ``count`` of them, drawn at random."""
         chosen = np.sort(numpy_rng(*key).permutation(len(self))[:count])
-        return Crops(self.pixels[:, chosen], self.seen[chosen])
+        return Crops(self.pixels[:, chosen], self.inside[chosen])
 
 
 @dataclass(frozen=True)
@@ -83,10 +83,10 @@ class Audit:
         copies, and in held-out frames. An innocent pool shows as many as the held-out frames. ``pool_score``: median.
         """
         flagged = {"pool_flagged": "pool", "planted_found": "planted", "false_alarms": "check"}
-        found = {new: _share(self.scores[old], self.threshold) for new, old in flagged.items()}
+        numbers = {new: _share(self.scores[old], self.threshold) for new, old in flagged.items()}
         pool = self.scores["pool"]
-        found |= {"pool_score": float(np.median(pool)) if len(pool) else None, "threshold": self.threshold}
-        return found | {f"{name}_particles": len(scores) for name, scores in self.scores.items()}
+        numbers |= {"pool_score": float(np.median(pool)) if len(pool) else None, "threshold": self.threshold}
+        return numbers | {f"{name}_particles": len(scores) for name, scores in self.scores.items()}
 
     def nearest(self, count: int) -> Iterator[tuple[np.ndarray, np.ndarray, float]]:
         """(pool crop turned to fit, training window, score) of the ``count`` most suspicious pool particles."""
@@ -128,22 +128,22 @@ def audit(
         name: particle_crops(pairs, shifts=HALVES, shrink=shrink).some(most, "audited particles", seed)
         for name, pairs in groups.items()
     }
-    matches = {name: nearest(found, library) for name, found in crops.items()}
+    matches = {name: nearest(group, library) for name, group in crops.items()}
     scores = {name: np.empty(0) for name in crops}
     if len(library) and len(unseen):
-        for name, found in crops.items():
-            scores[name] = matches[name].distance / np.maximum(nearest(found, unseen).distance, 1e-6)
+        for name, group in crops.items():
+            scores[name] = matches[name].distance / np.maximum(nearest(group, unseen).distance, 1e-6)
     ours = scores.pop("threshold")
     threshold = float(np.quantile(ours, false_alarms)) if len(ours) else None
     return Audit(threshold, scores, crops["pool"], library, matches["pool"])
 
 
-def write_audit(found: Audit, folder: str | Path) -> None:
+def write_audit(result: Audit, folder: str | Path) -> None:
     """Write memorisation.json (`Audit.summary`) and memorisation.png: the most suspicious particles of the pool above,
     their nearest training particles below."""
-    pairs = list(found.nearest(SHOWN))
+    pairs = list(result.nearest(SHOWN))
     scores = [round(score, 3) for _, _, score in pairs]
-    files.write_json(Path(folder) / "memorisation.json", found.summary() | {"nearest_scores": scores})
+    files.write_json(Path(folder) / "memorisation.json", result.summary() | {"nearest_scores": scores})
     if pairs:
         rows = [[np.rint(pair[row]).clip(0, 255) for pair in pairs] for row in (0, 1)]
         write_png(Path(folder) / "memorisation.png", contact_sheet(rows))
@@ -161,10 +161,10 @@ def particle_crops(
     """A window of SIDE_PX + 2 ``margin_px`` around every mask component of at least MIN_AREA_PX pixels.
 
     Frames are shrunk first, by averaging. Grey levels are smoothed by BLUR_PX; beyond the frame they are mirrored and
-    marked as not seen.
+    marked as not inside.
     """
     half = SIDE_PX // 2 + margin_px
-    pixels, seen = [], []
+    pixels, inside_frame = [], []
     for image, mask in pairs:
         image, mask = (downscale_local_mean(a.astype(np.float32), (shrink, shrink)) for a in (image, mask != 0))
         smooth = ndimage.gaussian_filter(image, BLUR_PX)
@@ -174,10 +174,10 @@ def particle_crops(
         for row, column in _centres(mask > 0.5):
             window = np.s_[row : row + 2 * half, column : column + 2 * half]
             pixels.append(padded[:, *window])
-            seen.append(inside[window])
+            inside_frame.append(inside[window])
     shape = (2 * half, 2 * half)
     windows = np.array(pixels, np.float32).reshape(-1, len(shifts), *shape)
-    return Crops(windows.swapaxes(0, 1), np.array(seen, bool).reshape(-1, *shape))
+    return Crops(windows.swapaxes(0, 1), np.array(inside_frame, bool).reshape(-1, *shape))
 
 
 def nearest(queries: Crops, library: Crops) -> Matches:
@@ -195,11 +195,11 @@ def nearest(queries: Crops, library: Crops) -> Matches:
         windows = windows - level  # keeps float32's digits for the differences
         squares = windows**2
         for shifted, symmetry in product(queries.pixels, range(SYMMETRIES)):
-            turned, seen = (_flat(dihedral(a, symmetry)) for a in (shifted - level, queries.seen))
+            turned, inside = (_flat(dihedral(a, symmetry)) for a in (shifted - level, queries.inside))
             for rows in np.array_split(np.arange(len(queries)), 1 + len(queries) // QUERIES):
-                found = _mean_squares(turned[rows], seen[rows], windows, squares)
-                index = found.argmin(1)
-                value = found[np.arange(len(rows)), index]
+                distances = _mean_squares(turned[rows], inside[rows], windows, squares)
+                index = distances.argmin(1)
+                value = distances[np.arange(len(rows)), index]
                 better = value < best[rows]
                 best[rows[better]] = value[better]
                 crop, step = np.divmod(index[better], steps**2)
@@ -225,11 +225,11 @@ def plant(pairs: Pairs, *, noise: float = 8.0, shift_px: float = 2.0, seed: int 
     return copies
 
 
-def _mean_squares(crops: np.ndarray, seen: np.ndarray, windows: np.ndarray, squares: np.ndarray) -> np.ndarray:
-    """Variance over the seen pixels of crop minus window, [N, M], for N flat crops and M flat windows."""
-    crops, pixels = crops * seen, seen.sum(1, keepdims=True)
-    mean = (crops.sum(1, keepdims=True) - seen @ windows.T) / pixels
-    return ((crops**2).sum(1, keepdims=True) - 2 * crops @ windows.T + seen @ squares.T) / pixels - mean**2
+def _mean_squares(crops: np.ndarray, inside: np.ndarray, windows: np.ndarray, squares: np.ndarray) -> np.ndarray:
+    """Variance over the pixels inside the frame of crop minus window, [N, M], for N flat crops and M flat windows."""
+    crops, pixels = crops * inside, inside.sum(1, keepdims=True)
+    mean = (crops.sum(1, keepdims=True) - inside @ windows.T) / pixels
+    return ((crops**2).sum(1, keepdims=True) - 2 * crops @ windows.T + inside @ squares.T) / pixels - mean**2
 
 
 def _flat(crops: np.ndarray) -> np.ndarray:

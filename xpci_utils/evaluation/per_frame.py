@@ -113,10 +113,10 @@ def score_labels(frames: FrameSet, labels: Mapping[str, np.ndarray]) -> dict[str
     """
     confusions, kept, particles = [], 0, 0
     for frame in frames:
-        found, known = labels[frame.name], (frame.labels != 0) & (frame.labels != IGNORE)
-        unsure = found == IGNORE
+        assigned, known = labels[frame.name], (frame.labels != 0) & (frame.labels != IGNORE)
+        unsure = assigned == IGNORE
         truth = np.where(unsure, IGNORE, frame.labels)
-        confusions.append(confusion_matrix(np.where(unsure, 0, found), truth, frames.num_classes))
+        confusions.append(confusion_matrix(np.where(unsure, 0, assigned), truth, frames.num_classes))
         kept, particles = kept + int((known & ~unsure).sum()), particles + int(known.sum())
     return {
         "dice_foreground": _mean_foreground_dice(confusions),

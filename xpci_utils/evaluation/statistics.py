@@ -9,7 +9,7 @@ difference per seed and sequence, and a two-way analysis of variance of these a 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,10 @@ POOLED = {  # numerator and denominator of scores that are pooled over frames; a
 
 @dataclass(frozen=True)
 class Difference:
-    """A mean paired difference, its confidence interval and two-sided p value (NaN where one seed allows none)."""
+    """A mean paired difference, its confidence interval and two-sided p value (NaN where one seed allows none).
+
+    ``by_seed`` has the difference of every seed, in their order.
+    """
 
     mean: float
     low: float
@@ -31,11 +34,16 @@ class Difference:
     p: float
     seeds: int
     sequences: int
+    by_seed: tuple[float, ...] = ()
 
     @property
     def excludes_zero(self) -> bool:
         """Whether the interval lies on one side of 0; False without an interval."""
         return bool(self.low > 0 or self.high < 0)
+
+    def without_interval(self) -> "Difference":
+        """The same mean and values of the seeds, without interval and p value."""
+        return replace(self, low=_NAN, high=_NAN, p=_NAN)
 
 
 _NAN = float("nan")
@@ -106,23 +114,22 @@ def two_way_interval(differences: np.ndarray, values: np.ndarray, confidence: fl
     where it is the sequences.
     """
     seeds, sequences = values.shape
-    mean = float(differences.mean())
+    mean, by_seed = float(differences.mean()), tuple(map(float, differences))
     if seeds < 2 or sequences < 2 or not np.isfinite(values).all():
-        return Difference(mean, _NAN, _NAN, _NAN, seeds, sequences)
-    by_seed, by_sequence = values.mean(axis=1, keepdims=True), values.mean(axis=0, keepdims=True)
-    rest = values - by_seed - by_sequence + values.mean()
-    ms_seed = sequences * by_seed.var(ddof=1)
-    ms_sequence = seeds * by_sequence.var(ddof=1)
+        return Difference(mean, _NAN, _NAN, _NAN, seeds, sequences, by_seed)
+    of_seeds, of_sequences = values.mean(axis=1, keepdims=True), values.mean(axis=0, keepdims=True)
+    rest = values - of_seeds - of_sequences + values.mean()
+    ms_seed = sequences * of_seeds.var(ddof=1)
+    ms_sequence = seeds * of_sequences.var(ddof=1)
     ms_both = (rest**2).sum() / ((seeds - 1) * (sequences - 1))
     spread = ms_seed + max(ms_sequence - ms_both, 0.0)
     if spread == 0:  # e.g. a network compared with itself
-        return Difference(mean, mean, mean, 1.0 if mean == 0 else 0.0, seeds, sequences)
+        return Difference(mean, mean, mean, 1.0 if mean == 0 else 0.0, seeds, sequences, by_seed)
     freedom = (seeds - 1) * (spread / ms_seed) ** 2 if ms_seed else np.inf
     error = np.sqrt(spread / (seeds * sequences))
     half = stats.t.ppf((1 + confidence) / 2, freedom) * error
-    return Difference(
-        mean, mean - half, mean + half, float(2 * stats.t.sf(abs(mean) / error, freedom)), seeds, sequences
-    )
+    p = float(2 * stats.t.sf(abs(mean) / error, freedom))
+    return Difference(mean, mean - half, mean + half, p, seeds, sequences, by_seed)
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:

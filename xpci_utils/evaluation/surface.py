@@ -34,10 +34,10 @@ def surface_dice_per_class(
         raise ValueError(f"tolerance_px is {tolerance_px}; it must be a finite number of pixels, 0 or more.")
     predicted, true = comparable(predicted, true, num_classes, ignore_index)
     reach = int(tolerance_px)
-    found, wanted = (boundary_classes(labels, reach) for labels in (predicted, true))
+    drawn, wanted = (boundary_classes(labels, reach) for labels in (predicted, true))
     offsets = _disc(tolerance_px, stride=true.shape[1] + 2 * reach)
-    total = sum(np.bincount(b[b != _NO_BOUNDARY], minlength=num_classes) for b in (found, wanted))
-    near = _hits(found, wanted, offsets, num_classes) + _hits(wanted, found, offsets, num_classes)
+    total = sum(np.bincount(b[b != _NO_BOUNDARY], minlength=num_classes) for b in (drawn, wanted))
+    near = _hits(drawn, wanted, offsets, num_classes) + _hits(wanted, drawn, offsets, num_classes)
     return ratio(near, total)
 
 
@@ -68,8 +68,8 @@ def _hits(boundary: np.ndarray, other: np.ndarray, offsets: np.ndarray, num_clas
     other = other.ravel()
     waiting = np.flatnonzero(boundary != _NO_BOUNDARY)
     classes = boundary.ravel()[waiting]
-    found = np.bincount(classes, minlength=num_classes)
+    total = np.bincount(classes, minlength=num_classes)
     for offset in offsets:
         missed = other[waiting + offset] != classes
         waiting, classes = waiting[missed], classes[missed]
-    return found - np.bincount(classes, minlength=num_classes)
+    return total - np.bincount(classes, minlength=num_classes)

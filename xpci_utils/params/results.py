@@ -16,7 +16,10 @@ class TablesAndFigures(StageParameters):
     """06: every table and figure of the paper, from whatever cells are finished."""
 
     notebook = "06_tables_and_figures"
-    changes = {2: Change("figures with shared axes and single trainings; Table F, Figures F and N")}
+    changes = {
+        2: Change("figures with shared axes and single trainings; Table F, Figures F and N"),
+        3: Change("two seeds have their values in place of an interval; class numbers in Figures 1 and 2"),
+    }
     data_files = tuple(f"data/paper/table{number}.csv" for number in range(1, 6))
     products = ("tables", "figures", "index.html")
 

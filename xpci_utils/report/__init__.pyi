@@ -1,12 +1,13 @@
 from .baselines import compare_baselines, foreground_shares
 from .build import all_tables, write_report
 from .claims import caution, compare_claims
+from .confusions import draw_confusion, show_confusion
 from .diagrams import pipeline, sam_adaptation
 from .differences import published_differences
 from .executed import write_notebooks
 from .figures import annotated_and_synthetic, build_figures, predictions, pseudo_annotations, synthetic_pairs
 from .html import write_page
-from .panels import LabelMap, curves, label_maps, show_confusion, show_row, show_rows
+from .panels import LabelMap, curves, label_maps, show_row, show_rows
 from .pool import class_counts, confusion, pool_table
 from .results import Results, read_results
 from .scores import score_curves
@@ -33,6 +34,7 @@ __all__ = [
     "compare_claims",
     "confusion",
     "curves",
+    "draw_confusion",
     "foreground_shares",
     "gain_and_cost",
     "gain_of_classes",

@@ -74,7 +74,11 @@ def labellers(results: Results) -> str:
 
 
 OVER = "95 % intervals over training seeds and test sequences (two-way analysis of jackknife pseudo-values"
-INTERVAL = f"Brackets show {OVER}). A value without brackets comes from one seed"
+INTERVAL = (
+    f"Brackets show {OVER}), from three seeds on. Parentheses show the values of two seeds: the variance between two "
+    "has one degree of freedom, so that their interval would be narrow or wide by chance. A value alone comes from one "
+    "seed"
+)
 BARS = f"Each dot is one training. Hollow marks are means; bars, with three seeds or more, are {OVER})"
 
 
@@ -143,9 +147,11 @@ def classes(results: Results, rows: Iterable[str]) -> str:
 def controls(results: Results, worth: dict[str, float]) -> str:
     """Caption of Table C; ``worth`` is what `study.annotations_worth` found."""
     parts = [
-        f"Controls, {_control_backbones(results)} on {test_frames(results)}: what else could explain a gain. The "
-        "reference of each gain is annotated frames alone, with the usual flips and turns, at equal steps. "
-        f"Core-minutes include everything that was trained and sampled for a row. {INTERVAL}.",
+        f"Controls, {_control_backbones(results)} on {test_frames(results)}: what else could explain a gain. Synthetic "
+        "images are drawn by the diffusion model; fresh frames are newly simulated, so that their true labels are "
+        "known. Scores are means ± standard deviations over the seeds. The reference of each gain is annotated frames "
+        "alone, with the usual flips and turns, at equal steps. Core-minutes include everything that was trained and "
+        f"sampled for a row. {INTERVAL}.",
         _batches(results),
     ]
     if "frames" in worth:
@@ -235,8 +241,8 @@ def shipped(results: Results) -> str:
     """Which networks this run did not train but took as they come with the repository; empty if it trained all."""
     origins = {place: metrics["shipped"] for place, metrics in results.measured.items() if metrics.get("shipped")}
     names = {place: "the denoiser" if place == "ddpm" else labeller_name(_labeller_of(place)) for place in origins}
-    told = [f"{names[place]} (sha256 {origin['sha256'][:8]})" for place, origin in origins.items()]
-    return f"Shipped weights, trained elsewhere: {listed(told)}." if told else ""
+    parts = [f"{names[place]} (sha256 {origin['sha256'][:8]})" for place, origin in origins.items()]
+    return f"Shipped weights, trained elsewhere: {listed(parts)}." if parts else ""
 
 
 def _labeller_of(place: str) -> str:
@@ -247,8 +253,8 @@ def tolerance(results: Results) -> str:
     """ "2 px", from the finished cells."""
     if "tolerance_px" not in results.cells:
         return DASH
-    found = sorted(results.cells["tolerance_px"].dropna().unique())
-    return listed([f"{value:g} px" for value in found]) or DASH
+    tolerances = sorted(results.cells["tolerance_px"].dropna().unique())
+    return listed([f"{value:g} px" for value in tolerances]) or DASH
 
 
 def pool(results: Results) -> str:
@@ -283,10 +289,10 @@ def figures(results: Results) -> dict[str, str]:
     return {
         "figure1": "The pipeline with this run's own pictures: a diffusion model turns noise into an image and its "
         "binary mask, and the adapted SAM, prompted by the mask, classifies every particle. Dashed arrows show what "
-        f"the {word} frames train.",
+        f"the {word} frames train. {indices}.",
         "figure2": f"Adaptation of {labeller}: which blocks are trained (flame) and which are frozen (snowflake), in "
         "this run (left mark) and at the published settings (right mark, and colour of the block), and how many "
-        "parameters each has in this run.",
+        f"parameters each has in this run. {indices}.",
         "figure3": f"Annotation of {word} test frames by adapted {labeller}, {prompted}, above the reference "
         f"({test}). {indices}.",
         "figure4": f"Synthetic images and the binary masks drawn together with them ({first}).",
@@ -296,8 +302,8 @@ def figures(results: Results) -> dict[str, str]:
         f"annotated frame (spaced by its square root). Above: this run on its test frames, {_curves(results)}. Below: "
         "the published tables, on the authors' frames, one training per point. Both rows share their axes.",
         "figurec": "Gain in Dice of the controls (Table C) over their own reference, which the second line of each row "
-        "states, and the computing time of a row (its training, and everything that its pairs needed). Gains beyond "
-        f"±0.2 are drawn at the edge. {BARS}.",
+        "states, and the computing time of a row (its training, and everything that its pairs needed). Numbers count "
+        f"{word} frames and what is added to them. Gains beyond ±0.2 are drawn at the edge. {BARS}.",
         "figuref": f"Particles of each class per frame: {word} training frames, and the pool as each labeller "
         "classified it. A particle is a connected region of the mask. Right: cumulative distribution of the share of "
         "particle pixels in a frame.",
@@ -328,7 +334,7 @@ def _shown_frames(results: Results) -> str:
     names = results.frames.test_names if results.frames else []
     if len(names) > 1 and all(name in tests.index for name in names) and tests[names].is_unique:
         return "the first frame of each of the first sequences, not the best"
-    return "the first frames of the first sequences, not the best"
+    return "the first frames in the order of their names, not the best; several may be of one sequence"
 
 
 def _networks_shown(results: Results) -> str:

@@ -43,7 +43,7 @@ from xpci_utils.report.wording import (
 )
 
 SUPPORTED, OPPOSITE, UNFINISHED = "supported", "opposite", "not yet known"
-UNDECIDED, ONE_SEED = "not decided: an interval contains 0", "not decided: one seed allows no interval"
+UNDECIDED, FEW_SEEDS = "not decided: an interval contains 0", "not decided: fewer than three seeds allow no interval"
 SAM_B_SERIES = [series for series in SERIES_OF_TABLE.values() if series.endswith("vit_b")]
 PLATEAU = 0.005  # a further gain in Dice that is smaller than this is none
 PLATEAU_COUNTS = (CLAIMED_COUNT, 10_000)  # between which the paper sees nothing gained
@@ -77,14 +77,14 @@ def caution(results: Results) -> str:
 
 def reading(differences: Iterable[Difference]) -> str:
     """What intervals of differences, each of which the claim says to be positive, say about it."""
-    found = list(differences)
-    if any(math.isnan(one.mean) for one in found):
+    known = list(differences)
+    if any(math.isnan(one.mean) for one in known):
         return UNFINISHED
-    if any(math.isnan(one.low) for one in found):
-        return ONE_SEED
-    if all(one.low > 0 for one in found):
+    if any(math.isnan(one.low) for one in known):
+        return FEW_SEEDS
+    if all(one.low > 0 for one in known):
         return SUPPORTED
-    return OPPOSITE if any(one.high < 0 for one in found) else UNDECIDED
+    return OPPOSITE if any(one.high < 0 for one in known) else UNDECIDED
 
 
 def _every_backbone_gains(results: Results) -> dict:
@@ -94,8 +94,8 @@ def _every_backbone_gains(results: Results) -> dict:
     tested = protocol.of_networks([*rows.values(), *(reference_row(row, results) for row in rows.values())], results)
     lines = []
     for backbone, row in rows.items():
-        found = [f"{METRIC_NAMES[m]} {interval(gains[m][row])}{_holm(adjusted[m].get(row))}" for m in gains]
-        lines.append(f"{BACKBONE_NAMES[backbone]} + {parse_row(row).synthetic:,}: {', '.join(found)}")
+        values = [f"{METRIC_NAMES[m]} {interval(gains[m][row])}{_holm(adjusted[m].get(row))}" for m in gains]
+        lines.append(f"{BACKBONE_NAMES[backbone]} + {parse_row(row).synthetic:,}: {', '.join(values)}")
     published = [f"{series_name(s)} {change(_last(s, 'dice') - _first(s, 'dice'))}" for s in SERIES_OF_TABLE.values()]
     return {
         "claim": "Synthetic images improve every backbone (Section 3.2)",
@@ -114,7 +114,7 @@ def _f1_gains_most(results: Results) -> dict:
     rows = claimed_rows(results)
     excesses = {(b, m): excess(row, results, "micro_f1", m) for b, row in rows.items() for m in ("dice", "nsd")}
     tested = protocol.of_networks([*rows.values(), *(reference_row(row, results) for row in rows.values())], results)
-    ours = [f"{BACKBONE_NAMES[b]}, over {METRIC_NAMES[m]}: {interval(found)}" for (b, m), found in excesses.items()]
+    ours = [f"{BACKBONE_NAMES[b]}, over {METRIC_NAMES[m]}: {interval(one)}" for (b, m), one in excesses.items()]
     return {
         "claim": "Micro F1 gains more than Dice and NSD (Section 3.2)",
         "published": " (".join(lines) + ")",
@@ -161,7 +161,7 @@ def _small_labeller_needs_more(results: Results) -> dict:
     peaks = [_peak(series, results) for series in pair]
     theirs = [_published_peak(number) for number in (4, 1)]
     known = [peak for peak in peaks if peak is not None]
-    found, tested = "highest Dice at " + _peaks_text(peaks, pair), protocol.Protocol((), False)
+    text, tested = "highest Dice at " + _peaks_text(peaks, pair), protocol.Protocol((), False)
     verdict = UNFINISHED
     if len(known) == len(pair):
         of_pair = list(zip(pair, known, known[::-1], strict=True))
@@ -169,12 +169,13 @@ def _small_labeller_needs_more(results: Results) -> dict:
             difference(_row(s, own, results), _row(s, other, results), results, "dice") for s, own, other in of_pair
         ]
         tested = protocol.of_networks([_row(s, n, results) for s in pair for n in known], results)
-        found += f"; Dice there minus Dice at the other's: {', '.join(map(interval, margins))}"
+        if known[0] != known[1]:
+            text += f"; Dice there minus Dice at the other's: {', '.join(map(interval, margins))}"
         verdict = _order_reading(known, margins)
     return {
         "claim": "With SAM-t's annotations TransUNet peaks at a larger count than with SAM-b's (Section 3.2)",
         "published": "highest Dice at " + _peaks_text(theirs, pair),
-        "this run": found + _other_peak_counts(results),
+        "this run": text + _other_peak_counts(results),
         "reading": _verdict(verdict, "opposite order at", tested, results),
         "inconsistencies": inconsistencies.named((8, 9)),
     }
@@ -184,8 +185,8 @@ def _order_reading(peaks: list[int], margins: list[Difference]) -> str:
     """A later peak is seen only where both curves differ between the two counts by more than chance."""
     if peaks[0] == peaks[1]:
         return "not decided: both peak at the same count"
-    found = reading(margins)
-    return OPPOSITE if found == SUPPORTED and peaks[1] < peaks[0] else found
+    verdict = reading(margins)
+    return OPPOSITE if verdict == SUPPORTED and peaks[1] < peaks[0] else verdict
 
 
 def _prompt_helps_the_small(results: Results) -> dict:
@@ -207,9 +208,9 @@ def _prompt_helps_the_small(results: Results) -> dict:
     }
 
 
-def _verdict(found: str, what: str, tested: protocol.Protocol, results: Results) -> str:
+def _verdict(verdict: str, what: str, tested: protocol.Protocol, results: Results) -> str:
     """A reading in which the opposite carries the conditions that it was found under."""
-    return protocol.opposite(what, tested, protocol.networks_have_run(results)) if found == OPPOSITE else found
+    return protocol.opposite(what, tested, protocol.networks_have_run(results)) if verdict == OPPOSITE else verdict
 
 
 def _other_counts(rows: Iterable[str]) -> str:

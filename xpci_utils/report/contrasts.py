@@ -3,6 +3,9 @@
 A row with synthetic images is compared with the row of the same backbone and annotated frames, without them, that was
 trained for as many steps; seed by seed, on the same test frames. A *declared* contrast was chosen on validation frames
 (`sweep.contrasts`) and has seeds of its own; every other row is exploratory.
+
+An interval rests on `FEWEST` seeds or more. The variance between two seeds has one degree of freedom: their interval is
+narrow where the two happen to agree and wide where they do not, so both values are printed instead.
 """
 
 from collections.abc import Collection, Iterable
@@ -10,7 +13,7 @@ from collections.abc import Collection, Iterable
 import numpy as np
 import pandas as pd
 
-from xpci_utils.evaluation import holm, paired_difference
+from xpci_utils.evaluation import holm
 from xpci_utils.evaluation.statistics import NOTHING, Difference, paired_values, two_way_interval
 from xpci_utils.params import runs
 from xpci_utils.params.cells import BACKBONES, Cell, parse_row
@@ -18,6 +21,7 @@ from xpci_utils.params.places import cell_place, upstream
 from xpci_utils.report.results import Results
 
 DECLARED, EXPLORATORY = "declared", "exploratory"
+FEWEST = 3  # seeds behind an interval
 
 
 def reference_row(row: str, results: Results) -> str:
@@ -54,7 +58,7 @@ def difference(
 ) -> Difference:
     """Score of one row minus that of another, by ``seeds`` alone if they are given."""
     treated, alone = (_scores(name, row, results, test_set, seeds) for name in (row, reference))
-    return paired_difference(treated, alone, metric)
+    return _interval(*paired_values(treated, alone, metric))
 
 
 def seed_gains(
@@ -63,7 +67,7 @@ def seed_gains(
     """The difference of `difference` by seed, which a figure shows as dots, and `difference` itself."""
     treated, alone = (_scores(name, row, results, seeds=seeds) for name in (row, reference))
     gains, values = paired_values(treated, alone, metric)
-    return gains, two_way_interval(gains.to_numpy(), values.to_numpy()) if len(gains) else NOTHING
+    return gains, _interval(gains, values)
 
 
 def own_reference(row: str, results: Results) -> str:
@@ -90,11 +94,9 @@ def combined(terms: Iterable[tuple[int, tuple[pd.Series, pd.DataFrame]]]) -> Dif
     weights, parts = zip(*terms, strict=True)
     seeds = sorted(set.intersection(*(set(differences.index) for differences, _ in parts)))
     sequences = sorted(set.intersection(*(set(values.columns) for _, values in parts)))
-    if not seeds:
-        return NOTHING
     total = sum(weight * differences.loc[seeds] for weight, (differences, _) in zip(weights, parts, strict=True))
     values = sum(weight * table.loc[seeds, sequences] for weight, (_, table) in zip(weights, parts, strict=True))
-    return two_way_interval(total.to_numpy(), values.to_numpy())
+    return _interval(pd.Series(total), pd.DataFrame(values))
 
 
 def adjusted_p(results: Results, metric: str) -> dict[str, float]:
@@ -123,7 +125,7 @@ def chosen_on_validation(results: Results) -> dict[str, str]:
 
 
 def validation_scores(results: Results) -> dict[str, float]:
-    """Mean score on validation frames, by the seeds that choose, of every row with images that SAM-b named."""
+    """Mean score on validation frames, by the seeds that choose, of every row with images that SAM-b labelled."""
     cells = results.cells[results.cells["finished"] & results.cells["seed"].isin(results.sweep.seeds)]
     mixed = cells[(cells["arm"] == "mix") & (cells["labeller"] == "vit_b")]
     scored = mixed.reindex(columns=["row", "validation_score"]).dropna()  # no column before anything is finished
@@ -138,6 +140,14 @@ def cost_core_seconds(row: str, results: Results) -> float:
     if done.empty or len(stages) < len(places):
         return float("nan")
     return float(done["core_seconds"].mean() + np.sum([stage["core_seconds"] for stage in stages]))
+
+
+def _interval(gains: pd.Series, values: pd.DataFrame) -> Difference:
+    """The difference by ``gains`` of seeds and their pseudo-values; its interval from `FEWEST` seeds on."""
+    if gains.empty:
+        return NOTHING
+    one = two_way_interval(gains.to_numpy(), values.to_numpy())
+    return one if one.seeds >= FEWEST else one.without_interval()
 
 
 def _scores(

@@ -117,14 +117,14 @@ def gains(scores: pd.DataFrame, row: str) -> Table:
     treated, alone = (scores[scores["row"] == name] for name in (row, cell.alone().row))
     classes = [name for name in map(str, scores) if name.startswith("dice_") and name not in GAINS]
     metrics = GAINS | {name: f"Dice of {name[5:]}" for name in classes}
-    found = {metric: _differences(treated, alone, metric) for metric in metrics}
-    data = pd.DataFrame([{"row": row, "metric": metric} | _numbers(*one) for metric, one in found.items()])
+    of_metrics = {metric: _differences(treated, alone, metric) for metric in metrics}
+    data = pd.DataFrame([{"row": row, "metric": metric} | _numbers(*one) for metric, one in of_metrics.items()])
     data.insert(2, "alone", [_mean(alone, metric) for metric in metrics])
     data.insert(3, "with_pairs", [_mean(treated, metric) for metric in metrics])
     printed = pd.DataFrame({"": metrics.values(), "annotated alone": data["alone"].map(score)})
     printed["with synthetic pairs"] = data["with_pairs"].map(score)
     for position, unit in enumerate(("images", "folds")):
-        printed[f"difference, interval over {unit}"] = [interval(one[position]) for one in found.values()]
+        printed[f"difference, interval over {unit}"] = [interval(one[position]) for one in of_metrics.values()]
     folds, images, seeds = (treated[name].nunique() for name in ("fold", "frame", "seed"))
     caption = (
         f"{BACKBONE_NAMES[cell.backbone]} on {plural(images, 'held-out image')} of {plural(folds, 'fold')}, "

@@ -3,6 +3,7 @@
 All positions are inches from the lower left corner of the diagram.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from xpci_utils.randomness import numpy_rng
 from xpci_utils.report.captions import annotated_frames
 from xpci_utils.report.drawing import drawn_from, unfinished
 from xpci_utils.report.results import Results
-from xpci_utils.report.style import DOTS_PER_INCH, TEXT_WIDTH, class_legend, colour_labels
+from xpci_utils.report.style import DOTS_PER_INCH, TEXT_WIDTH, class_legend, show_labels
 from xpci_utils.report.wording import BACKBONE_NAMES, labeller_name, millions
 
 Point = tuple[float, float]
@@ -48,7 +49,7 @@ def pipeline(results: Results) -> Figure:
     """Figure 1: noise to (image, mask) to annotated synthetic image, and what the annotated frames train on the way."""
     image, mask, labels = _example(results)
     synthetic = {kind: results.pictures[f"pool {kind}"][0] for kind in ("images", "masks", "labels")}
-    named = results.pool_labeller
+    labeller = results.pool_labeller
     noise = numpy_rng("noise picture").normal(128, 50, image.shape).clip(0, 255).astype(np.uint8)
     colours, word = results.facts.class_colours, results.source_word
     figure, ax = canvas(TEXT_WIDTH, 3.8, SIDE, image.shape, bottom=0.45)
@@ -57,9 +58,9 @@ def pipeline(results: Results) -> Figure:
     box(ax, (1.15, 2.18), (1.2, 1.0), "Improved DDPM", _ddpm_lines(results))
     picture(ax, synthetic["images"], (2.6, 2.8), SIDE, "synthetic image")
     picture(ax, synthetic["masks"], (2.6, 1.65), SIDE, "binary mask: the prompt")
-    sam = results.metrics(labeller_place(named).folder)["description"]
-    box(ax, (3.85, 1.9), (1.05, 1.5), f"Adapted\n{labeller_name(named)}", [sam.replace(", ", ",\n")])
-    picture(ax, colour_labels(synthetic["labels"], colours), (5.05, 2.2), SIDE, "pseudo-annotation")
+    sam = results.metrics(labeller_place(labeller).folder)["description"]
+    box(ax, (3.85, 1.9), (1.05, 1.5), f"Adapted\n{labeller_name(labeller)}", [sam.replace(", ", ",\n")])
+    label_picture(ax, synthetic["labels"], colours, (5.05, 2.2), SIDE, "pseudo-annotation")
     box(ax, (6.2, 1.9), (0.78, 1.5), "Segmen-\ntation", _backbones(results))
     steps = [((1.0, 2.68), (1.15, 2.68)), ((2.35, 2.8), (2.6, 3.1)), ((2.35, 2.55), (2.6, 2.25))]
     steps += [((3.55, 3.2), (3.85, 3.0)), ((3.55, 2.1), (3.85, 2.3))]
@@ -73,9 +74,9 @@ def pipeline(results: Results) -> Figure:
     for x, shown, name in (
         (2.3, image, f"{word} {'tile' if results.facts.tile else 'frame'}"),
         (3.3, mask, "binary mask"),
-        (4.3, colour_labels(labels, colours), "annotation"),
     ):
         picture(ax, shown, (x, 0.28), SIDE, name)
+    label_picture(ax, labels, colours, (4.3, 0.28), SIDE, "annotation")
     trains(ax, [(1.75, 1.35), (1.75, 2.18)], "image\n+ mask", (1.68, 1.75), "right")
     trains(ax, [(4.38, 1.35), (4.38, 1.9)], "image + mask\n+ annotation", (4.45, 1.6), "left")
     trains(ax, [(5.35, 0.75), (6.59, 0.75), (6.59, 1.9)], "image\n+ annotation", (5.95, 0.93), "center")
@@ -83,7 +84,7 @@ def pipeline(results: Results) -> Figure:
     ax.text(6.02, 0.42, "makes", va="center", fontsize=7)
     trains(ax, [(5.55, 0.18), (5.7, 0.18), (5.95, 0.18)], "", (5.9, 0.18), "left")
     ax.text(6.02, 0.18, "trains", va="center", fontsize=7)
-    class_legend(figure, results.facts.class_names, colours)
+    class_legend(figure, results.facts.class_names, colours, numbers=True)
     return figure
 
 
@@ -110,7 +111,7 @@ def sam_adaptation(results: Results) -> Figure:
     picture(ax, binary_mask(labels).astype(np.uint8) * 255, (0.05, 0.4), SIDE, "its binary mask")
     encoder = "image encoder (ViT)" if variant == "vit_b" else "image encoder (TinyViT)"
     box(ax, (1.35, 1.55), (1.9, 1.4), encoder, [], PLAIN, anchor="top")
-    block(ax, (1.45, 2.15), (1.7, 0.5), "attention + MLP blocks", counts.get("encoder"), base)
+    block(ax, (1.45, 2.15), (1.7, 0.5), "attention +\nMLP blocks", counts.get("encoder"), base)
     block(ax, (1.45, 1.62), (1.7, 0.45), "adapters", counts.get("encoder_adapters"), adapters)
     prompt = "prompt encoder" if prompted else "prompt encoder\n(no mask is given)"
     block(ax, (1.35, 0.6), (1.9, 0.5), prompt, None, base)
@@ -120,7 +121,7 @@ def sam_adaptation(results: Results) -> Figure:
     block(ax, (3.85, 1.95), (1.7, 0.7), "two-way transformer,\nupscaling*", rest, base)
     block(ax, (3.85, 1.3), (1.7, 0.5), "adapters", counts.get("decoder_adapters"), adapters)
     block(ax, (3.85, 0.6), (1.7, 0.55), f"class head, {results.facts.num_classes} masks", counts.get("head"), head)
-    picture(ax, colour_labels(predicted, colours), (5.98, 1.25), SIDE, "semantic mask")
+    label_picture(ax, predicted, colours, (5.98, 1.25), SIDE, "semantic mask")
     arrow(ax, (1.0, 2.32), (1.35, 2.32))
     if prompted:
         arrow(ax, (1.0, 0.85), (1.35, 0.85))
@@ -131,7 +132,7 @@ def sam_adaptation(results: Results) -> Figure:
     for x, y in ((3.15, 2.67), (3.25, 1.12), (5.55, 2.67)):
         _heads(ax, (x, y))
     _key(ax, (1.35, 0.2))
-    class_legend(figure, results.facts.class_names, colours)
+    class_legend(figure, results.facts.class_names, colours, numbers=True)
     return figure
 
 
@@ -163,6 +164,14 @@ def picture(ax: Axes, image: np.ndarray, corner: Point, side: float, name: str) 
     ax.set(xlim=limits[:2], ylim=limits[2:], aspect="auto")
     ax.add_patch(plt.Rectangle((x, y), width, height, fill=False, edgecolor="#666666", linewidth=0.6, zorder=3))
     ax.text(corner[0] + side / 2, y - 0.04, name, ha="center", va="top", fontsize=6.5)
+
+
+def label_picture(ax: Axes, labels: np.ndarray, colours: Sequence[str], corner: Point, side: float, name: str) -> None:
+    """A label map, uint8 [H, W], in place of an image: in the classes' colours, with their numbers on the particles."""
+    height, width = (side * length / max(labels.shape) for length in labels.shape)
+    place = (corner[0] + (side - width) / 2, corner[1] + (side - height) / 2, width, height)
+    show_labels(ax.inset_axes(place, transform=ax.transData), labels, colours, numbers=True)
+    ax.text(corner[0] + side / 2, place[1] - 0.04, name, ha="center", va="top", fontsize=6.5)
 
 
 def box(

@@ -28,16 +28,16 @@ def read_evidence(root: Path, runs: dict, labellers: list[str]) -> dict[str, Any
     labelled = [name for name in labellers if labels_place("ddpm", name).folder in runs]
     adapted = [name for name in labellers if labeller_place(name).folder in runs]
     has_pool = pairs_place("ddpm").folder in runs
-    found = _audit((root / pairs_place("ddpm").folder).parent) if has_pool else {}
+    evidence = _audit((root / pairs_place("ddpm").folder).parent) if has_pool else {}
     if "frames" not in runs:
-        return found
+        return evidence
     frames = FrameSet.open(root / "frames")
     if has_pool:
-        found["foreground"] = _foreground(root, frames)
+        evidence["foreground"] = _foreground(root, frames)
     if labelled:
-        found["particles"] = _particles(root, frames, labelled)
+        evidence["particles"] = _particles(root, frames, labelled)
     confusion = {name: _confusion(root / labeller_place(name).folder, frames) for name in adapted}
-    return found | ({"confusion": confusion} if all(confusion.values()) and confusion else {})
+    return evidence | ({"confusion": confusion} if all(confusion.values()) and confusion else {})
 
 
 def _audit(pool: Path) -> dict[str, Any]:

@@ -59,12 +59,12 @@ def write_notebooks(run_root: str | Path, folder: str | Path) -> list[Path]:
 
 def executed_runs(root: Path) -> list[Run]:
     """Every finished stage below ``root`` with an executed copy of its notebook, in the order of the notebooks."""
-    found = []
+    runs = []
     for path in root.rglob("executed.ipynb"):
         record = read_run(path.parent)
         if record and record["notebook"] in {*STAGES, FORMER_NOTEBOOK}:
-            found.append(Run(path.parent.relative_to(root).as_posix(), record["notebook"], record["wall_seconds"]))
-    return sorted(found, key=lambda run: (run.notebook, "/labels/" in run.place, run.place))
+            runs.append(Run(path.parent.relative_to(root).as_posix(), record["notebook"], record["wall_seconds"]))
+    return sorted(runs, key=lambda run: (run.notebook, "/labels/" in run.place, run.place))
 
 
 def render(path: Path, pages: Mapping[str, str] = {}) -> str:
@@ -122,11 +122,11 @@ def _navigation(current: Run | None, runs: list[Run]) -> str:
 def _siblings(current: Run, runs: list[Run]) -> str:
     """Which run of its notebook this page shows, and links to the others; many are folded away."""
     others = [run for run in runs if run.notebook == current.notebook]
-    told = f'<p class="caption">As executed for <code>{escape(current.place)}</code>, {current.seconds:.0f} s.</p>'
+    caption = f'<p class="caption">As executed for <code>{escape(current.place)}</code>, {current.seconds:.0f} s.</p>'
     if len(others) == 1:
-        return told
+        return caption
     links = "\n".join(_link(run.page, run.place, run == current) for run in others)
-    return f'{told}<details class="caption places"><summary>All {len(others)} runs of it</summary>{links}</details>'
+    return f'{caption}<details class="caption places"><summary>All {len(others)} runs of it</summary>{links}</details>'
 
 
 def _link(page: str, text: str, here: bool) -> str:

@@ -15,22 +15,22 @@ def read_inconsistencies() -> dict[int, tuple[str, tuple[str, ...]]]:
     for line in (paths.root() / PAGE).read_text(encoding="utf-8").splitlines():
         if line.startswith("## "):
             section = line[3:]
-        elif found := re.match(r"\| (\d+) \| (.*) \|$", line):
-            rows[int(found[1])] = (section, tuple(found[2].split(" | ")))
+        elif match := re.match(r"\| (\d+) \| (.*) \|$", line):
+            rows[int(match[1])] = (section, tuple(match[2].split(" | ")))
     return rows
 
 
 def named(numbers: tuple[int, ...]) -> str:
     """ "Words and numbers: 5; Comparisons that compare two things: 11, 12" for (5, 11, 12)."""
-    rows, found = read_inconsistencies(), dict[str, list[str]]()
+    rows, groups = read_inconsistencies(), dict[str, list[str]]()
     for number in numbers:
-        found.setdefault(rows[number][0], []).append(str(number))
-    return "; ".join(f"{section}: {', '.join(group)}" for section, group in found.items())
+        groups.setdefault(rows[number][0], []).append(str(number))
+    return "; ".join(f"{section}: {', '.join(group)}" for section, group in groups.items())
 
 
 def linked(text: str) -> str:
     """The text of `named` as HTML in which every number leads to its row of `inconsistencies_html`."""
-    return re.sub(r"\b\d+\b", lambda found: f'<a href="#inconsistency{found[0]}">{found[0]}</a>', escape(text))
+    return re.sub(r"\b\d+\b", lambda match: f'<a href="#inconsistency{match[0]}">{match[0]}</a>', escape(text))
 
 
 def inconsistencies_html() -> str:

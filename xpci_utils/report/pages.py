@@ -40,10 +40,10 @@ def notebook_digest(path: Path) -> str:
 
 def recorded_digest(page: Path) -> tuple[str, str]:
     """(notebook, digest) that a page records in its first line; ValueError where it is no page of `write_page`."""
-    found = RECORDED.search(page.read_text(encoding="utf-8").partition("\n")[0])
-    if not found:
+    match = RECORDED.search(page.read_text(encoding="utf-8").partition("\n")[0])
+    if not match:
         raise ValueError(f"{paths.display(page)} does not say which notebook it was made from; 'xpci pages' writes it")
-    return found["notebook"], found["digest"]
+    return match["notebook"], match["digest"]
 
 
 def write_page(executed: Path, notebook: str, folder: Path) -> Path:
@@ -90,8 +90,8 @@ def render(notebook: Any, folder: Path) -> tuple[str, dict[str, bytes]]:
         for output in cell.get("outputs", []):
             _prepare(output.get("data", {}), f"animation_{number}.gif", pictures)
     resources = {"output_files_dir": "", "unique_key": "picture"}
-    text, found = MarkdownExporter().from_notebook_node(notebook, resources)
-    return text, pictures | {name: _smaller(data) for name, data in found["outputs"].items()}
+    text, parts = MarkdownExporter().from_notebook_node(notebook, resources)
+    return text, pictures | {name: _smaller(data) for name, data in parts["outputs"].items()}
 
 
 def _is_injected(cell: Any) -> bool:

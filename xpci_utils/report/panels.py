@@ -1,4 +1,4 @@
-"""Short calls for the pictures of the notebooks: rows of frames, curves over the steps of a training, confusions.
+"""Short calls for the pictures of the notebooks: rows of frames, curves over the steps of a training.
 
 Each call returns its Matplotlib figure, so that a reader can change it: `figure = show_rows(...)`, then
 `figure.axes[0].set_title("...")`. Tensors of any device are taken as well as arrays.
@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -96,24 +95,6 @@ def curves(
             _plain_numbers(ax)
         if len(lines) > 1:
             ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
-    return figure
-
-
-def show_confusion(matrix: np.ndarray, names: Sequence[str], *, values: bool = False) -> Figure:
-    """Which class is taken for which: rows of counts [C, C] (true class) as shares of their sum, from white to black.
-
-    A row without any count stays white. ``values`` writes the share into every field.
-    """
-    counts = np.asarray(matrix, float)
-    words = [name.replace("_", " ") for name in names]
-    share = pd.DataFrame(counts / np.maximum(counts.sum(1, keepdims=True), np.finfo(float).tiny), words, words)
-    figure, ax = plt.subplots(figsize=(4.6, 3.6), layout="constrained")
-    fields = {"vmin": 0, "vmax": 1, "cmap": "Greys", "cbar_kws": {"label": "share of the true class"}}
-    sns.heatmap(
-        share, ax=ax, annot=values, fmt=".2f", annot_kws={"size": 5}, linewidths=0.3, linecolor="#dddddd", **fields
-    )
-    ax.set(xlabel="predicted class", ylabel="true class")
-    plt.setp(ax.get_xticklabels(), rotation=60, ha="right")
     return figure
 
 

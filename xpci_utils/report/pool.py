@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from xpci_utils.report import captions
+from xpci_utils.report.confusions import draw_confusion
 from xpci_utils.report.drawing import drawn_from, uncollected
 from xpci_utils.report.evidence import FRAMES, QUANTILES
 from xpci_utils.report.results import Results
@@ -122,20 +123,12 @@ def _foreground(ax: Axes, results: Results) -> None:
 def confusion(results: Results, colours: str = "Greys") -> Figure:
     """Figure N: pixels of the test frames by true class (rows, each 100 %) and class by the labeller; ``colours`` is a
     colour map."""
-    import seaborn as sns
-
     matrices = results.evidence["confusion"]
-    names = [name.replace("_", " ") for name in results.facts.class_names]
     figure, axes = plt.subplots(
         1, len(matrices), figsize=(TEXT_WIDTH, 3.6), dpi=DOTS_PER_INCH, layout="constrained", sharey=True, squeeze=False
     )
     for ax, (labeller, matrix) in zip(axes[0], matrices.items(), strict=True):
-        pixels = np.array(matrix, float)
-        share = 100 * pixels / np.maximum(pixels.sum(axis=1, keepdims=True), 1)
-        table = pd.DataFrame(share, index=names, columns=names)
-        look = {"annot": True, "fmt": ".0f", "annot_kws": {"fontsize": 5.5}, "cbar": False, "linewidths": 0.3}
-        sns.heatmap(table, vmin=0, vmax=100, cmap=colours, square=True, linecolor="#cccccc", ax=ax, **look)
+        draw_confusion(ax, matrix, results.facts.class_names, colours=colours)
         ax.set(title=labeller_name(labeller), xlabel="class by the labeller", ylabel="true class [% of its pixels]")
-        ax.tick_params(length=0, labelsize=6)
         ax.label_outer()
     return figure

@@ -47,9 +47,9 @@ def of_networks(rows: Iterable[str], results: Results) -> Protocol:
 def of_labellers(labellers: Iterable[str], results: Results) -> Protocol:
     """The same of adapted SAMs: their size, what was trained, and the augmentation."""
     wanted = {f"sam/{labeller}" for labeller in labellers}
-    found = [_of_labeller(place, results) for place in results.runs if place.rpartition("__s")[0] in wanted]
-    words = tuple(dict.fromkeys(word for one in found for word in one))
-    return Protocol(words, bool(found) and all(_as_published(*one) for one in found))
+    settings = [_of_labeller(place, results) for place in results.runs if place.rpartition("__s")[0] in wanted]
+    words = tuple(dict.fromkeys(word for one in settings for word in one))
+    return Protocol(words, bool(settings) and all(_as_published(*one) for one in settings))
 
 
 def opposite(what: str, protocol: Protocol, has_run: bool) -> str:

@@ -138,11 +138,11 @@ class Results:
 
     @cached_property
     def _scores(self) -> dict[tuple[str, str], dict[int, pd.DataFrame]]:
-        found: dict[tuple[str, str], dict[int, pd.DataFrame]] = {}
+        tables: dict[tuple[str, str], dict[int, pd.DataFrame]] = {}
         for key, frames in self.per_frame.groupby(["place", "test_set", "seed"]):
             place, test_set, seed = cast(tuple[str, str, int], key)
-            found.setdefault((place, test_set), {})[int(seed)] = frames
-        return found
+            tables.setdefault((place, test_set), {})[int(seed)] = frames
+        return tables
 
 
 def read_results(run_root: str | Path, sweep: Sweep | str | Path) -> Results:
@@ -150,8 +150,8 @@ def read_results(run_root: str | Path, sweep: Sweep | str | Path) -> Results:
     root = paths.resolve(run_root)
     sweep = sweep if isinstance(sweep, Sweep) else Sweep.from_yaml(sweep)
     sweep = sweep.for_frames(training_frames(root))
-    found = {place: read_run(root / place) for place in stage_folders(sweep, *GRIDS)[:-1]}
-    runs = {place: run | {"core_seconds": _core_seconds(root / place, run)} for place, run in found.items() if run}
+    records = {place: read_run(root / place) for place in stage_folders(sweep, *GRIDS)[:-1]}
+    runs = {place: run | {"core_seconds": _core_seconds(root / place, run)} for place, run in records.items() if run}
     wanted = [cell for cell in cells_of(sweep, *GRIDS) if cell_place(cell).folder in runs]
     cells = list(dict.fromkeys([*cells_of(sweep), *wanted]))
     measured = {place: _metrics(root / place) for place in runs if parse_place(place).kind != "segmentation"}

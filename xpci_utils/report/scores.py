@@ -62,7 +62,7 @@ def score_curves(results: Results, colours: Sequence[str] = COLOURS) -> Figure:
     axes[1, 1].set_xlabel("synthetic pairs per annotated frame")
     for ax in axes[:, 0]:
         ax.set_ylabel("gain over 0 pairs")
-    figure.legend(handles=_legend(colours, several, declared), loc="outside lower center", ncols=4, handlelength=3)
+    figure.legend(handles=_legend(colours, several, declared), loc="outside lower center", ncols=3, handlelength=3)
     return figure
 
 
@@ -117,8 +117,8 @@ def _placed(table: pd.DataFrame, annotated: int) -> pd.DataFrame:
 def _declared(ax: Axes, results: Results, metric: str, colours: Sequence[str]) -> bool:
     """Mark the declared rows with the interval over their own seeds; whether there is any."""
     order = list(SERIES_OF_TABLE.values())
-    found = {row: gain(row, results, metric) for row in results.sweep.contrasts if parse_row(row).series in order}
-    finished = {row: one for row, one in found.items() if one.seeds}
+    gains = {row: gain(row, results, metric) for row in results.sweep.contrasts if parse_row(row).series in order}
+    finished = {row: one for row, one in gains.items() if one.seeds}
     for row, one in finished.items():
         index, cell = order.index(parse_row(row).series), parse_row(row)
         x = np.sqrt(cell.synthetic / (results.annotated or 1)) + ASIDE * (index - 1.5)

@@ -142,15 +142,15 @@ def _reading_row(row: str, results: Results) -> dict:
     cell = parse_row(row)
     alone = cell.alone().row
     longer = cell.alone("longer").row if cell.trains_on == "epochs" else alone
-    found: dict = {"row": row, "alone": alone, "longer": longer, "seeds": len(results.of_row(row))}
+    about: dict = {"row": row, "alone": alone, "longer": longer, "seeds": len(results.of_row(row))}
     gains = {}
     steps = [aggregate(results.of_row(name), "steps")[0] for name in (row, longer)]
     for metric in ("dice", "micro_f1"):
-        found[metric], found[f"{metric}_alone"] = (aggregate(results.of_row(name), metric)[0] for name in (row, alone))
+        about[metric], about[f"{metric}_alone"] = (aggregate(results.of_row(name), metric)[0] for name in (row, alone))
         gains[f"{metric}_gain"] = difference(row, alone, results, metric)
         equal = difference(row, longer, results, metric) if steps[0] == steps[1] else NOTHING
         gains[f"{metric}_gain_equal_steps"] = equal
-    return found | _columns(gains)
+    return about | _columns(gains)
 
 
 def ladder_table(results: Results) -> Table:
@@ -171,14 +171,14 @@ def ladder_steps(results: Results) -> dict[str, tuple[str, str]]:
     labeller = next((name for arm, name in rows if arm == "clamped"), None)
     if labeller is None or ("fresh", TRUE_LABELS) not in rows:
         return {}
-    true, named, masked = rows["fresh", TRUE_LABELS], rows["fresh", labeller], rows["clamped", labeller]
-    cell = parse_row(named)
+    true, labelled, masked = rows["fresh", TRUE_LABELS], rows["fresh", labeller], rows["clamped", labeller]
+    cell = parse_row(labelled)
     generated = Cell(cell.backbone, cell.annotated, labeller, cell.synthetic).row
     alone = cell.alone().row
     return {
         "at best: fresh frames with true labels, over annotated alone": (true, alone),
-        "i − ii: labels by the labeller": (true, named),
-        "ii − iii: masks by the denoiser": (named, masked),
+        "i − ii: labels by the labeller": (true, labelled),
+        "ii − iii: masks by the denoiser": (labelled, masked),
         "iii − iv: frames by the denoiser": (masked, generated),
         "remaining: generated pairs, over annotated alone": (generated, alone),
     }
@@ -196,13 +196,13 @@ def annotations_worth(results: Results) -> dict[str, float]:
         c.annotated or results.annotated: c.row for c in cells if c.arm in ("mix", "more") and c.labeller == "none"
     }
     dice = {frames: aggregate(results.of_row(row), "dice")[0] for frames, row in sorted(alone.items()) if frames}
-    found = {f"dice at {frames}": value for frames, value in dice.items()}
+    worth = {f"dice at {frames}": value for frames, value in dice.items()}
     generated = next((cell.row for cell in cells if cell.arm == "mix" and cell.labeller != "none"), None)
     reached = aggregate(results.of_row(generated), "dice")[0] if generated else float("nan")
     values = np.array(list(dice.values()))
     if len(dice) > 1 and np.isfinite([*values, reached]).all() and (np.diff(values) > 0).all():
-        found["frames"] = float(np.exp(np.interp(reached, values, np.log(list(dice)))))
-    return found
+        worth["frames"] = float(np.exp(np.interp(reached, values, np.log(list(dice)))))
+    return worth
 
 
 def _series_rows(results: Results, counts: Iterable[int]) -> Iterable[str]:
@@ -213,27 +213,27 @@ def _series_rows(results: Results, counts: Iterable[int]) -> Iterable[str]:
 
 
 def _difference_row(row: str, results: Results, adjusted: dict[str, dict[str, float]]) -> dict:
-    cell, found = parse_row(row), {metric: gain(row, results, metric) for metric in GAINS}
+    cell, gains = parse_row(row), {metric: gain(row, results, metric) for metric in GAINS}
     reference = reference_row(row, results)
     about = {"row": row, "reference": reference, "series": cell.series, "synthetic": cell.synthetic}
     for name, one in (("steps", row), ("reference_steps", reference)):
         about[name] = aggregate(results.of_row(one), "steps")[0]
-    about |= {"kind": kind_of(row, results), "seeds": found["dice"].seeds, "sequences": found["dice"].sequences}
+    about |= {"kind": kind_of(row, results), "seeds": gains["dice"].seeds, "sequences": gains["dice"].sequences}
     holm = {f"{metric}_p_holm": p.get(row, float("nan")) for metric, p in adjusted.items()}
-    return about | _columns(found) | holm
+    return about | _columns(gains) | holm
 
 
 def _shifted_row(row: str, results: Results) -> dict:
     done = results.of_row(row)
     scores = {f"{kind}{m}": aggregate(done, f"{kind}{m}")[0] for m in METRIC_NAMES for kind in ("", "shifted_")}
-    found = gain(row, results, "dice", "shifted") if parse_row(row).synthetic else NOTHING
-    return {"row": row, "seeds": len(done)} | scores | _columns({"gain": found})
+    one = gain(row, results, "dice", "shifted") if parse_row(row).synthetic else NOTHING
+    return {"row": row, "seeds": len(done)} | scores | _columns({"gain": one})
 
 
 def _class_row(name: str, backbone: str, row: str, results: Results) -> dict:
-    found = gain(row, results, f"dice_{name}") if len(results.of_row(row)) else NOTHING
-    about = {"class": name, "backbone": backbone, "row": row, "seeds": found.seeds, "sequences": found.sequences}
-    return about | {"particles": results.facts.particles.get(name)} | _columns({"gain": found})
+    one = gain(row, results, f"dice_{name}") if len(results.of_row(row)) else NOTHING
+    about = {"class": name, "backbone": backbone, "row": row, "seeds": one.seeds, "sequences": one.sequences}
+    return about | {"particles": results.facts.particles.get(name)} | _columns({"gain": one})
 
 
 def _control_row(row: str, results: Results) -> dict:
@@ -254,21 +254,22 @@ def _control_row(row: str, results: Results) -> dict:
 
 
 def _ladder_row(name: str, before: str, after: str, results: Results) -> dict:
-    found = {metric: difference(before, after, results, metric, seeds=results.sweep.control_seeds) for metric in GAINS}
-    about = {"step": name, "before": before, "after": after, "seeds": found["dice"].seeds}
-    return about | _columns(found)
+    losses = {metric: difference(before, after, results, metric, seeds=results.sweep.control_seeds) for metric in GAINS}
+    about = {"step": name, "before": before, "after": after, "seeds": losses["dice"].seeds}
+    return about | _columns(losses)
 
 
-def _columns(found: dict[str, Difference]) -> dict:
-    """``dice``, ``dice_low``, ``dice_high``, ``dice_p`` of every difference."""
+def _columns(gains: dict[str, Difference]) -> dict:
+    """``dice``, ``dice_low``, ``dice_high``, ``dice_p`` and ``dice_by_seed`` ("-0.035312 -0.020512") of each."""
     parts = {"": "mean", "_low": "low", "_high": "high", "_p": "p"}
-    return {f"{name}{end}": getattr(one, part) for name, one in found.items() for end, part in parts.items()}
+    numbers = {f"{name}{end}": getattr(one, part) for name, one in gains.items() for end, part in parts.items()}
+    return numbers | {f"{name}_by_seed": " ".join(f"{v:.6f}" for v in one.by_seed) for name, one in gains.items()}
 
 
 def _intervals(data: pd.DataFrame, name: str) -> list[str]:
-    columns = [data[f"{name}{end}"] for end in ("", "_low", "_high")]
-    rows = zip(*columns, strict=True)
-    return [interval(Difference(mean, low, high, float("nan"), 0, 0)) for mean, low, high in rows]
+    columns = [data[f"{name}{end}"] for end in ("", "_low", "_high", "_p", "_by_seed")]
+    rows = ((*numbers, 0, 0, tuple(map(float, text.split()))) for *numbers, text in zip(*columns, strict=True))
+    return [interval(Difference(*row)) for row in rows]
 
 
 def _kind(row: dict) -> str:
@@ -280,8 +281,8 @@ def _kind(row: dict) -> str:
 
 def _steps(row: dict) -> str:
     """ "130,000 against 5,000" of a row and its reference; a dash while one is not finished."""
-    found = row["steps"], row["reference_steps"]
-    return DASH if any(map(is_missing, found)) else " against ".join(f"{steps:,.0f}" for steps in found)
+    both = row["steps"], row["reference_steps"]
+    return DASH if any(map(is_missing, both)) else " against ".join(f"{steps:,.0f}" for steps in both)
 
 
 def _has_shifted(results: Results) -> bool:

@@ -28,7 +28,6 @@ from xpci_utils.report.style import COLOURS, DOTS_PER_INCH, MARKERS, TEXT_WIDTH,
 from xpci_utils.report.wording import BACKBONE_NAMES, arm_name
 
 KINDS = ("annotated frames alone", "with generated pairs", "with fresh frames")
-FEWEST = 3  # seeds behind an interval
 CLIP = 0.2  # gains beyond are drawn as arrows at the edge
 DOTS = {"marker": "o", "s": 9, "linewidth": 0, "alpha": 0.7, "zorder": 2}
 
@@ -77,10 +76,11 @@ def gain_and_cost(results: Results, colours: Sequence[str] = COLOURS) -> Figure:
     for row in rows:
         kind = KINDS.index(row["kind"])
         _mean_and_interval(gains, row, row["position"], {"color": colours[kind], "marker": MARKERS[kind]})
-    gains.set_yticks([row["position"] for row in rows], [row["name"] for row in rows], fontsize=5.5)
+    gains.set_yticks([row["position"] for row in rows], [row["name"] for row in rows], fontsize=6.5)
     gains.axvline(0, **ZERO)
     gains.set(xlabel="gain in Dice over the reference", ylabel="", xlim=(-CLIP * 1.07, CLIP * 1.07))
     costs.set(xlabel="core-minutes", xscale="log")
+    costs.xaxis.set_major_formatter("{x:g}")
     figure.legend(handles=_kinds(colours, KINDS), loc="outside lower center", ncols=len(KINDS) + 1)
     return figure
 
@@ -159,10 +159,9 @@ def _lines(about: dict, row: str, reference: str, results: Results, metric: str,
     """``about`` once per seed, with its gain, the mean and the interval."""
     if not _finished(results, row, reference):
         return []
-    gains, found = seed_gains(row, reference, results, metric, seeds)
+    gains, one = seed_gains(row, reference, results, metric, seeds)
     gains = gains.dropna()
-    ends = (found.low, found.high) if len(gains) >= FEWEST else (float("nan"), float("nan"))
-    about = about | {"mean": float(gains.mean()) if len(gains) else float("nan"), "low": ends[0], "high": ends[1]}
+    about = about | {"mean": float(gains.mean()) if len(gains) else float("nan"), "low": one.low, "high": one.high}
     return [about | {"seed": seed, "gain": value} for seed, value in gains.items()]
 
 
@@ -187,7 +186,9 @@ def _kinds(colours: Sequence[str], names: Sequence[str]) -> list[Line2D]:
 
 
 def _words(row: str, results: Results) -> str:
+    """ "no augmentation: 100 + 1,000 synthetic by SAM-b": short enough for the edge of Figure C."""
     cell = parse_row(row)
     several = len({parse_row(other).backbone for other in results.sweep.controls}) > 1
     network = f"{BACKBONE_NAMES[cell.backbone]}, " if several else ""
-    return f"{network}{arm_name(cell.arm)}: {captions.trained_on(cell, results)}"
+    frames = captions.trained_on(cell, results).replace(f" {results.source_word}", "", 1).replace("labelled by", "by")
+    return f"{network}{arm_name(cell.arm).replace(' (as everywhere)', '')}: {frames}"

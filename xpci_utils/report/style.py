@@ -100,7 +100,7 @@ def show_image(ax: Axes, image: np.ndarray) -> None:
 
 
 def show_labels(
-    ax: Axes, labels: np.ndarray, colours: Sequence[str], *, numbers: bool = False, digit_points: float = 4.5
+    ax: Axes, labels: np.ndarray, colours: Sequence[str], *, numbers: bool = False, digit_points: float = 5.5
 ) -> None:
     """Show a label map, uint8 [H, W], in the colours of its classes; ignored pixels (255) are white and hatched.
 

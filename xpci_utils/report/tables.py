@@ -175,18 +175,18 @@ def _segmentation_row(series: str, count: int | None, published: dict, results: 
 
 
 def _labeller_row(name: str, published: pd.DataFrame, results: Results) -> dict:
-    found = results.of_labeller(name)
+    runs = results.of_labeller(name)
     paper: dict = published.loc[name].to_dict() if name in published.index else {}
     row: dict[str, Any] = {"configuration": paper.get("configuration", labeller_title(name)), "labeller": name}
     row |= {"mask_prompt": parse_labeller(name).prompted, "dice_published": paper.get("dice")}
     noisy = [f"noisy_{name}" for name in NOISY]
     for metric in ("dice", "binary_dice", "particles_named_right", *VARIANTS, "nsd", "micro_f1", *noisy):
-        row[metric], row[f"{metric}_sd"], _ = aggregate(found, metric)
+        row[metric], row[f"{metric}_sd"], _ = aggregate(runs, metric)
     counts = sorted(column for column in results.labellers.columns if column.startswith("parameters_"))
-    row |= {key: _common(found, key) for key in ("description", "trivial_dice_foreground", "head", *counts)}
+    row |= {key: _common(runs, key) for key in ("description", "trivial_dice_foreground", "head", *counts)}
     wanted = results.labellers[results.labellers["labeller"] == name]
     missing = [labeller_place(name, seed).folder for seed in wanted[~wanted["finished"]]["seed"]]
-    return row | {"seeds": len(found), "missing": " ".join(missing)}
+    return row | {"seeds": len(runs), "missing": " ".join(missing)}
 
 
 def _missing_cells(series: str, count: int | None, cells: pd.DataFrame, results: Results) -> str:

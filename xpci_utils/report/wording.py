@@ -74,9 +74,13 @@ def change(difference: float | None) -> str:
 
 
 def interval(difference: Difference) -> str:
-    """ "+0.0254 [+0.0101, +0.0407]", without brackets where one seed allows no interval; a dash where there is none."""
+    """ "+0.0254 [+0.0101, +0.0407]"; a dash where there is none.
+
+    Where few seeds allow no interval their values follow, "+0.0254 (+0.0301, +0.0207)"; one seed has its value alone.
+    """
     if is_missing(difference.low):
-        return change(difference.mean)
+        values = f" ({', '.join(map(change, difference.by_seed))})" if len(difference.by_seed) > 1 else ""
+        return change(difference.mean) + values
     return f"{change(difference.mean)} [{change(difference.low)}, {change(difference.high)}]"
 
 

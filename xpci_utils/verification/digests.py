@@ -19,8 +19,8 @@ def digests(*folders: Path, required: str = "*.safetensors") -> Finding:
     """
     notes = sorted(note for folder in folders for note in folder.rglob("*.sha256"))
     noted = {note.parent / name: digest for note in notes for digest, name in _lines(note)}
-    found = {path for folder in folders for path in folder.rglob(required)} - set(notes)
-    wanted = sorted(found | set(noted))
+    present = {path for folder in folders for path in folder.rglob(required)} - set(notes)
+    wanted = sorted(present | set(noted))
     faults = [sentence for path in wanted if (sentence := _fault(path, noted.get(path, "")))]
     result = "; ".join(faults) or f"{len(wanted)} files have it"
     return Finding(f"{len(wanted)} files have their sha256", result, "none", bool(wanted) and not faults)
@@ -79,5 +79,5 @@ def scores_of_frames(results: Results) -> Finding:
 def command_agrees(*arguments: str) -> Finding:
     """A command of this repository that exits with 0 when what is committed agrees; its last line is the result."""
     done = subprocess.run([sys.executable, *arguments], cwd=paths.root(), capture_output=True, text=True, check=False)
-    said = (done.stdout + done.stderr).strip().splitlines() or ["nothing was printed"]
-    return Finding("exit code 0", f"{done.returncode}: {said[-1]}", "none", done.returncode == 0)
+    lines = (done.stdout + done.stderr).strip().splitlines() or ["nothing was printed"]
+    return Finding("exit code 0", f"{done.returncode}: {lines[-1]}", "none", done.returncode == 0)
