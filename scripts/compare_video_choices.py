@@ -2,7 +2,7 @@
 
     python scripts/compare_video_choices.py runs/quick/segmentation/<cell>/model.safetensors
 
-About three minutes on one core. The network must know the simulator's classes; docs/video.md has the numbers of one run.
+About three minutes on one core. The network must know the simulator's classes; docs/video.md has the numbers.
 """
 
 import sys

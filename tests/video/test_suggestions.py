@@ -77,8 +77,8 @@ def films(draw):
 @settings(max_examples=300)
 @given(films())
 def test_any_two_keep_their_distance_and_none_is_lost_to_it(film):
-    """The most uncertain frame is the first, as many come as are asked for, and only a short film brings them closer."""
-    uncertainty, descriptions, count, annotated, apart = film
+    """The most uncertain frame is the first, as many come as asked for, and only a short film brings them closer."""
+    uncertainty, _, count, annotated, apart = film
     chosen = suggest_frames(*film)
     free = np.setdiff1d(np.arange(len(uncertainty)), annotated)
     assert len(chosen) == min(count, len(free))
@@ -105,7 +105,7 @@ def test_each_is_the_best_that_is_left():
 
 
 def test_an_outburst_of_moving_particles_does_not_take_all():
-    """Nothing happens but for 18 frames, in which every frame looks unlike the one before: 8 of 10 lay in such a burst."""
+    """Nothing happens but for 18 frames, each of them unlike the one before: 8 of 10 lay in such a burst."""
     rng = np.random.default_rng(0)
     descriptions, uncertainty = rng.normal(0, 0.05, (240, 16)), rng.uniform(0.02, 0.03, 240)
     descriptions[154:172] += rng.normal(0, 1, (18, 16))

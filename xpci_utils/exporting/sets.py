@@ -97,8 +97,8 @@ def is_suggested(folder: str | Path) -> bool:
 def suggested_set(folder: str | Path, count: int = 0, old: bool = False) -> ExportSet:
     """The frames that notebook 07 would annotate next, the first ``count`` (0: all), with its network's labels.
 
-    Raises StageError when the stage is unfinished, of a version that did not keep the classes of its network, or, unless
-    ``old``, when the network or the frames that it learnt from have changed since.
+    Raises StageError when the stage is unfinished, of a version that did not keep the classes of its network, or,
+    unless ``old``, when the network or the frames that it learnt from have changed since.
     """
     folder = paths.resolve(folder)
     record, place = stages.read_run(_finished(folder)), folder / SUGGESTIONS
