@@ -353,7 +353,7 @@ def test_a_new_film_is_a_sequence_of_its_own_for_training(earlier, film, tmp_pat
     masks, other = tmp_path / "one", tmp_path / "july.tif"
     masks.mkdir()
     Image.fromarray(squares(4)).save(masks / "july_00004.png")
-    tifffile.imwrite(other, tifffile.imread(film)[::-1], photometric="minisblack", metadata={"axes": "TYX"})
+    tifffile.imwrite(other, tifffile.imread(film)[:, ::-1], photometric="minisblack", metadata={"axes": "TYX"})
     assert onto(other, earlier, tmp_path, masks, "--pair-by", "name", "--unlabelled", 3) == 0
     (old, _), (found, _) = splits_of(earlier), splits_of(tmp_path / "new")
     assert (found.splits["july_00004"], found.sequences["july_00004"]) == ("train", "july")
