@@ -102,6 +102,24 @@ class EdgeCheck:
             return Verdict.WRONG
         return Verdict.FITS if fits and not astray else Verdict.OPEN
 
+    def told(self, pairs: Mapping[str, int]) -> str:
+        """How many masks fit their frames by themselves, for a pairing that fits as a whole: one astray may not show.
+
+        A mask does that fits its own frame better, by a standard error, than each of the frames beside it.
+        """
+        names = self._sample(pairs)
+        others = [name for name in names if not self._fits_alone(name, pairs[name])]
+        if not others:
+            return f"each of the {len(names)} masks looked at shows this by itself"
+        return (
+            f"{len(names) - len(others)} of the {len(names)} masks looked at show this by themselves, the others "
+            f"(first: {others[0]}) neither confirm nor contradict it"
+        )
+
+    def _fits_alone(self, name: str, own: int) -> bool:
+        beside = [j for step in (-1, 1) for j in self.films.beside(own, step)]
+        return bool(beside) and all(_in_one(self._margin(name, own, j)) > 1 for j in beside)
+
     def _against_shift(self, names: list[str], own: list[int], step: int) -> np.ndarray | None:
         """How much better the pairing is than the one shifted by ``step`` frames, in standard errors [2]."""
         margins = self._margins(names, own, step)
@@ -109,7 +127,7 @@ class EdgeCheck:
 
     def _agreed(self, names: list[str], own: list[int], step: int) -> float:
         """The share of masks that fit their own frame better; 0 if one seems to fit the frame beside it."""
-        sigmas = [one.sigmas.sum() / np.sqrt(2) for one in self._margins(names, own, step)]
+        sigmas = [_in_one(one) for one in self._margins(names, own, step)]
         return float(np.mean(np.array(sigmas) > 1)) if sigmas and min(sigmas) > -DOUBT else 0.0
 
     def _margins(self, names: list[str], own: list[int], step: int) -> list[Margin]:
@@ -213,6 +231,11 @@ def _signs(steps: np.ndarray, classes: np.ndarray) -> np.ndarray:
 def _spread(values: Sequence[int], count: int) -> list[int]:
     """At most ``count`` of the values, evenly spread."""
     return [values[i] for i in np.linspace(0, len(values) - 1, min(len(values), count)).round().astype(int)]
+
+
+def _in_one(margin: Margin) -> float:
+    """Steepness and step together, in standard errors."""
+    return float(margin.sigmas.sum() / np.sqrt(2))
 
 
 def _plainly_worse(margin: Margin) -> bool:
