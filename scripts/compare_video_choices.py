@@ -117,7 +117,7 @@ def compare_suggestions(scores: Callable, window: tuple, pixel_um: float) -> Non
     """Print how ten proposals lie in films with few events, and how many particles they show, per way of choosing."""
     rows = []
     for seed in QUIET_SEEDS:
-        film = make_film(QUIET_FRAMES, 128, 128, seed, "reduced", "curated")
+        film = make_film(QUIET_FRAMES, 128, 128, seed)
         annotated = range(0, film.frames, EVERY)
         uncertainty, descriptions, tracks, shown = seen_in(film, scores, window, pixel_um)
         bare, apart = np.where(np.isin(range(film.frames), annotated), 0, uncertainty), frames_in_view(tracks)
@@ -129,8 +129,9 @@ def compare_suggestions(scores: Callable, window: tuple, pixel_um: float) -> Non
         }
         for way, chosen in ways.items():
             closest, own = np.diff(np.sort(chosen)).min(), [shown[i] for i in chosen]
-            rows.append((way, seed, closest, len(set().union(*own)), sum(map(len, own)), len(set().union(*shown))))
-    columns = ["way", "film", "smallest distance", "particles", "times shown", "particles of the film"]
+            within = max(np.sum((chosen >= first) & (chosen < first + 24)) for first in range(film.frames - 23))
+            rows.append((way, seed, closest, within, len(set().union(*own)), sum(map(len, own))))
+    columns = ["way", "film", "smallest distance", "most within 24 frames", "particles", "times shown"]
     print(pd.DataFrame(rows, columns=columns).pivot(index="film", columns="way").to_string())
 
 

@@ -99,9 +99,9 @@ def test_new_frames_are_corrected_as_the_earlier_ones(by, bring, tmp_path):
 
 
 def in_folders(tmp_path):
-    """Two films as numbered pictures in frames/run0 and frames/run1."""
+    """Two films as numbered pictures in frames/run0 and frames/run1, the second upside down."""
     for run in (0, 1):
-        for i, frame in enumerate(shown(run)):
+        for i, frame in enumerate(shown(run)[:, :: 1 - 2 * run]):
             path = tmp_path / f"frames/run{run}/f_{i:03d}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(frame).save(path)
@@ -111,26 +111,26 @@ def in_folders(tmp_path):
 def test_folders_of_frames_keep_their_sequences(bring, tmp_path):
     """A new frame is in the split of the frames beside it in its own folder."""
     frames = in_folders(tmp_path)
-    first = {f"run{run}_f_{i:03d}": squares(i) for run in (0, 1) for i in range(0, COUNT, 3)}
+    first = {f"run{run}_f_{i:03d}": squares(i)[:: 1 - 2 * run] for run in (0, 1) for i in range(0, COUNT, 3)}
     bring(frames, save_masks(tmp_path / "first_masks", first), tmp_path / "first")
     old = check_folder(tmp_path / "first", read_classes(tmp_path / "first/classes.yaml"))
     place = {one.name: one.sequence for one in unlabelled(tmp_path / "first", old)}
-    new = {f"run{run}_f_{i:03d}": squares(i) for run in (0, 1) for i in (4, 16, 25)}
+    new = {f"run{run}_f_{i:03d}": squares(i)[:: 1 - 2 * run] for run in (0, 1) for i in (4, 16, 25)}
     masks = save_masks(tmp_path / "new_masks", new)
     bring(frames, masks, tmp_path / "second", onto=tmp_path / "first")
     found, labels = content(tmp_path / "second")
-    assert found.images.keys() == first.keys() | new.keys()
+    assert found.images.keys() == old.images.keys() | new.keys()
     assert {name: found.sequences[name] for name in new} == {name: place[name] for name in new}
-    assert {name: found.splits[name] for name in first} == old.splits
+    assert {name: found.splits[name] for name in old.splits} == old.splits
     assert all(np.array_equal(labels[name], new[name]) for name in new)
 
 
 def test_a_film_by_another_name_is_known_by_its_pixels(bring, tmp_path):
     """A folder lower, or renamed: as a new film its frames would be learnt from, beside those that are tested on."""
     frames = in_folders(tmp_path)
-    first = {f"run{run}_f_{i:03d}": squares(i) for run in (0, 1) for i in range(0, COUNT, 3)}
+    first = {f"run{run}_f_{i:03d}": squares(i)[:: 1 - 2 * run] for run in (0, 1) for i in range(0, COUNT, 3)}
     bring(frames, save_masks(tmp_path / "first_masks", first), tmp_path / "first")
-    masks = save_masks(tmp_path / "new_masks", {f"f_{i:03d}": squares(i) for i in (4, 16, 25)})
+    masks = save_masks(tmp_path / "new_masks", {f"f_{i:03d}": squares(i)[::-1] for i in (4, 16, 25)})
     said = bring(frames / "run1", masks, tmp_path / "second", onto=tmp_path / "first", refused=True)
     assert f"f_000 of {frames / 'run1'} is run1_f_000 of {tmp_path / 'first'}, pixel for pixel" in said
     assert not (tmp_path / "second").exists()
@@ -148,7 +148,7 @@ def test_names_that_a_mac_decomposed_are_the_same_frames(bring, tmp_path):
     place = {one.name: one.sequence for one in unlabelled(tmp_path / "first", old)}
     for kind, form in zip(("c", "d"), forms, strict=True):
         masks = save_masks(tmp_path / f"masks_{kind}", {f"{form}_00004": squares(4)})
-        printed = bring(films[1], masks, tmp_path / f"second_{kind}", onto=tmp_path / "first")
+        printed = bring(films[1], masks, tmp_path / f"second_{kind}", "--pair-by", "name", onto=tmp_path / "first")
         assert "1 frames are added" in printed
         found, labels = content(tmp_path / f"second_{kind}")
         (added,) = found.images.keys() - old.images.keys()

@@ -103,18 +103,18 @@ class EdgeCheck:
         return Verdict.FITS if fits and not astray else Verdict.OPEN
 
     def told(self, pairs: Mapping[str, int]) -> str:
-        """How many masks fit their frames by themselves, for a pairing that fits as a whole: one astray may not show.
-
-        A mask does that fits its own frame better, by a standard error, than each of the frames beside it.
-        """
-        names = self._sample(pairs)
-        others = [name for name in names if not self._fits_alone(name, pairs[name])]
-        if not others:
-            return f"each of the {len(names)} masks looked at shows this by itself"
+        """How many masks show that a pairing fits which fits as a whole: a single one astray may not contradict it."""
+        seen, silent = len(self._sample(pairs)), self.silent(pairs)
+        if not silent:
+            return f"each of the {seen} masks looked at shows this by itself"
         return (
-            f"{len(names) - len(others)} of the {len(names)} masks looked at show this by themselves, the others "
-            f"(first: {others[0]}) neither confirm nor contradict it"
+            f"{seen - len(silent)} of the {seen} masks looked at show this by themselves, the others "
+            f"(first: {silent[0]}) neither confirm nor contradict it"
         )
+
+    def silent(self, pairs: Mapping[str, int]) -> list[str]:
+        """Those of the masks looked at that do not fit their frame better, by a standard error, than both beside it."""
+        return [name for name in self._sample(pairs) if not self._fits_alone(name, pairs[name])]
 
     def _fits_alone(self, name: str, own: int) -> bool:
         beside = [j for step in (-1, 1) for j in self.films.beside(own, step)]
