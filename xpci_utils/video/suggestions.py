@@ -46,8 +46,8 @@ def suggest_frames(
 
     ``uncertainty`` [N], ``descriptions`` [N, D]. The first is the most uncertain frame; each further one has the
     largest product of its uncertainty and its distance to the nearest frame that is annotated or chosen before. Two of
-    them are ``apart`` frames from each other or more (`frames_in_view`), in a short film half of the frames that there
-    are for each: then ``count`` of them always have room.
+    them are ``apart`` frames from each other or more (`frames_in_view`), in a short film at least half of the frames
+    that are not annotated, divided by ``count``: then all of them have room.
     """
     value, free = np.asarray(uncertainty, float), np.ones(len(uncertainty), bool)
     free[list(annotated)] = False
