@@ -46,7 +46,7 @@ def match(
     rule, verdict = _choose(rules, check, frames, masks, by)
     pairs = {frames.names[index]: name for name, index in rule.pairs.items()}
     told = rule.told if rule.told == "by name" else f"{rule.told} ({_examples(rule, frames)})"
-    told += f"; {verdict.value}" + (f"; {check.told(rule.pairs)}" if verdict is Verdict.FITS else "")
+    told = f"{told}; {check.told(rule.pairs, verdict)}"
     return {name: pairs[name] for name in frames.names if name in pairs}, told
 
 
