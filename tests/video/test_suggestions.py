@@ -50,7 +50,7 @@ def test_ten_are_not_ten_neighbours():
     scenes = np.repeat(rng.normal(0, 1, (5, 32)), 20, axis=0) + place
     uncertainty = np.full(100, 0.5) + rng.uniform(0, 0.05, 100)
     uncertainty[40:60] += 0.3
-    chosen = suggest_frames(uncertainty, scenes, 10)
+    chosen = suggest_frames(uncertainty, scenes, 10, apart=1)
     assert chosen[0] == uncertainty.argmax()
     assert len(set(chosen)) == 10
     assert {index // 20 for index in chosen[:5]} == set(range(5))
@@ -70,7 +70,7 @@ def films(draw):
     frames = draw(st.integers(1, 60))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     annotated = np.flatnonzero(rng.random(frames) < draw(st.sampled_from([0, 0.1, 0.6, 1])))
-    count, apart = draw(st.integers(0, 12)), draw(st.integers(1, 70))
+    count, apart = draw(st.integers(0, 12)), draw(st.none() | st.integers(1, 70))
     return rng.random(frames), rng.normal(0, 1, (frames, 4)), count, annotated, apart
 
 
@@ -85,7 +85,8 @@ def test_any_two_keep_their_distance_and_none_is_lost_to_it(film):
     assert set(chosen) <= set(free)
     if len(chosen):
         assert chosen[0] == free[uncertainty[free].argmax()]
-    least = apart if 2 * count * apart <= len(free) else max(1, len(free) // (2 * max(count, 1)))
+    short = apart is None or 2 * count * apart > len(free)
+    least = max(1, len(free) // (2 * max(count, 1))) if short else apart
     assert (np.diff(np.sort(chosen)) >= least).all()
 
 
@@ -118,7 +119,7 @@ def test_an_outburst_of_moving_particles_does_not_take_all():
 def test_how_long_a_particle_stays_in_view():
     tracks = pd.DataFrame({"first_frame": [0, 5, 10], "last_frame": [2, 12, 99]})
     assert frames_in_view(tracks) == 8
-    assert frames_in_view(tracks[:0]) == 1
+    assert frames_in_view(tracks[:0]) is None
 
 
 def test_suggestions_are_a_folder_to_be_corrected_and_read_back(tmp_path):

@@ -40,18 +40,23 @@ def describe_frame(scores: np.ndarray) -> np.ndarray:
 
 
 def suggest_frames(
-    uncertainty: np.ndarray, descriptions: np.ndarray, count: int, annotated: Collection[int] = (), apart: int = 1
+    uncertainty: np.ndarray,
+    descriptions: np.ndarray,
+    count: int,
+    annotated: Collection[int] = (),
+    apart: int | None = None,
 ) -> np.ndarray:
     """Indices of ``count`` frames (all, if there are fewer) that are not ``annotated`` yet, the most useful first.
 
     ``uncertainty`` [N], ``descriptions`` [N, D]. The first is the most uncertain frame; each further one has the
     largest product of its uncertainty and its distance to the nearest frame that is annotated or chosen before. Two of
-    them are ``apart`` frames from each other or more (`frames_in_view`), in a short film at least half of the frames
-    that are not annotated, divided by ``count``: then all of them have room.
+    them are ``apart`` frames from each other or more (`frames_in_view`). In a short film, or where that is not known,
+    they are at least half of the frames that are not annotated, divided by ``count``, apart: then all have room.
     """
     value, free = np.asarray(uncertainty, float), np.ones(len(uncertainty), bool)
     free[list(annotated)] = False
-    apart = max(1, min(apart, int(free.sum()) // max(2 * count, 1)))
+    most = int(free.sum()) // max(2 * count, 1)
+    apart = max(1, most if apart is None else min(apart, most))
     nearest = np.full(len(value), np.inf)
     for index in annotated:
         nearest = np.minimum(nearest, _distances(descriptions, index))
