@@ -2,7 +2,7 @@
 
     python scripts/compare_video_choices.py runs/quick/segmentation/<cell>/model.safetensors
 
-About two minutes on one core. The network must know the simulator's classes; docs/video.md has the numbers of one run.
+About three minutes on one core. The network must know the simulator's classes; docs/video.md has the numbers.
 """
 
 import sys
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
+import pandas as pd
 from skimage.measure import label
 
 from xpci_utils import paths
@@ -20,12 +21,22 @@ from xpci_utils.segmentation import class_scores, load_network
 from xpci_utils.simulation import adjusted_preset, get_preset, make_film, relative_to_uint8, simulate_frames
 from xpci_utils.simulation.film import Film
 from xpci_utils.training import set_threads
-from xpci_utils.video import find_particles, frame_uncertainty, regions_of
+from xpci_utils.video import (
+    find_particles,
+    frame_uncertainty,
+    frames_in_view,
+    link_tracks,
+    regions_of,
+    suggest_frames,
+    summarise_tracks,
+)
 from xpci_utils.video.simulated import IGNORED_INSTANCE
+from xpci_utils.video.suggestions import describe_frame
 from xpci_utils.video.truth import MIN_IOU, overlaps
 
 SEED, SMALLEST = 1, 6
 FILMS = (("reduced", 128, 128, 40), ("aps32id_u18", 624, 640, 10))
+QUIET_FRAMES, QUIET_SEEDS, EVERY = 240, (11, 12, 13, 14), 8  # films with few events; every eighth frame annotated
 SHIFTED = {"distance_m": 0.45, "psf_core_sigma_um": 2.6, "source_sigma_h_um": 2.3, "quanta_per_pixel": 1700.0}
 Regions = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -102,8 +113,47 @@ def particle_uncertainty(scores: np.ndarray) -> float:
     return frame_uncertainty(perhaps[:, None]) if perhaps.size else 0.0
 
 
+def compare_suggestions(scores: Callable, window: tuple, pixel_um: float) -> None:
+    """Print how ten proposals lie in films with few events, and how many particles they show, per way of choosing."""
+    rows = []
+    for seed in QUIET_SEEDS:
+        film = make_film(QUIET_FRAMES, 128, 128, seed)
+        annotated = range(0, film.frames, EVERY)
+        uncertainty, descriptions, tracks, shown = seen_in(film, scores, window, pixel_um)
+        bare, apart = np.where(np.isin(range(film.frames), annotated), 0, uncertainty), frames_in_view(tracks)
+        ways = {
+            "the most uncertain": np.argsort(-bare)[:10],
+            "unlike those chosen": suggest_frames(bare, descriptions, 10),
+            "apart in time": suggest_frames(bare, descriptions, 10, (), apart),
+            "and unlike annotated": suggest_frames(uncertainty, descriptions, 10, annotated, apart),
+        }
+        for way, chosen in ways.items():
+            closest, own = np.diff(np.sort(chosen)).min(), [shown[i] for i in chosen]
+            within = max(np.sum((chosen >= first) & (chosen < first + 24)) for first in range(film.frames - 23))
+            rows.append((way, seed, closest, within, len(set().union(*own)), sum(map(len, own))))
+    columns = ["way", "film", "smallest distance", "most within 24 frames", "particles", "times shown"]
+    print(pd.DataFrame(rows, columns=columns).pivot(index="film", columns="way").to_string())
+
+
+def seen_in(film: Film, scores: Callable, window: tuple, pixel_um: float) -> tuple:
+    """(uncertainty, descriptions, tracks, true particles in view of every frame) of a film."""
+    uncertainty, descriptions, tables, shown = [], [], [], []
+    for number in range(film.frames):
+        frame = film.frame(number)
+        image = relative_to_uint8(frame.image, window)
+        probability = frame_scores(scores, image, 0)
+        found = pd.DataFrame(find_particles(probability, image, pixel_um, SMALLEST, 0.99)[1])
+        tables.append(found.assign(frame=number, particle=range(1, len(found) + 1)))
+        uncertainty.append(frame_uncertainty(probability))
+        descriptions.append(describe_frame(probability))
+        ids, sizes = np.unique(frame.instances[frame.labels != IGNORE], return_counts=True)
+        shown.append(set(ids[sizes >= SMALLEST].tolist()) - {0})
+    tracks = summarise_tracks(link_tracks(pd.concat(tables), 3.0, 20.0), 20.0, 3)
+    return np.array(uncertainty), np.stack(descriptions), tracks, shown
+
+
 def main(model: str) -> None:
-    """Print both comparisons for one trained network."""
+    """Print the comparisons for one trained network."""
     set_threads(1)
     network, known = load_network(paths.resolve(model))
     window = known["window"]["low"], known["window"]["high"]
@@ -111,6 +161,7 @@ def main(model: str) -> None:
     compare_regions(scores, window)
     frames = FrameSet.open(paths.resolve(model).parents[2] / "frames").split("train")
     compare_uncertainty(scores, window, [frame.image for frame in frames.first(100)])
+    compare_suggestions(scores, window, known["pixel_size_um"])
 
 
 if __name__ == "__main__":

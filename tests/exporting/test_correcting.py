@@ -27,6 +27,7 @@ from xpci_utils.video import write_suggestions
 
 NAMES, COLOURS = ["background", "drop", "shell"], ["#000000", "#cc3311", "#4477aa"]
 CLASSES = [FrameClass(i, *one) for i, one in enumerate(zip(NAMES, COLOURS, strict=True))]
+CELL = "emcad__r0000__none__n00000__mix__s0"
 LAYOUTS = {"cvat": "annotations.xml", "labelme": "."}
 COUNT, HEIGHT, WIDTH = 60, 40, 48
 
@@ -148,7 +149,7 @@ def proposed(earlier):
     found, _ = splits_of(earlier)
     info = {"class_names": NAMES, "class_colours": COLOURS, "pixel_size_um": 2.0, "tile": 0}
     write_frames(run / "frames", read_folder(found), info)
-    (run / "frames/run.json").write_text(json.dumps({"products": {}, "identity": "x"}))
+    record(run / "frames", "x", {})
     video = run / "video/film"
     labels = [squares(i) for i in chosen]
     for one in labels:
@@ -156,10 +157,19 @@ def proposed(earlier):
     names = [f"june_{i:05d}" for i in chosen]
     images = [np.zeros((HEIGHT, WIDTH), np.uint8)] * 4
     table = pd.DataFrame({"frame": chosen, "uncertainty": 0.1, "name": names})
-    write_suggestions(video / "suggestions", zip(names, images, labels, strict=True), table)
-    told = {"run_root": str(run), "cell": "emcad__r0000__none__n00000__mix__s0"}
-    (video / "run.json").write_text(json.dumps({"products": {}, "identity": "y", "parameters": told}))
+    write_suggestions(video / "suggestions", zip(names, images, labels, strict=True), table, NAMES, COLOURS)
+    (video / "metrics.json").write_text('{"pixel_size_um": 2.0}')
+    record(run / f"segmentation/{CELL}", "network", {"frames": "x"})
+    told = {"run_root": "elsewhere", "output_folder": "", "cell": CELL, "film_path": "june film.tif"}
+    record(video, "film", {f"segmentation/{CELL}": "network"}, parameters=told)
     return video, names, labels
+
+
+def record(folder, identity, inputs, **further):
+    """What a finished stage leaves, as far as it matters here."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {"products": {}, "identity": identity, "inputs": inputs, **further}
+    (folder / "run.json").write_text(json.dumps(content))
 
 
 def correct_cvat(out, expected):
@@ -250,6 +260,58 @@ def test_labels_that_nobody_looked_at_can_be_taken(earlier, proposed, film, tmp_
     assert all(np.array_equal(read_indices(found.masks[n]), own) for n, own in zip(names, labels, strict=True))
 
 
+@pytest.mark.parametrize(
+    ("place", "identity", "inputs"),
+    [
+        (f"segmentation/{CELL}", "another network", {"frames": "y"}),  # trained again on other frames
+        ("frames", "y", {}),  # other frames, and the network is not trained on them yet
+    ],
+)
+def test_proposals_of_an_earlier_network_are_refused(place, identity, inputs, proposed, tmp_path, capsys):
+    """The identities of results are compared; with --old-proposals the labels keep the names of their own classes."""
+    video, names, labels = proposed
+    run = video.parents[1]
+    record(run / place, identity, inputs)
+    info = json.loads((run / "frames/frames.json").read_text())
+    (run / "frames/frames.json").write_text(json.dumps(info | {"class_names": ["background", "shell", "drop"]}))
+    assert export_main([str(video), "labelme", str(tmp_path / "set")]) == 2
+    said = capsys.readouterr().err
+    assert f"{video} is of an earlier network: {run / place} changed since" in said
+    assert "apply the network again (xpci video 'june film.tif' --force, with the other options as before)" in said
+    assert "--old-proposals" in said
+    assert not (tmp_path / "set").exists()
+    assert export_main([str(video), "labelme", str(tmp_path / "set"), "--old-proposals"]) == 0
+    found = open_annotations(tmp_path / "set", CLASSES, How(take_unchecked=True))
+    assert all(np.array_equal(found.read(name), own) for name, own in zip(names, labels, strict=True))
+
+
+def test_proposals_whose_network_is_being_trained_are_refused(proposed, tmp_path, capsys):
+    video, *_ = proposed
+    (video.parents[1] / f"segmentation/{CELL}/run.json").unlink()
+    assert export_main([str(video), "cvat", str(tmp_path / "set")]) == 2
+    assert f"{CELL} changed since; train again if you have not" in capsys.readouterr().err
+
+
+def test_a_training_repeated_with_the_same_result_changes_nothing(proposed, tmp_path):
+    """Also in a run that was moved: run.json names the place of then."""
+    video, *_ = proposed
+    record(video.parents[1] / f"segmentation/{CELL}", "network", {"frames": "x"}, finished="2099-01-01T00:00:00+00:00")
+    moved = video.parents[1].rename(tmp_path / "moved")
+    assert export_main([str(moved / "video/film"), "cvat", str(tmp_path / "set")]) == 0
+
+
+def test_old_proposals_is_not_for_a_run(proposed, tmp_path, capsys):
+    assert export_main([str(proposed[0].parents[1]), "png", str(tmp_path / "set"), "--old-proposals"]) == 2
+    assert "--old-proposals is for the folder of a film" in capsys.readouterr().err
+
+
+def test_proposals_without_their_classes_are_made_again(proposed, tmp_path, capsys):
+    """Those of version 2."""
+    (proposed[0] / "suggestions/classes.yaml").unlink()
+    assert export_main([str(proposed[0]), "cvat", str(tmp_path / "set")]) == 2
+    assert "was made by an earlier version; apply the network again (xpci video" in capsys.readouterr().err
+
+
 def onto(film, earlier, tmp_path, masks, *options):
     command = [film, masks, tmp_path / "new", "--onto", earlier, *options]
     return import_main([*map(str, command)])
@@ -291,7 +353,7 @@ def test_a_new_film_is_a_sequence_of_its_own_for_training(earlier, film, tmp_pat
     masks, other = tmp_path / "one", tmp_path / "july.tif"
     masks.mkdir()
     Image.fromarray(squares(4)).save(masks / "july_00004.png")
-    tifffile.imwrite(other, tifffile.imread(film)[::-1], photometric="minisblack", metadata={"axes": "TYX"})
+    tifffile.imwrite(other, tifffile.imread(film)[:, ::-1], photometric="minisblack", metadata={"axes": "TYX"})
     assert onto(other, earlier, tmp_path, masks, "--pair-by", "name", "--unlabelled", 3) == 0
     (old, _), (found, _) = splits_of(earlier), splits_of(tmp_path / "new")
     assert (found.splits["july_00004"], found.sequences["july_00004"]) == ("train", "july")

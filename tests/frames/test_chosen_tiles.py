@@ -61,7 +61,7 @@ def test_the_check_up_chooses_by_the_class_with_the_largest_particles_and_says_s
     assert check_up_folder(mine, largest_tile=320).tile == 0
     assert check_up_folder(mine, tile=64, largest_tile=288).tile == 64, "what is asked for comes first"
     assert "networks see tiles of 64 x 64 pixels, 25 of each frame\n" in str(check_up_folder(mine, tile=64))
-    assert "networks see whole frames\n" in str(check_up_folder(mine))
+    assert "networks see whole frames\n" in str(check_up_folder(mine, tile=0))
 
 
 @pytest.mark.parametrize("folds", [0, 3])

@@ -311,8 +311,12 @@ def test_own_frames_are_compared_with_those_of_the_run(capsys, commands, fresh, 
     assert cli.main([*reproduce_with, str(tmp_path / "mine")]) == 0
     assert cli.main([*reproduce_with, str(tmp_path / "elsewhere/mine")]) == 0
     assert cli.main([*reproduce_with, str(tmp_path / "other")]) == 2
-    assert "holds another result (changed: source_content" in capsys.readouterr().err
+    mine, what = tmp_path / "mine", "frames, masks, classes or splits"
+    assert f"(changed: source_folder: {mine} -> {tmp_path / 'other'}, with other {what})" in capsys.readouterr().err
     assert len(commands) == 2
+    (mine / "classes.yaml").write_text((mine / "classes.yaml").read_text().replace("drop", "droplet"))
+    assert cli.main([*reproduce_with, str(mine)]) == 2
+    assert f"holds another result (changed: the {what} of {mine}, since this was made)" in capsys.readouterr().err
 
 
 def test_a_grid_that_asks_for_more_pairs_than_are_sampled_is_refused(monkeypatch):

@@ -6,6 +6,7 @@ from PIL import Image
 
 from xpci_utils.importing import check_up_folder, imported
 from xpci_utils.importing.checkup import main
+from xpci_utils.params.profiles import notebook_parameters, profiles_of_folders
 
 CLASSES = """classes:
 - {index: 1, name: drop, colour: '#cc3311'}
@@ -58,6 +59,19 @@ def test_good_frames_give_no_advice_but_on_the_unknown_pixel(folder):
         "the files do not tell the size of a pixel: give --pixel-um to the import, or set pixel_size_um"
     ]
     assert "20 frames of 40 x 60 pixels (12 train, 3 val, 5 test), 8 bit" in str(found)
+
+
+def test_without_a_tile_it_tells_what_networks_see_in_each_profile(folder):
+    """As the profiles' own parameters of notebook 01 say, and not whole frames where a profile cuts tiles."""
+    lines = str(check_up_folder(folder)).splitlines()
+    assert "profile own_frames, real_study: networks see tiles of 40 x 60 pixels, 1 of each frame" in lines
+    gpu = "profile own_frames_gpu: networks see whole frames: their 40 x 60 pixels, padded, are no more than 640 x 640"
+    assert gpu in lines
+    assert not any(line.startswith("networks see") for line in lines)
+    for profile in profiles_of_folders():
+        frames = notebook_parameters(profile, "01_prepare_frames")
+        alone = check_up_folder(folder, tile=frames.tile, largest_tile=frames.largest_tile).cut
+        assert any(profile in line and line.endswith(f": {alone}") for line in lines)
     assert imported(folder) == {}
 
 

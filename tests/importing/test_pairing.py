@@ -255,6 +255,23 @@ def test_one_mask_of_a_frame_without_one_is_not_confirmed(place, beyond):
     assert check.judge(astray) is Verdict.OPEN
 
 
+def test_a_mask_that_shows_nothing_by_itself_leaves_all_open_and_is_named(tmp_path):
+    """Its few pixels lie where every frame is alike, so that it may be of any frame; all others fit."""
+    faint = MASKS.copy()
+    faint[5] = 0
+    faint[5, 30:34, 30:34] = 1
+    frames = FRAMES.copy()
+    frames[:, 26:38, 26:38] = 160 + np.random.default_rng(1).integers(-20, 20, (12, 12))  # in all frames the same
+    names = tuple(f"film_{i:05d}" for i in range(COUNT))
+    how = []
+    for own in (MASKS, faint):
+        given = Masks(names, tmp_path, lambda name, own=own: own[int(name[-5:])])
+        how.append(match([stack(frames=frames)], given)[1])
+    assert Verdict.FITS.value in how[0]
+    assert f"{Verdict.OPEN.value} for all masks: 11 of the 12 masks looked at fit their own frame" in how[1]
+    assert how[1].endswith(", film_00005 does not")
+
+
 def test_a_mask_that_seems_to_fit_the_next_frame_is_not_confirmed():
     """Small frames with much noise: too little to call one mask astray, but too much to confirm it with the others."""
     frames, labels = (np.stack(part) for part in zip(*moving(speed=1.0, seed=3), strict=True))

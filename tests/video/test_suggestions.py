@@ -3,10 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from toy_film import GREY, disc, grey_scores, moving_discs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from toy_film import COLOURS, GREY, NAMES, disc, grey_scores, moving_discs
 
 from xpci_utils.frames import check_folder, read_classes
-from xpci_utils.video import frame_uncertainty, suggest_frames, write_suggestions
+from xpci_utils.video import frame_uncertainty, frames_in_view, suggest_frames, write_suggestions
 from xpci_utils.video.suggestions import describe_frame
 
 
@@ -48,7 +50,7 @@ def test_ten_are_not_ten_neighbours():
     scenes = np.repeat(rng.normal(0, 1, (5, 32)), 20, axis=0) + place
     uncertainty = np.full(100, 0.5) + rng.uniform(0, 0.05, 100)
     uncertainty[40:60] += 0.3
-    chosen = suggest_frames(uncertainty, scenes, 10)
+    chosen = suggest_frames(uncertainty, scenes, 10, apart=1)
     assert chosen[0] == uncertainty.argmax()
     assert len(set(chosen)) == 10
     assert {index // 20 for index in chosen[:5]} == set(range(5))
@@ -62,16 +64,73 @@ def test_certain_frames_come_last_and_too_many_are_not_invented():
     assert suggest_frames(np.zeros(0), np.zeros((0, 3)), 10).tolist() == []
 
 
+@st.composite
+def films(draw):
+    """(uncertainty, descriptions, count, annotated, apart) of a film of up to 60 frames."""
+    frames = draw(st.integers(1, 60))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    annotated = np.flatnonzero(rng.random(frames) < draw(st.sampled_from([0, 0.1, 0.6, 1])))
+    count, apart = draw(st.integers(0, 12)), draw(st.none() | st.integers(1, 70))
+    return rng.random(frames), rng.normal(0, 1, (frames, 4)), count, annotated, apart
+
+
+@settings(max_examples=300)
+@given(films())
+def test_any_two_keep_their_distance_and_none_is_lost_to_it(film):
+    """The most uncertain frame is the first, as many come as asked for, and only a short film brings them closer."""
+    uncertainty, _, count, annotated, apart = film
+    chosen = suggest_frames(*film)
+    free = np.setdiff1d(np.arange(len(uncertainty)), annotated)
+    assert len(chosen) == min(count, len(free))
+    assert set(chosen) <= set(free)
+    if len(chosen):
+        assert chosen[0] == free[uncertainty[free].argmax()]
+    short = apart is None or 2 * count * apart > len(free)
+    least = max(1, len(free) // (2 * max(count, 1))) if short else apart
+    assert (np.diff(np.sort(chosen)) >= least).all()
+
+
+def test_each_is_the_best_that_is_left():
+    """Against a search over all frames, written for one frame at a time."""
+    rng = np.random.default_rng(3)
+    uncertainty, descriptions, annotated = rng.random(50), rng.normal(0, 1, (50, 3)), [7, 31]
+    chosen = suggest_frames(uncertainty, descriptions, 5, annotated, 4).tolist()
+
+    def worth(i, before):
+        return uncertainty[i] * min(np.linalg.norm(descriptions[i] - descriptions[j]) for j in (*annotated, *before))
+
+    for k in range(1, 5):
+        before = chosen[:k]
+        left = [i for i in range(50) if i not in annotated and all(abs(i - j) >= 4 for j in before)]
+        assert chosen[k] == max(left, key=lambda i: worth(i, before))
+
+
+def test_an_outburst_of_moving_particles_does_not_take_all():
+    """Nothing happens but for 18 frames, each of them unlike the one before: 8 of 10 lay in such a burst."""
+    rng = np.random.default_rng(0)
+    descriptions, uncertainty = rng.normal(0, 0.05, (240, 16)), rng.uniform(0.02, 0.03, 240)
+    descriptions[154:172] += rng.normal(0, 1, (18, 16))
+    uncertainty[154:172] = rng.uniform(0.08, 0.1, 18)
+    inside = [sum(154 <= i < 172 for i in suggest_frames(uncertainty, descriptions, 10, (), n)) for n in (1, 9)]
+    assert inside[0] >= 8
+    assert inside[1] == 2
+
+
+def test_how_long_a_particle_stays_in_view():
+    tracks = pd.DataFrame({"first_frame": [0, 5, 10], "last_frame": [2, 12, 99]})
+    assert frames_in_view(tracks) == 8
+    assert frames_in_view(tracks[:0]) is None
+
+
 def test_suggestions_are_a_folder_to_be_corrected_and_read_back(tmp_path):
     """images/ and masks/ as data/README.md wants them: the check of notebook 01 takes them as they are."""
     film = moving_discs(4)
     labels = [np.select([image == GREY[1], image == GREY[2]], [1, 2]).astype(np.uint8) for image in film]
     names = [f"film_{index}" for index in range(4)]
     table = pd.DataFrame({"frame": range(4), "uncertainty": 0.1})
-    write_suggestions(tmp_path, zip(names, film, labels, strict=True), table)
-    (tmp_path / "classes.yaml").write_text(
-        'classes:\n- {index: 1, name: dull, colour: "#4477aa"}\n- {index: 2, name: shiny, colour: "#ee7733"}\n'
-    )
-    found = check_folder(tmp_path, read_classes(tmp_path / "classes.yaml"))
+    write_suggestions(tmp_path, zip(names, film, labels, strict=True), table, NAMES, COLOURS)
+    classes = read_classes(tmp_path / "classes.yaml")
+    assert [(one.name, one.colour) for one in classes] == list(zip(NAMES, COLOURS, strict=True))
+    found = check_folder(tmp_path, classes)
     assert sorted(found.images) == names
     assert pd.read_csv(tmp_path / "next_frames.csv")["frame"].tolist() == [0, 1, 2, 3]

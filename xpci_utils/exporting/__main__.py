@@ -36,13 +36,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _chosen(options: argparse.Namespace) -> ExportSet:
     if not is_suggested(options.run_root):
+        if options.old_proposals:
+            raise ValueError(f"--old-proposals is for the folder of a film, not for {paths.display(options.run_root)}")
         return synthetic_set(options.run_root, options.labeller, options.pool, options.annotated, options.count)
     if options.annotated or options.labeller:
         raise ValueError(
             f"{paths.display(options.run_root)} holds frames to annotate next; --annotated and --labeller are for the "
             "folder of a run"
         )
-    return suggested_set(options.run_root, options.count)
+    return suggested_set(options.run_root, options.count, options.old_proposals)
 
 
 def _about_correcting(layout: str) -> str:
@@ -79,6 +81,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--pool", default="ddpm", help="which pool of the run")
     parser.add_argument("--count", type=int, default=0, help="the first so many pairs; 0: all")
     parser.add_argument("--annotated", action="store_true", help="add the annotated frames, with their splits")
+    parser.add_argument(
+        "--old-proposals",
+        action="store_true",
+        help="export a film's frames to annotate next although the network was trained again since they were proposed",
+    )
     return parser
 
 

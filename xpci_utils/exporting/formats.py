@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
-import yaml
 from PIL import Image
 from scipy import ndimage
 
@@ -18,7 +17,7 @@ from xpci_utils import files
 from xpci_utils.exporting.correcting import write_cvat, write_labelme
 from xpci_utils.exporting.sets import ExportSet, Item
 from xpci_utils.frames import IGNORE
-from xpci_utils.frames.classes import colour_table
+from xpci_utils.frames.classes import colour_table, write_classes
 from xpci_utils.frames.frameset import SPLITS
 
 ANY_NEIGHBOUR = np.ones((3, 3), bool)
@@ -62,10 +61,7 @@ def write_pairs(items: ExportSet, folder: Path) -> None:
         _copy(item.image_path, folder / f"images/{item.name}.png")
         _copy(item.labels_path, folder / f"masks/{item.name}.png")
     _write_manifest(items, folder, lambda item: (f"images/{item.name}.png", f"masks/{item.name}.png"))
-    names = zip(items.class_names, items.class_colours, strict=True)
-    background, *classes = [{"name": name, "colour": colour} for name, colour in names]
-    content = {"background": background, "classes": [{"index": i, **one} for i, one in enumerate(classes, 1)]}
-    (folder / "classes.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    write_classes(folder / "classes.yaml", items.class_names, items.class_colours)
     if set(items.splits) == set(SPLITS):
         (folder / "splits").mkdir()
         for split in SPLITS:

@@ -1,19 +1,20 @@
 """What is exported: synthetic frames with the labels of one labeller, on request with the annotated frames."""
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from xpci_utils import paths, stages
-from xpci_utils.frames import FrameSet
+from xpci_utils import files, paths, stages
+from xpci_utils.frames import FrameSet, read_classes
 from xpci_utils.frames.files import read_png
 from xpci_utils.params.places import labels_place
 from xpci_utils.stages import StageError
 
-SUGGESTIONS = "suggestions"
+SUGGESTIONS, CLASSES = "suggestions", "classes.yaml"
 UNKNOWN_PIXEL_UM = 1.0  # what pixel_size_um says where nobody told (data/README.md)
 
 
@@ -85,8 +86,7 @@ def synthetic_set(
     kind = "simulated" if frames.simulated else "given"
     told = f"{len(names[: count or None])} synthetic frames of {paths.display(root)}, labelled by {named}"
     told += f", with {len(frames)} annotated {kind} frames" if annotated else f", learnt from {kind} frames"
-    pixel_um = None if frames.pixel_size_um == UNKNOWN_PIXEL_UM else frames.pixel_size_um
-    return ExportSet(tuple(items), frames.class_names, frames.class_colours, pixel_um, told)
+    return ExportSet(tuple(items), frames.class_names, frames.class_colours, _known(frames.pixel_size_um), told)
 
 
 def is_suggested(folder: str | Path) -> bool:
@@ -94,26 +94,52 @@ def is_suggested(folder: str | Path) -> bool:
     return (paths.resolve(folder) / SUGGESTIONS / "next_frames.csv").is_file()
 
 
-def suggested_set(folder: str | Path, count: int = 0) -> ExportSet:
+def suggested_set(folder: str | Path, count: int = 0, old: bool = False) -> ExportSet:
     """The frames that notebook 07 would annotate next, the first ``count`` (0: all), with its network's labels.
 
-    Raises StageError when the stage is unfinished, or of a version that gave the frames other names than the import.
+    Raises StageError when the stage is unfinished, of a version that did not keep the classes of its network, or,
+    unless ``old``, when the network or the frames that it learnt from have changed since.
     """
     folder = paths.resolve(folder)
     record, place = stages.read_run(_finished(folder)), folder / SUGGESTIONS
     assert record is not None  # it is finished
-    table = pd.read_csv(place / "next_frames.csv")
-    if "name" not in table:
-        raise StageError(f"{paths.display(folder)} was made by an earlier version; apply the network again (--force)")
-    frames = FrameSet.open(_finished(paths.resolve(record["parameters"]["run_root"]) / "frames"))
+    if not (place / CLASSES).is_file():
+        raise StageError(f"{paths.display(folder)} was made by an earlier version; {_again(record)}")
+    if not old:
+        _check_current(folder, record)
+    table, classes = pd.read_csv(place / "next_frames.csv"), read_classes(place / CLASSES)
     names = [str(name) for name in table["name"]][: count or None]
     items = [
         Item(name, "next", "network", place / f"images/{name}.png", place / f"masks/{name}.png", checked=False)
         for name in names
     ]
     told = f"{len(names)} frames to annotate next, with the labels of {record['parameters']['cell']}"
-    pixel_um = None if frames.pixel_size_um == UNKNOWN_PIXEL_UM else frames.pixel_size_um
-    return ExportSet(tuple(items), frames.class_names, frames.class_colours, pixel_um, told)
+    pixel_um = files.read_json(folder / "metrics.json")["pixel_size_um"]
+    names, colours = [one.name for one in classes], [one.colour for one in classes]
+    return ExportSet(tuple(items), names, colours, _known(pixel_um), told)
+
+
+def _check_current(folder: Path, record: Mapping) -> None:
+    """StageError when the network behind a film's result, or what it learnt from, is another one now."""
+    given = record["parameters"]
+    root = paths.resolve(given["run_root"]) if given["output_folder"] else folder.parents[1]
+    if changed := stages.changed_since(record, root):
+        places = ", ".join(paths.display(root / place) for place in changed)
+        raise StageError(
+            f"{paths.display(folder)} is of an earlier network: {places} changed since; train again if you have not, "
+            f"and {_again(record)}, or say --old-proposals to export these"
+        )
+
+
+def _again(record: Mapping) -> str:
+    """How notebook 07 makes a result again."""
+    film = record["parameters"]["film_path"]
+    command = " ".join(["xpci video", *([shlex.quote(film)] if film else []), "--force"])
+    return f"apply the network again ({command}, with the other options as before)"
+
+
+def _known(pixel_um: float) -> float | None:
+    return None if pixel_um == UNKNOWN_PIXEL_UM else pixel_um
 
 
 def _annotated(frames: FrameSet) -> list[Item]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from xpci_utils import paths
+from xpci_utils import files, paths
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,13 @@ def read_classes(path: str | Path) -> list[FrameClass]:
         if not re.fullmatch("#[0-9a-fA-F]{6}", str(one.colour)):
             raise ValueError(f"{paths.display(path)}: the colour of {one.name} is {one.colour!r}, not like '#cc3311'")
     return classes
+
+
+def write_classes(path: str | Path, names: Sequence[str], colours: Sequence[str]) -> None:
+    """Write the YAML file that `read_classes` reads, background first."""
+    background, *classes = [{"name": name, "colour": one} for name, one in zip(names, colours, strict=True)]
+    content = {"background": background, "classes": [{"index": i, **one} for i, one in enumerate(classes, 1)]}
+    files.write_text(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 
 
 def colour_table(colours: Sequence[str]) -> np.ndarray:

@@ -45,6 +45,7 @@ class How:
     ignored: tuple[str, ...] = ()
     empty: str = "ask"
     take_unchecked: bool = False
+    onto: Path | None = None
 
     @property
     def named(self) -> list[FrameClass]:
@@ -108,6 +109,7 @@ class Names:
 
     def __init__(self, path: Path, how: How, told: Iterable[tuple[str, str | None]]):
         """``told`` lists (name, colour or None) as the tool has them; FolderError for a name that is no class."""
+        self._onto = how.onto
         self.path, self._ignored = path, {alike(name) for name in (*IGNORE_NAMES, *how.ignored)}
         told = list(told)
         if repeated := next((name for name, _ in told if [n for n, _ in told].count(name) > 1), None):
@@ -168,9 +170,13 @@ class Names:
     def _unknown(self, name: str) -> str:
         known = [one.name for one in self.classes[1:]]
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+        add = "add it there"
+        if self._onto:
+            own = paths.display(self._onto / "classes.yaml")
+            add = f"add it behind the others in a copy of {own} and give that (--classes)"
         return (
             f"{paths.display(self.path)} has the class {name!r}, which the classes file does not list "
-            f"({f'did you mean {near[0]!r}?' if near else 'it lists ' + ', '.join(known)}); add it there, rename "
+            f"({f'did you mean {near[0]!r}?' if near else 'it lists ' + ', '.join(known)}); {add}, rename "
             "it, or have its pixels ignored with --ignore-label"
         )
 

@@ -21,6 +21,8 @@ from xpci_utils.frames.pictures import read_grey, read_indices
 from xpci_utils.frames.tiles import PARTICLES_WIDE, SMALLEST_TILE
 from xpci_utils.importing.corrections import Levels, levels_of
 from xpci_utils.importing.likeness import ALIKE, Likeness, thumbnail
+from xpci_utils.params import PrepareFrames
+from xpci_utils.params.profiles import notebook_parameters, profiles_of_folders
 
 FEW_FRAMES, FEW_PARTICLES = 10, 10
 
@@ -72,14 +74,15 @@ class CheckUp:
 def check_up(
     found: AnnotatedFolder,
     classes: list[FrameClass],
-    tile: int = 0,
+    tile: int | None = None,
     pixel_um: float | None = None,
     largest_tile: int = 0,
 ) -> CheckUp:
     """Count and compare the frames of a checked folder.
 
     ``tile`` is what networks will see [px]. At 0 they see whole frames, or, with ``largest_tile``, what `choose_tile`
-    finds for the frames and the class with the largest particles.
+    finds for the frames and the class with the largest particles. Without ``tile`` and ``largest_tile`` the result
+    tells what they see in each profile for frames of one's own.
     """
     rows, counts, thumbnails, outlines = [], [], [], []
     for name, split in found.splits.items():
@@ -97,9 +100,10 @@ def check_up(
     twins = _twins(frames, np.stack(thumbnails), np.stack(outlines))
     table = _class_table(pd.concat(counts), classes)
     height, width = labels.shape
-    largest = 0 if tile else largest_tile
-    chosen = choose_tile(height, width, _widest(table)[1], largest) if largest else tile
-    cut = _about_tiles((height, width), table, chosen, largest)
+    if tile is None and not largest_tile:
+        chosen, cut = 0, _about_profiles((height, width), table)
+    else:
+        chosen, cut = _tile_and_cut((height, width), table, tile or 0, largest_tile)
     result = CheckUp(frames, table, (height, width), levels, twins, chosen, cut)
     result.advice.extend(_advice(result, pixel_um))
     return result
@@ -109,6 +113,24 @@ def _widest(table: pd.DataFrame) -> tuple[str, float]:
     """The class with the largest particles, and their median diameter [px]."""
     diameters = table["median", "diameter [px]"]
     return str(diameters.idxmax()), float(diameters.max())
+
+
+def _tile_and_cut(shape: tuple[int, int], table: pd.DataFrame, tile: int, largest_tile: int) -> tuple[int, str]:
+    """(side of the tiles [px], that in a sentence)."""
+    largest = 0 if tile else largest_tile
+    chosen = choose_tile(*shape, _widest(table)[1], largest) if largest else tile
+    return chosen, _about_tiles(shape, table, chosen, largest)
+
+
+def _about_profiles(shape: tuple[int, int], table: pd.DataFrame) -> str:
+    """What networks will see in every profile for frames of one's own, a line for profiles that agree."""
+    profiles_of: dict[str, list[str]] = {}
+    for profile in profiles_of_folders():
+        frames = notebook_parameters(profile, "01_prepare_frames")
+        assert isinstance(frames, PrepareFrames)
+        _, cut = _tile_and_cut(shape, table, frames.tile, frames.largest_tile)
+        profiles_of.setdefault(cut, []).append(profile)
+    return "\n".join(f"profile {', '.join(own)}: {cut}" for cut, own in profiles_of.items())
 
 
 def _about_tiles(shape: tuple[int, int], table: pd.DataFrame, tile: int, largest: int) -> str:
@@ -131,7 +153,7 @@ def _about_tiles(shape: tuple[int, int], table: pd.DataFrame, tile: int, largest
 def check_up_folder(
     folder: str | Path,
     classes_file: str | Path | None = None,
-    tile: int = 0,
+    tile: int | None = None,
     largest_tile: int = 0,
     seed: int = 0,
     folds: int = 0,
@@ -276,7 +298,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="xpci check", description=main.__doc__)
     parser.add_argument("folder", type=lambda text: Path(text).expanduser().absolute())
     parser.add_argument("--classes", type=lambda text: Path(text).expanduser().absolute(), help="its classes file")
-    parser.add_argument("--tile", type=int, default=0, help="side of the tiles that networks will see [px]")
+    parser.add_argument("--tile", type=int, help="side of the tiles that networks will see [px]; 0: whole frames")
     parser.add_argument("--largest-tile", type=int, default=0, help="choose the tiles, at most so wide [px]")
     options = parser.parse_args(arguments)
     try:

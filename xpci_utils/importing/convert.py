@@ -70,6 +70,7 @@ def plan_import(request: Request, earlier: Earlier | None = None) -> Plan:
     """Open everything, match frames and annotations, and find levels and corrections; writes nothing."""
     _check_apart(request)
     films = open_films(request.images, request.grey)
+    films = earlier.spelt(films) if earlier else films
     annotations = _annotations(films, request)
     masks = Masks(annotations.names, request.masks, annotations.read)
     by = "name" if annotations.exported and request.pair_by == "auto" else request.pair_by
@@ -165,6 +166,7 @@ def _how(request: Request, films: list[Film]) -> How:
         ignored=tuple(request.ignore_label),
         empty=request.empty,
         take_unchecked=request.take_unchecked,
+        onto=request.onto,
     )
 
 
@@ -195,7 +197,8 @@ def _kinds(films: list[Film]) -> str:
 def _write(plan: Plan, request: Request, folder: Path, earlier: Earlier | None) -> dict:
     record = _record(plan, request)
     if earlier:
-        earlier.check_films(plan.films, lambda film, i: _prepared(plan, film, i))
+        used = [film for film in plan.films if film.path in plan.corrections]
+        earlier.check_films(used, lambda film, i: _prepared(plan, film, i))
         record |= earlier.agreed(record)
     for kind in ("images", "masks"):
         (folder / kind).mkdir()

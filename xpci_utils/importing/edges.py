@@ -18,14 +18,12 @@ from xpci_utils.frames.faults import FolderError
 
 FEWEST_SAMPLED, MOST_SAMPLED = 8, 64  # masks looked at: as many as keep the frames read below the next number
 PIXELS = 40_000_000  # about ten seconds, and 120 MB
-AGREED = 0.75  # share of masks that must fit their own frame better, each by a standard error
 FEWEST = 3  # masks without which nothing is confirmed: one may lie on edges of a wrong frame by chance
 FEWEST_ASTRAY = 2  # masks that fit other frames and make a pairing wrong: two are changed for each other
 BLUR_PX, FINE_PX = 1.0, 0.5  # for the steepness, and for the step
 CORRELATED_PX = 6  # pixels of a border that tell one thing
 FEWEST_PIXELS, MOST_PIXELS = 12, 4000  # of the border of one mask; fewer may agree by chance, and seem certain
 SURE, PLAIN = 4.0, 6.0  # standard errors: for all masks together, for one alone among many frames
-DOUBT = 2.0  # standard errors by which no mask may fit the frame beside its own better, if all are to be confirmed
 
 
 class Verdict(Enum):
@@ -86,7 +84,7 @@ class EdgeCheck:
         self._borders = lru_cache(maxsize=4 * MOST_SAMPLED)(lambda name: borders(_if_readable(films.mask, name)))
 
     def judge(self, pairs: Mapping[str, int]) -> Verdict:
-        """FITS when masks fit their frames better than those before and after, WRONG when they fit others better."""
+        """FITS when each mask fits its frame better than those before and after, WRONG when they fit others better."""
         names = self._sample(pairs)
         if not names:
             return Verdict.OPEN
@@ -96,21 +94,32 @@ class EdgeCheck:
         if any(values.min() < -SURE and values.max() < SURE for values in decided):
             return Verdict.WRONG
         fits = len(decided) == 2 and all(values.max() > SURE and values.min() > -SURE for values in decided)
-        fits &= len(names) >= FEWEST and all(self._agreed(names, own, step) >= AGREED for step in (-1, 1))
+        fits &= len(names) >= FEWEST and not self.silent(pairs)
         astray = self._astray(names, own, sorted(pairs.values()))
         if astray >= FEWEST_ASTRAY:
             return Verdict.WRONG
         return Verdict.FITS if fits and not astray else Verdict.OPEN
 
+    def told(self, pairs: Mapping[str, int], verdict: Verdict) -> str:
+        """The verdict in words; where it is open, how many masks fit by themselves, and one that does not."""
+        seen, silent = len(self._sample(pairs)), self.silent(pairs)
+        if verdict is not Verdict.OPEN or len(silent) == seen:
+            return verdict.value
+        told = f"{seen - len(silent)} of the {seen} masks looked at fit their own frame better than those beside it"
+        return f"{verdict.value} for all masks: {told}" + (f", {silent[0]} does not" if silent else "")
+
+    def silent(self, pairs: Mapping[str, int]) -> list[str]:
+        """Those of the masks looked at that do not fit their frame better, by a standard error, than both beside it."""
+        return [name for name in self._sample(pairs) if not self._fits_alone(name, pairs[name])]
+
+    def _fits_alone(self, name: str, own: int) -> bool:
+        beside = [j for step in (-1, 1) for j in self.films.beside(own, step)]
+        return bool(beside) and all(_in_one(self._margin(name, own, j)) > 1 for j in beside)
+
     def _against_shift(self, names: list[str], own: list[int], step: int) -> np.ndarray | None:
         """How much better the pairing is than the one shifted by ``step`` frames, in standard errors [2]."""
         margins = self._margins(names, own, step)
         return _together(margins) if margins else None
-
-    def _agreed(self, names: list[str], own: list[int], step: int) -> float:
-        """The share of masks that fit their own frame better; 0 if one seems to fit the frame beside it."""
-        sigmas = [one.sigmas.sum() / np.sqrt(2) for one in self._margins(names, own, step)]
-        return float(np.mean(np.array(sigmas) > 1)) if sigmas and min(sigmas) > -DOUBT else 0.0
 
     def _margins(self, names: list[str], own: list[int], step: int) -> list[Margin]:
         return [
@@ -213,6 +222,11 @@ def _signs(steps: np.ndarray, classes: np.ndarray) -> np.ndarray:
 def _spread(values: Sequence[int], count: int) -> list[int]:
     """At most ``count`` of the values, evenly spread."""
     return [values[i] for i in np.linspace(0, len(values) - 1, min(len(values), count)).round().astype(int)]
+
+
+def _in_one(margin: Margin) -> float:
+    """Steepness and step together, in standard errors."""
+    return float(margin.sigmas.sum() / np.sqrt(2))
 
 
 def _plainly_worse(margin: Margin) -> bool:

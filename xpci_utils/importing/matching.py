@@ -46,7 +46,8 @@ def match(
     rule, verdict = _choose(rules, check, frames, masks, by)
     pairs = {frames.names[index]: name for name, index in rule.pairs.items()}
     told = rule.told if rule.told == "by name" else f"{rule.told} ({_examples(rule, frames)})"
-    return {name: pairs[name] for name in frames.names if name in pairs}, f"{told}; {verdict.value}"
+    told = f"{told}; {check.told(rule.pairs, verdict)}"
+    return {name: pairs[name] for name in frames.names if name in pairs}, told
 
 
 def _rules(frames: Frames, films: Sequence[Film], masks: Masks, by: str, given_only: bool) -> list[Rule]:

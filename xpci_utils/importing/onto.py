@@ -5,15 +5,17 @@ a pixel, sequences and splits. A new frame comes into the split of the annotated
 film into training, so that frames of one film stay together and no score is measured on other frames than before.
 """
 
+import hashlib
 import re
 import shutil
+import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from xpci_utils import paths
+from xpci_utils import files, paths
 from xpci_utils.frames import FolderError, UnlabelledFrame, check_folder, read_classes, unlabelled
 from xpci_utils.frames.apart import UNLABELLED, append_rows
 from xpci_utils.frames.classes import FrameClass
@@ -29,6 +31,7 @@ from xpci_utils.importing.sequences import Sequences, write_sequences, write_spl
 AGAIN = ("ask", "new", "old")
 SAME = 0.02
 COMPARED = 3  # frames of a film that lie in the earlier folder, by which the film is known again
+KNOWN_AGAIN = 64  # frames of a film that seems new, which are looked for in the earlier folder
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,18 @@ class Earlier:
             )
         return given
 
+    def spelt(self, films: Sequence[Film]) -> list[Film]:
+        """The films with their frames called as in the earlier folder, whose names a Mac may have decomposed (NFD)."""
+        stored = {unicodedata.normalize("NFC", name): name for name in self._paths()}
+        return [
+            replace(film, names=tuple(stored.get(unicodedata.normalize("NFC", name), name) for name in film.names))
+            for film in films
+        ]
+
+    def _paths(self) -> dict[str, Path]:
+        """Files of the earlier frames, annotated or kept apart, by name."""
+        return self.found.images | {one.name: one.path for one in self.apart}
+
     def sequences(self, films: Sequence[Film], names: Collection[str]) -> Sequences:
         """The sequence and split of every new frame: those of what lies beside it; a new film is for training."""
         known = {one.name: one.sequence for one in self.apart} | self.found.sequences
@@ -106,7 +121,8 @@ class Earlier:
 
     def check_films(self, films: Sequence[Film], prepared: Callable[[Film, int], np.ndarray]) -> None:
         """FolderError when frames of a film differ from those of the same names in the earlier folder."""
-        stored = self.found.images | {one.name: one.path for one in self.apart}
+        stored = self._paths()
+        self._check_new(self.new_films(films), prepared)
         for film in films:
             common = [i for i, name in enumerate(film.names) if name in stored]
             for i in np.unique(np.linspace(0, len(common) - 1, COMPARED).round().astype(int)) if common else ():
@@ -116,6 +132,20 @@ class Earlier:
                         f"{name} of {paths.display(film.path)} is not the frame of that name in "
                         f"{paths.display(self.folder)}: another film that is called alike (rename it), or one "
                         "corrected in another way"
+                    )
+
+    def _check_new(self, films: Sequence[Film], prepared: Callable[[Film, int], np.ndarray]) -> None:
+        """FolderError when a film that seems new holds frames that lie in the earlier folder by other names.
+
+        Taken for a new film, they would be learnt from, although the earlier frames beside them may be tested on.
+        """
+        stored = {_digest(read_grey(path)): name for name, path in self._paths().items()} if films else {}
+        for film in films:
+            for i in np.unique(np.linspace(0, len(film) - 1, KNOWN_AGAIN).round().astype(int)):
+                if (frame := film[i]).min() < frame.max() and (name := stored.get(_digest(prepared(film, i)))):
+                    raise FolderError(
+                        f"{film.names[i]} of {paths.display(film.path)} is {name} of {paths.display(self.folder)}, "
+                        "pixel for pixel: the same film by another name; give the file or folder that was given then"
                     )
 
     def agreed(self, record: Mapping) -> dict:
@@ -139,8 +169,7 @@ class Earlier:
 
     def new_films(self, films: Sequence[Film]) -> list[Film]:
         """The films of which the earlier folder holds no frame."""
-        known = self.found.images.keys() | {one.name for one in self.apart}
-        return [film for film in films if not known & set(film.names)]
+        return [film for film in films if not self._paths().keys() & set(film.names)]
 
     def copy_into(self, folder: Path, added: Sequences) -> str:
         """Add the earlier frames to the new ones in ``folder``, with common tables; says how many there are of each."""
@@ -164,6 +193,10 @@ class Earlier:
         for one in left:
             shutil.copyfile(one.path, place / one.path.name)
         append_rows(place, [(one.name, one.sequence, one.film, one.frame, one.time_us) for one in left])
+
+
+def _digest(image: np.ndarray) -> str:
+    return files.digest(image.shape, str(image.dtype), hashlib.blake2b(image.tobytes()).hexdigest())
 
 
 def _equal(one: np.ndarray, other: np.ndarray) -> bool:

@@ -35,6 +35,12 @@ def profiles() -> list[str]:
     return sorted(path.stem for path in (paths.root() / "params").glob("*.yaml"))
 
 
+def profiles_of_folders() -> list[str]:
+    """The profiles that read a folder of the user's own."""
+    values = {name: overlay(name).values.get("01_prepare_frames", {}) for name in profiles()}
+    return [name for name, given in values.items() if given.get("source") == "folder"]
+
+
 def overlay(profile: str) -> Overlay:
     """The overlay of a profile, with what it extends; ParameterError for unknown profiles, notebooks and parameters."""
     path = paths.root() / "params" / f"{profile}.yaml"

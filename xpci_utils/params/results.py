@@ -40,7 +40,10 @@ class ApplyToVideo(SeededParameters):
 
     notebook = "07_apply_to_video"
     data_files = ("data/classes.yaml", "data/materials.csv")
-    changes = {2: Change("frames to annotate next are called as the import calls them")}
+    changes = {
+        2: Change("frames to annotate next are called as the import calls them"),
+        3: Change("frames to annotate next keep a distance in time, also from annotated frames in what they show"),
+    }
 
     name: str = Field("film", description="name of the result; its folder is video/<name> below run_root")
     cell: CellName = Field("emcad__r0040__none__n00000__mix__s0", description="cell of the trained network")

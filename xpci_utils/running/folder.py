@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from xpci_utils import paths, stages
 from xpci_utils.params import ParameterError, PrepareFrames, Sweep
-from xpci_utils.params.profiles import notebook_parameters, overlay, profiles, sweep_of
+from xpci_utils.params.profiles import notebook_parameters, profiles_of_folders, sweep_of
 
 if TYPE_CHECKING:
     from xpci_utils.importing.checkup import CheckUp
@@ -36,14 +36,8 @@ def check_used(profile: str, own: Mapping[str, object]) -> None:
     if own and frames.source == "simulator":
         raise ParameterError(
             f"profile {profile} simulates its frames and would ignore {own.get('source_folder') or 'the classes'}; "
-            f"profiles for your own frames: {', '.join(_of_folders())}"
+            f"profiles for your own frames: {', '.join(profiles_of_folders())}"
         )
-
-
-def _of_folders() -> list[str]:
-    """The profiles that read a folder of the user's own."""
-    values = {name: overlay(name).values.get("01_prepare_frames", {}) for name in profiles()}
-    return [name for name, given in values.items() if given.get("source") == "folder"]
 
 
 def grid_of(profile: str, root: Path, own: Mapping[str, object]) -> Sweep:

@@ -6,7 +6,14 @@ once; asked for with other parameters, inputs or another version it stops with a
 """
 
 from xpci_utils.stages.former import FORMER_NOTEBOOK, notebooks_of, parameters_of, was_audited
-from xpci_utils.stages.identity import content_digest, decisive, film_digest, folder_digest, inputs_of
+from xpci_utils.stages.identity import (
+    changed_since,
+    content_digest,
+    decisive,
+    film_digest,
+    folder_digest,
+    inputs_of,
+)
 from xpci_utils.stages.lock import StageError, is_locked, refuse_if_locked
 from xpci_utils.stages.record import RUN_FILE, differences, lost, read_record, read_run, training_frames, version_of
 from xpci_utils.stages.spec import StageSpec
@@ -21,6 +28,7 @@ __all__ = [
     "StageError",
     "StageSpec",
     "begin",
+    "changed_since",
     "content_digest",
     "decisive",
     "differences",

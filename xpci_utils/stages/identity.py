@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from xpci_utils.params.base import Content
 from xpci_utils.params.runs import GRIDS, stage_folders
 from xpci_utils.params.sweep import Sweep
 from xpci_utils.stages.lock import StageError
-from xpci_utils.stages.record import lost, read_run, training_frames
+from xpci_utils.stages.record import lost, read_record, read_run, training_frames
 from xpci_utils.stages.spec import StageSpec
 
 
@@ -46,6 +47,22 @@ def _identity_of(folder: Path, reader: str) -> str:
             f"{'again' if gone else 'first'} ('make reproduce{' FORCE=1' if gone else ''}' runs all in order)"
         )
     return record["identity"]
+
+
+def changed_since(record: Mapping[str, Any], root: Path) -> list[str]:
+    """The folders below ``root`` behind a result that hold another result now than the one it was made from, or none.
+
+    Compared are the identities in ``run.json``, never times: a stage that was repeated with the same parameters and
+    inputs has changed nothing. Behind an input that is the same, its own inputs are compared.
+    """
+    changed = []
+    for place, identity in record["inputs"].items():
+        now = read_record(root / place)
+        if now is None or now["identity"] != identity:
+            changed.append(place)
+        else:
+            changed += changed_since(now, root)
+    return list(dict.fromkeys(changed))
 
 
 def content_digest(content: Content) -> str:

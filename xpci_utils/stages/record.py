@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from xpci_utils import paths
 from xpci_utils.params.places import FRAMES
 from xpci_utils.stages.first_edition import VERSION_OF_RECIPE
 from xpci_utils.stages.spec import StageSpec
@@ -76,7 +77,23 @@ def differences(record: Mapping[str, Any], decisive: Mapping[str, Any], paramete
     recorded = parameters.of_record(record["hashed"])
     then = {**parameters.defaults(), **recorded}
     changed = [
-        f"{name}: {then.get(name)!r} -> {value!r}" for name, value in decisive.items() if then.get(name) != value
+        _about_content(record, parameters, name)
+        if name in parameters.contents
+        else f"{name}: {then.get(name)!r} -> {value!r}"
+        for name, value in decisive.items()
+        if then.get(name) != value
     ]
     gone = recorded.keys() - decisive.keys() - parameters.retired
     return changed + [f"{name}: {then[name]!r} -> nothing" for name in sorted(gone)]
+
+
+def _about_content(record: Mapping[str, Any], parameters: StageSpec, name: str) -> str:
+    """Which files of the user's own are others than when the result was made; their digests would tell nobody."""
+    content, own, what, other = parameters.contents[name], name, "content", "another name or content"
+    if content.kind == "folder":
+        own, what = "source_folder", "frames, masks, classes or splits"
+        other = f"other {what}"
+    now, before = paths.display(content.paths[0]), record.get("parameters", {}).get(own)
+    if not before or (then := paths.display(paths.resolve(before))) == now:
+        return f"the {what} of {now}, since this was made"
+    return f"{own}: {then} -> {now}, with {other}"

@@ -1,16 +1,19 @@
 """Which frames to annotate next: those that the network is unsure about, and not ten of the same.
 
 Uncertainty sampling with the entropy of the predicted classes (Settles 2009, section 3.1), kept diverse by the
-distance to the frames already chosen, as in k-centre core-sets (Sener and Savarese 2018, arXiv 1708.00489).
+distance to the frames annotated or chosen before, as in k-centre core-sets (Sener and Savarese 2018, arXiv 1708.00489).
+Moving particles make neighbours look different, too, so that proposals also keep a distance in time: the frames for
+which a typical particle stays in view.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from xpci_utils import files
+from xpci_utils.frames.classes import write_classes
 from xpci_utils.frames.frameset import write_png
 
 CERTAIN = 0.9999
@@ -37,27 +40,52 @@ def describe_frame(scores: np.ndarray) -> np.ndarray:
 
 
 def suggest_frames(
-    uncertainty: np.ndarray, descriptions: np.ndarray, count: int, annotated: Collection[int] = ()
+    uncertainty: np.ndarray,
+    descriptions: np.ndarray,
+    count: int,
+    annotated: Collection[int] = (),
+    apart: int | None = None,
 ) -> np.ndarray:
     """Indices of ``count`` frames (all, if there are fewer) that are not ``annotated`` yet, the most useful first.
 
     ``uncertainty`` [N], ``descriptions`` [N, D]. The first is the most uncertain frame; each further one has the
-    largest product of its uncertainty and its distance to the nearest frame chosen before.
+    largest product of its uncertainty and its distance to the nearest frame that is annotated or chosen before. Two of
+    them are ``apart`` frames from each other or more (`frames_in_view`). In a short film, or where that is not known,
+    they are at least half of the frames that are not annotated, divided by ``count``, apart: then all have room.
     """
+    value, free = np.asarray(uncertainty, float), np.ones(len(uncertainty), bool)
+    free[list(annotated)] = False
+    most = int(free.sum()) // max(2 * count, 1)
+    apart = max(1, most if apart is None else min(apart, most))
+    nearest = np.full(len(value), np.inf)
+    for index in annotated:
+        nearest = np.minimum(nearest, _distances(descriptions, index))
     chosen: list[int] = []
-    nearest = np.full(len(uncertainty), np.inf)
-    value = np.asarray(uncertainty, float)
-    for _ in range(min(count, len(uncertainty) - len(set(annotated)))):
-        worth = value * nearest if chosen else value.copy()
-        worth[[*annotated, *chosen]] = -1.0
-        chosen.append(int(worth.argmax()))
-        distance = np.linalg.norm(descriptions.astype(np.float32) - descriptions[chosen[-1]].astype(np.float32), axis=1)
-        nearest = np.minimum(nearest, distance)
+    while len(chosen) < count and free.any():
+        index = int(np.where(free, value * nearest if chosen else value, -1.0).argmax())
+        chosen.append(index)
+        nearest = np.minimum(nearest, _distances(descriptions, index))
+        free[max(0, index - apart + 1) : index + apart] = False
     return np.array(chosen, int)
 
 
-def write_suggestions(folder: Path, frames: Iterable[tuple[str, np.ndarray, np.ndarray]], table: pd.DataFrame) -> None:
-    """Write images/ and masks/ of (name, frame, label map), to be corrected by hand, and next_frames.csv."""
+def _distances(descriptions: np.ndarray, index: int) -> np.ndarray:
+    """Euclidean distances [N] of all descriptions [N, D] to that of one frame."""
+    return np.linalg.norm(descriptions.astype(np.float32) - descriptions[index].astype(np.float32), axis=1)
+
+
+def write_suggestions(
+    folder: Path,
+    frames: Iterable[tuple[str, np.ndarray, np.ndarray]],
+    table: pd.DataFrame,
+    names: Sequence[str],
+    colours: Sequence[str],
+) -> None:
+    """Write images/ and masks/ of (name, frame, label map), to be corrected by hand, classes.yaml and next_frames.csv.
+
+    ``names`` and ``colours`` are those of the network's classes, background first.
+    """
+    write_classes(folder / "classes.yaml", names, colours)
     for name, image, labels in frames:
         write_png(folder / "images" / f"{name}.png", image)
         write_png(folder / "masks" / f"{name}.png", labels)

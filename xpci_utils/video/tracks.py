@@ -104,6 +104,14 @@ def summarise_tracks(linked: pd.DataFrame, frame_interval_us: float, min_frames:
     return pd.DataFrame(rows, columns=list(_COLUMNS))
 
 
+def frames_in_view(tracks: pd.DataFrame) -> int | None:
+    """For how many frames a particle stays in view: the median over the tracks of `summarise_tracks`; None without any.
+
+    At least half of all particles are never in view in two frames that far apart.
+    """
+    return int((tracks["last_frame"] - tracks["first_frame"] + 1).median()) if len(tracks) else None
+
+
 def velocity(frames: pd.Series, x_um: pd.Series, y_um: pd.Series, frame_interval_us: float) -> tuple[float, float]:
     """(vx, vy) [m/s] of the straight line through places at these frames, by least squares."""
     vx, vy = (float(np.polyfit(frames * frame_interval_us, axis, 1)[0]) for axis in (x_um, y_um))
