@@ -159,7 +159,7 @@ def test_what_learnt_from_other_frames_is_refused(run):
 
 def test_frames_of_ones_own_have_no_development_frames(run):
     table = run / "frames/frames.csv"
-    table.write_text(table.read_text().replace("true", "false"))
+    table.write_bytes(table.read_bytes().replace(b"true", b"false"))
     with pytest.raises(ValueError, match="holds no simulated frames"):
         development_frames(run, COUNT)
     (run / "frames/run.json").unlink()
