@@ -27,13 +27,22 @@ ARMS = {
     "more": "annotated frames beyond the training split, from the fresh pool",
     "fresh": "newly simulated frames in place of generated ones",
     "clamped": "newly simulated frames with the masks that the diffusion model gives them",
+    "unlabelled": "frames without annotation in place of generated ones, labelled by a SAM",
+    "fixmatch": "annotated frames, and frames without annotation that the network labels itself",
     "epochs": "the paper's protocol: as many epochs in every cell, one shuffled set",
     "longer": "annotated frames alone, for the steps that n pairs bring under 'epochs'",
 }
 AUGMENTATIONS = {"noaug": "none", "flips": "symmetries", "strongaug": "affine"}  # field of a name -> augmentation
-POOLS = {"more": "fresh", "fresh": "fresh", "clamped": "clamped"}
-REAL_ONLY_ARMS = ("more", "longer")
-SYNTHETIC_ARMS = ("synthonly", "pretrain", "fresh", "clamped", "epochs")
+POOLS = {
+    "more": "fresh",
+    "fresh": "fresh",
+    "clamped": "clamped",
+    "unlabelled": "unlabelled",
+    "fixmatch": "unlabelled",
+}
+REAL_ONLY_ARMS = ("more", "longer", "fixmatch")  # no labeller: every label that they learn from is an annotation
+COUNTED_ARMS = ("longer", "fixmatch")  # ... and yet their names count pairs, or frames without annotation
+SYNTHETIC_ARMS = ("synthonly", "pretrain", "fresh", "clamped", "unlabelled", "epochs")
 
 TRAINED = {"frozen": "adapters", "headed": "adapters+head", "whole": "all"}  # field of a labeller's name -> trainable
 LABELLER = re.compile(
@@ -48,8 +57,9 @@ CELL = re.compile(rf"([a-z0-9_]+?)__r(\d{{4}})__(none|true|{LABELLER_PATTERN})__
 class Cell:
     """One cell of the grid.
 
-    ``labeller`` is "none" exactly when it sees no synthetic pairs: ``synthetic`` is then 0, save in the arm "longer",
-    where it only decides the number of steps.
+    ``labeller`` is "none" exactly when it sees no pairs that a labeller classified: ``synthetic`` is then 0, save in
+    the arm "longer", where it only decides the number of steps, and in "fixmatch", where it counts the frames without
+    annotation that the network labels itself.
     """
 
     backbone: str
@@ -63,12 +73,14 @@ class Cell:
         if self.backbone not in BACKBONES:
             raise ValueError(f"there is no backbone {self.backbone!r}; choose from {', '.join(BACKBONES)}")
         self._check_arm()
-        if (self.labeller == "none") != (self.synthetic == 0 or self.trains_on == "longer"):
+        if (self.labeller == "none") != (self.synthetic == 0 or self.trains_on in COUNTED_ARMS):
             raise ValueError("a cell without synthetic pairs has labeller 'none', and only such a cell has")
+        if self.trains_on == "fixmatch" and not self.synthetic:
+            raise ValueError("the arm 'fixmatch' needs frames without annotation; without them it is the arm 'mix'")
         if self.labeller == TRUE_LABELS and self.trains_on != "fresh":
             raise ValueError("only pairs of the arm 'fresh' have true labels; choose a SAM")
         if self.trains_on in REAL_ONLY_ARMS and self.labeller != "none":
-            raise ValueError(f"the arm {self.arm!r} trains on annotated frames alone: its labeller is 'none'")
+            raise ValueError(f"the arm {self.arm!r} takes labels from annotated frames alone: its labeller is 'none'")
         if self.trains_on in SYNTHETIC_ARMS and self.labeller == "none":
             raise ValueError(f"the arm {self.arm!r} needs synthetic pairs; without them it is the arm 'mix'")
 
@@ -115,7 +127,7 @@ class Cell:
 
     @property
     def pool(self) -> str:
-        """The pool that its pairs (or, in the arm "more", its further annotated frames) come from; "" without any."""
+        """The pool of its pairs, of further annotated frames ("more") or of unlabelled ones ("fixmatch"); "" if none."""
         return POOLS.get(self.trains_on, "ddpm" if self.labeller != "none" else "")
 
     @property

@@ -142,16 +142,18 @@ def stage_places(sweep: Sweep, *grids: str) -> list[Place]:
     adapted = dict.fromkeys([*compared, *((name, seed) for _, name, seed in labelled)])
     used = dict.fromkeys([*(cell.pool for cell in wanted if cell.pool), *(pool for pool, _, _ in labelled)])
     read = [place for pool in used for place in PAIRS_OF[pool]]
-    return [
+    places = [
         FRAMES,
         *([DENOISER] if DENOISER in read else []),
         *(labeller_place(*one) for one in adapted),
+        *(place for place in read if place.kind == "segmentation"),
         *(pairs_place(pool) for pool in PAIRS_OF if pool in used or pairs_place(pool) in read),
         *(labels_place(*one) for one in labelled),
         *_audits(sweep, *grids),
         *(cell_place(cell) for cell in wanted),
         REPORT,
     ]
+    return list(dict.fromkeys(places))  # the network that masks a pool can be a cell of the grid, too
 
 
 def stage_folders(sweep: Sweep, *grids: str) -> list[str]:

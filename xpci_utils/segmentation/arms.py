@@ -1,6 +1,6 @@
 """What each arm of the controls changes: the one place that decides what a cell trains on, for how long, and how."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from math import ceil
@@ -10,10 +10,17 @@ from typing import Literal
 import numpy as np
 
 from xpci_utils import paths
-from xpci_utils.frames import FrameSet
+from xpci_utils.frames import FrameSet, PoolImages
 from xpci_utils.params.cells import Cell
 from xpci_utils.segmentation.copy_paste import ParticlePaste
-from xpci_utils.segmentation.training import Examples, NetworkData, joined, synthetic_examples, training_steps
+from xpci_utils.segmentation.training import (
+    Examples,
+    NetworkData,
+    first_of_pool,
+    joined,
+    synthetic_examples,
+    training_steps,
+)
 from xpci_utils.training import NetworkTraining, augment
 
 MIXING_OF: dict[str, Literal["concat", "pretrain"]] = {"epochs": "concat", "pretrain": "pretrain"}  # arm -> mixing
@@ -42,7 +49,12 @@ def training_of(
     elif epochs:
         steps = training_steps(len(annotated), len(synthetic), batch_size, epochs)
     mixing = MIXING_OF.get(cell.trains_on, settings.mixing)
-    data = NetworkData(() if cell.trains_on == "synthonly" else annotated, synthetic, _view(cell, frames, settings))
+    data = NetworkData(
+        () if cell.trains_on == "synthonly" else annotated,
+        synthetic,
+        _view(cell, frames, settings),
+        unlabelled=_unlabelled(cell, pool) if cell.trains_on == "fixmatch" else (),
+    )
     return data, replace(settings, steps=steps, mixing=mixing, seed=cell.seed)
 
 
@@ -64,9 +76,19 @@ def _annotated(cell: Cell, frames: FrameSet, pool: tuple[Path, Path] | None) -> 
 
 
 def _pairs(cell: Cell, pool: tuple[Path, Path] | None, count: int) -> Examples:
+    return synthetic_examples(*_given(cell, pool), count, cell.seed)
+
+
+def _unlabelled(cell: Cell, pool: tuple[Path, Path] | None) -> Sequence[np.ndarray]:
+    """The images of a pool alone: whatever labels or masks there are of them, no one reads them."""
+    pairs, _ = _given(cell, pool)
+    return PoolImages(pairs, first_of_pool(pairs, cell.synthetic, cell.seed))
+
+
+def _given(cell: Cell, pool: tuple[Path, Path] | None) -> tuple[Path, Path]:
     if pool is None:
-        raise ValueError(f"{cell.name} takes {count} pairs of a pool, but no pool was given")
-    return synthetic_examples(*pool, count, cell.seed)
+        raise ValueError(f"{cell.name} takes frames of a pool, but no pool was given")
+    return pool
 
 
 def _view(

@@ -108,6 +108,7 @@ class NetworkTraining(TrainingSettings):
     loss: Literal["published", "common"] = "published"
     mixing: Literal["half", "concat", "pretrain"] = "half"
     augmentation: Augmentation = "symmetries"
+    confidence: float = 0.95  # least probability of a label that the network gives to a frame without annotation
 
 
 @dataclass(frozen=True, kw_only=True)
