@@ -6,18 +6,48 @@ from hypothesis import strategies as st
 
 from xpci_utils import paths
 from xpci_utils.params import Sweep, TrainSegmentation
-from xpci_utils.params.cells import ARMS, BACKBONES, REAL_ONLY_ARMS, SYNTHETIC_ARMS, Cell, parse_row
+from xpci_utils.params.cells import ARMS, BACKBONES, Cell, parse_row
 from xpci_utils.params.profiles import overlay, profiles
 from xpci_utils.params.runs import GRIDS, cells_of, stage_folders
 
 labellers = st.sampled_from(["vit_b", "vit_t", "vit_b-noprompt", "vit_t-noprompt"])
-arms = st.sampled_from([arm for arm in ARMS if arm not in REAL_ONLY_ARMS + SYNTHETIC_ARMS])
+FIELDS = {"": "", "noaug": "none", "flips": "symmetries", "strongaug": "affine"}  # of an arm -> augmentation
 
 
-@given(st.sampled_from(BACKBONES), st.integers(1, 9999), labellers, st.integers(0, 99999), arms, st.integers(0, 99))
+@st.composite
+def arms(draw):
+    """(first field, weight of pairs, field of the augmentation) of every arm that there is."""
+    first = draw(st.sampled_from(list(ARMS)))
+    weight = draw(st.integers(1, 100)) / 100 if first == "added" else 1.0
+    return first, weight, draw(st.sampled_from([""] if first in {"mix", *FIELDS} else list(FIELDS)))
+
+
+@given(st.sampled_from(BACKBONES), st.integers(1, 9999), labellers, st.integers(1, 99999), arms(), st.integers(0, 99))
 def test_a_name_parses_back(backbone, annotated, labeller, synthetic, arm, seed):
-    cell = Cell(backbone, annotated, labeller if synthetic else "none", synthetic, arm, seed)
-    assert Cell.parse(cell.name) == cell
+    """Whatever the arm combines; and the name alone says what the arm does."""
+    first, weight, field = arm
+    joined = "-".join(filter(None, [first, f"w{100 * weight:03.0f}" if weight < 1 else "", field]))
+    alone = first in {"halfbatch", "more", "longer"}
+    count = synthetic if first == "longer" or not alone else 0
+    cell = Cell(backbone, annotated, "none" if alone else labeller, count, joined, seed)
+    found = Cell.parse(cell.name)
+    assert found == cell
+    assert (found.trains_on, found.pair_weight) == ("mix" if first in FIELDS else first, weight)
+    assert found.augmentation == FIELDS[field or (first if first in FIELDS else "")]
+    plain = found.alone()
+    assert (plain.labeller, plain.synthetic, plain.augmentation) == ("none", 0, found.augmentation)
+    assert Cell.parse(plain.name) == plain == plain.alone()
+
+
+@pytest.mark.parametrize(
+    "arm", ["added-w100", "added-w000", "added-w50", "added-noaug-w050", "added-w050-w025", "added-noaug-flips",
+            "mix-w050", "noaug-w050", "epochs-w050", "mix-noaug", "w050", "w050-added", "added-", "halfbatch-w050"],
+)  # fmt: skip
+def test_an_arm_has_one_spelling(arm):
+    """A weight of 1 is no field, it stands before the augmentation, and 'added' alone has one."""
+    labeller = "none__n00000" if "half" in arm else "vit_b__n00500"
+    with pytest.raises(ValueError, match=f"there is no arm '{arm}'"):
+        parse_row(f"emcad__r0100__{labeller}__{arm}")
 
 
 def test_the_form_of_a_name():
@@ -95,11 +125,17 @@ def test_every_row_of_a_profile_is_a_cell_without_its_seed(profile):
 
 @pytest.mark.parametrize("profile", ["smoke", "laptop", "paper"])
 def test_the_controls_of_a_profile_change_one_thing_at_a_time(profile):
-    """Every arm but the paper's protocol, fewer annotated frames, more of them, and true labels: beside 'mix'."""
+    """Every arm but the paper's protocol, fewer annotated frames, more of them, and true labels: beside 'mix'.
+
+    Batches that pairs do not dilute are in no study yet; smoke combines them with weights and augmentation, too.
+    """
     controls = [parse_row(row) for row in overlay(profile).values["sweep"]["controls"]]
-    arms = {cell.arm for cell in controls}
-    expected = set(ARMS) - {"epochs", "longer", "flips"} - ({"more"} if profile == "paper" else set())
-    assert arms == expected, "the paper has no annotated frames beyond its training split"
+    undiluted = {cell.arm for cell in controls if cell.trains_on in ("added", "halfbatch")}
+    whole = {"added", "added-w050", "added-w025-noaug", "halfbatch", "halfbatch-noaug"} if profile == "smoke" else set()
+    assert undiluted == whole
+    expected = set(ARMS) - {"epochs", "longer", "flips", "added", "halfbatch"}
+    expected -= {"more"} if profile == "paper" else set()
+    assert {cell.arm for cell in controls} - undiluted == expected, "the paper has no further annotated frames"
     assert len({cell.backbone for cell in controls}) == 1
     reference, counts = controls[0], {cell.synthetic for cell in controls if cell.synthetic}
     assert (reference.arm, reference.synthetic) == ("mix", 0)
@@ -135,6 +171,8 @@ def test_every_control_row_is_a_cell_without_its_seed():
     [
         ("emcad__r0100__true__n00500__mix", "only pairs of the arm 'fresh' have true labels"),
         ("emcad__r0200__vit_b__n00500__more", "annotated frames alone"),
+        ("emcad__r0100__vit_b__n00500__halfbatch", "annotated frames alone"),
+        ("emcad__r0100__none__n00000__added-w050", "needs synthetic pairs"),
         ("emcad__r0100__none__n00000__pretrain", "needs synthetic pairs"),
         ("emcad__r0100__vit_b__n00500__longer", "without synthetic pairs has labeller 'none'"),
     ],

@@ -14,7 +14,7 @@ from pathlib import Path
 from xpci_utils import paths
 from xpci_utils.costs.rates import Gpu, MeasuredRates
 from xpci_utils.costs.table import GIB, CostTable
-from xpci_utils.costs.work import counted, examples_of, network_of, pairs_in, view_of, work_of
+from xpci_utils.costs.work import counted, examples_of, network_of, pairs_in, step_batch, view_of, work_of
 from xpci_utils.params import (
     AdaptSam,
     AuditPairs,
@@ -156,7 +156,7 @@ def predict(
 def _batch(parameters: StageParameters, network: str, unit: str) -> int:
     """Frames that a stage takes together through a unit of work; only sampling takes several without gradients."""
     if unit == "step":
-        return getattr(parameters, "batch_size", 1)
+        return step_batch(parameters)
     return getattr(parameters, "block_size", 1) if network == "denoiser" else 1
 
 

@@ -87,7 +87,7 @@ def _work_of(parameters: StageParameters, frames: PrepareFrames, pairs: int) -> 
             return _steps(p, steps) | {(name, "forward"): looks}
         case TrainSegmentation() as p:
             looks = p.evaluations * val + 2 * test + shifted
-            return {(name, "step"): _cell_steps(p, train) * p.batch_size, (name, "forward"): looks}
+            return {(name, "step"): _cell_steps(p, train) * step_batch(p), (name, "forward"): looks}
         case SamplePairs(pool="fresh"):
             return {("simulator", "frame"): pairs}
         case SamplePairs(pool="ddpm") as p:
@@ -104,6 +104,14 @@ def _work_of(parameters: StageParameters, frames: PrepareFrames, pairs: int) -> 
                 ("simulator", "frame"): 3 * min(p.fresh_frames, pairs),
             }
     return {}
+
+
+def step_batch(parameters: StageParameters) -> int:
+    """Frames that an optimiser step of a stage sees; 1 for a stage that trains nothing."""
+    batch_size = getattr(parameters, "batch_size", 1)
+    if isinstance(parameters, TrainSegmentation):
+        return Cell.parse(parameters.cell).frames_per_step(batch_size)
+    return batch_size
 
 
 def _steps(parameters: TrainDdpm | AdaptSam, steps: int) -> dict[tuple[str, str], int]:
@@ -125,13 +133,10 @@ def _clamped(parameters: SamplePairs | AuditPairs, images: int) -> int:
 
 def _cell_steps(parameters: TrainSegmentation, train: int) -> int:
     """Optimiser steps of a cell whose profile has ``train`` annotated training examples."""
-    from xpci_utils.segmentation.arms import equal_epochs
+    from xpci_utils.segmentation.arms import steps_of
 
-    p, cell = parameters, Cell.parse(parameters.cell)
-    by_epochs = p.epochs or cell.trains_on in ("epochs", "longer")
-    return (
-        equal_epochs(cell.annotated or train, cell.synthetic, p.steps, p.epochs, p.batch_size) if by_epochs else p.steps
-    )
+    cell = Cell.parse(parameters.cell)
+    return steps_of(cell, cell.annotated or train, parameters.settings())
 
 
 def _symmetries(frames: PrepareFrames) -> int:

@@ -2,14 +2,15 @@
 
 A cell is one trained segmentation network, ``<backbone>__r<annotated frames>__<labeller>__n<synthetic pairs>__
 <arm>__s<seed>``: ``emcad__r0100__vit_b__n00500__mix__s0``, or ``emcad__r0100__none__n00000__mix__s0`` without
-synthetic data. An arm says what a cell trains on and, after a dash, how frames are augmented where that is not the
-profile's way: ``mix``, ``noaug`` (short for mix without augmentation), ``epochs-noaug``. A row is a cell without its
-seed: what a line of a table stands for. A series, ``<backbone>__<labeller>``, is one table of the paper.
+synthetic data. An arm says what a cell trains on and, after a dash each, how much the loss of pairs weighs and how
+frames are augmented where that is not the profile's way: ``mix``, ``noaug`` (short for mix without augmentation),
+``epochs-noaug``, ``added-w050-noaug``. A row is a cell without its seed: what a line of a table stands for. A series,
+``<backbone>__<labeller>``, is one table of the paper.
 """
 
 import re
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self
 
 BACKBONES = ("transunet", "swin_unetr", "emcad")
 VARIANTS = ("vit_t", "vit_b")
@@ -18,6 +19,8 @@ TRUE_LABELS = "true"  # the "labeller" of fresh simulated frames, whose labels a
 # What an arm changes; the pool that its pairs come from is "ddpm" unless said here.
 ARMS = {
     "mix": "annotated frames and synthetic pairs, the paper's way",
+    "added": "every batch of annotated frames whole, and as many synthetic pairs beside it",
+    "halfbatch": "annotated frames alone, in the half batches that 'mix' takes of them",
     "noaug": "no flips, no turns",
     "flips": "flips and turns",
     "strongaug": "any rotation, scale, shift and contrast",
@@ -40,9 +43,17 @@ POOLS = {
     "unlabelled": "unlabelled",
     "fixmatch": "unlabelled",
 }
-REAL_ONLY_ARMS = ("more", "longer", "fixmatch")  # no labeller: every label that they learn from is an annotation
+MIXINGS: dict[str, Literal["concat", "pretrain", "added"]] = {
+    "epochs": "concat",
+    "pretrain": "pretrain",
+    "added": "added",
+    "unlabelled": "added",
+}  # arm -> how its batches are made, where that is not the profile's way
+WHOLE_BATCH_ARMS = ("added", "unlabelled", "fixmatch")  # every batch of annotated frames whole, as many others beside it
+REAL_ONLY_ARMS = ("halfbatch", "more", "longer", "fixmatch")  # no labeller has a say in them
 COUNTED_ARMS = ("longer", "fixmatch")  # ... and yet their names count pairs, or frames without annotation
-SYNTHETIC_ARMS = ("synthonly", "pretrain", "fresh", "clamped", "unlabelled", "epochs")
+SYNTHETIC_ARMS = ("added", "synthonly", "pretrain", "fresh", "clamped", "unlabelled", "epochs")
+WEIGHT = re.compile(r"w(0\d\d)")  # field of an arm: the weight of the loss of pairs, in hundredths; none for 1
 
 TRAINED = {"frozen": "adapters", "headed": "adapters+head", "whole": "all"}  # field of a labeller's name -> trainable
 LABELLER = re.compile(
@@ -86,12 +97,20 @@ class Cell:
 
     def _check_arm(self) -> None:
         first, *fields = self.arm.split("-")
-        if first not in ARMS or len(fields) > 1:
+        if first not in ARMS:
             raise ValueError(f"there is no arm {self.arm!r}; choose from {', '.join(ARMS)}")
-        if fields and (first in ("mix", *AUGMENTATIONS) or fields[0] not in AUGMENTATIONS):
+        if fields and WEIGHT.fullmatch(fields[0]):
+            weight = fields.pop(0)
+            if first not in WHOLE_BATCH_ARMS or weight == "w000":
+                raise ValueError(
+                    f"there is no arm {self.arm!r}; the weight of pairs, w001 to w099 for 0.01 to 0.99, is a field of "
+                    f"the arms {', '.join(WHOLE_BATCH_ARMS)} (without pairs the arm is 'mix')"
+                )
+        if fields and (first in ("mix", *AUGMENTATIONS) or len(fields) > 1 or fields[0] not in AUGMENTATIONS):
             raise ValueError(
                 f"there is no arm {self.arm!r}; after a dash comes how frames are augmented, "
-                f"{' or '.join(AUGMENTATIONS)}, and with 'mix' that stands alone"
+                f"{' or '.join(AUGMENTATIONS)}, and with 'mix' that stands alone; in 'added' the weight of pairs can "
+                "precede it, as in 'added-w050-noaug' (a weight of 1 is no field)"
             )
 
     @property
@@ -104,6 +123,28 @@ class Cell:
     def augmentation(self) -> str:
         """How its frames are augmented where the arm says it: none, symmetries or affine; "" for the profile's way."""
         return AUGMENTATIONS.get(self.arm.split("-")[-1], "")
+
+    @property
+    def mixing(self) -> Literal["concat", "pretrain", "added", ""]:
+        """How its batches are made where the arm says it; "" for the profile's way."""
+        return MIXINGS.get(self.trains_on, "")
+
+    @property
+    def pair_weight(self) -> float:
+        """Weight of the loss of pairs, or of unlabelled frames, beside that of annotated ones: 0.5 of "added-w050"."""
+        found = WEIGHT.fullmatch(self.arm.partition("-")[2].partition("-")[0])
+        return int(found[1]) / 100 if found else 1.0
+
+    def frames_per_step(self, batch_size: int) -> int:
+        """Frames, annotated and others, that a step sees where the profile has batches of ``batch_size``."""
+        if self.whole_batches:
+            return 2 * batch_size
+        return batch_size - batch_size // 2 if self.trains_on == "halfbatch" else batch_size
+
+    @property
+    def whole_batches(self) -> bool:
+        """Whether every batch of annotated frames stays whole, and as many other frames come beside it."""
+        return self.trains_on in WHOLE_BATCH_ARMS
 
     def alone(self, arm: str = "mix") -> "Cell":
         """The cell without pairs of the same frames, seed and augmentation; ``arm`` "longer": for as many steps."""

@@ -34,11 +34,6 @@ def series_cell(series: str, annotated: int, synthetic: int, seed: int) -> Cell:
     return Cell(backbone, annotated, labeller if synthetic else "none", synthetic, seed=seed)
 
 
-def real_only(cell: Cell) -> Cell:
-    """The cell of the same backbone, annotated frames and seed without synthetic pairs."""
-    return Cell(cell.backbone, cell.annotated, "none", 0, seed=cell.seed)
-
-
 def cells_of(sweep: Sweep, *grids: str) -> list[Cell]:
     """Every distinct cell of the named grids ("paper" without a name), in a fixed order.
 
@@ -95,7 +90,7 @@ def _series_cells(sweep: Sweep, series: Iterable[str]) -> list[Cell]:
 def compared_rows(sweep: Sweep) -> list[str]:
     """The rows of the declared contrasts: each with synthetic pairs, after the same without."""
     declared = [parse_row(row) for row in sweep.contrasts]
-    return list(dict.fromkeys(cell.row for cell in chain(map(real_only, declared), declared)))
+    return list(dict.fromkeys(cell.row for cell in chain(map(Cell.alone, declared), declared)))
 
 
 def claimed_rows(sweep: Sweep) -> dict[str, str]:

@@ -145,7 +145,8 @@ def controls(results: Results, worth: dict[str, float]) -> str:
     parts = [
         f"Controls, {_control_backbones(results)} on {test_frames(results)}: what else could explain a gain. The "
         "reference of each gain is annotated frames alone, with the usual flips and turns, at equal steps. "
-        f"Core-minutes include everything that was trained and sampled for a row. {INTERVAL}."
+        f"Core-minutes include everything that was trained and sampled for a row. {INTERVAL}.",
+        _batches(results),
     ]
     if "frames" in worth:
         pairs = max(parse_row(row).synthetic for row in results.sweep.controls)
@@ -153,7 +154,18 @@ def controls(results: Results, worth: dict[str, float]) -> str:
             f"By interpolation between the rows of annotated frames alone, {results.annotated:,} of them and {pairs:,} "
             f"synthetic pairs reach the Dice of {worth['frames']:.0f} annotated frames."
         )
-    return " ".join(parts)
+    return " ".join(filter(None, parts))
+
+
+def _batches(results: Results) -> str:
+    """How many annotated frames a step sees in the rows that ask about it."""
+    if not {parse_row(row).trains_on for row in results.sweep.controls} & {"added", "halfbatch"}:
+        return ""
+    return (
+        "A step of most rows with pairs sees half a batch of annotated frames and half a batch of pairs. Half batches "
+        "without pairs are the same annotated frames alone. Pairs beside whole batches take no annotated frame away: a "
+        "step sees a whole batch of each, and averages the loss of both. A weighted row counts the loss of pairs less."
+    )
 
 
 def readings(results: Results) -> str:

@@ -21,16 +21,20 @@ DECLARED, EXPLORATORY = "declared", "exploratory"
 
 
 def reference_row(row: str, results: Results) -> str:
-    """The row without synthetic images that had as many optimiser steps; the plain one while nothing is finished."""
+    """The row without synthetic images that had as many optimiser steps; the plain one while nothing is finished.
+
+    It is augmented as the profile says, whatever the arm of ``row``; for a declared contrast it is augmented as ``row``.
+    """
     cell = parse_row(row)
-    plain = Cell(cell.backbone, results.sweep.annotated, "none", 0).row
+    declared = kind_of(row, results) == DECLARED
+    plain = cell.alone() if declared else Cell(cell.backbone, results.sweep.annotated, "none", 0)
     done, alone = results.of_row(row), results.cells[results.cells["finished"]]
     if done.empty or alone.empty:
-        return plain
+        return plain.row
     alone = alone[(alone["backbone"] == cell.backbone) & (alone["annotated"] == results.sweep.annotated)]
-    alone = alone[alone["arm"].isin(["mix", "longer"]) & (alone["labeller"] == "none")]
+    alone = alone[alone["arm"].isin([plain.arm, plain.alone("longer").arm]) & (alone["labeller"] == "none")]
     equal = alone[alone["steps"] == done["steps"].iloc[0]]
-    return equal["row"].iloc[0] if len(equal) else plain
+    return equal["row"].iloc[0] if len(equal) else plain.row
 
 
 def gain(
@@ -65,10 +69,11 @@ def seed_gains(
 def own_reference(row: str, results: Results) -> str:
     """What an arm with synthetic pairs has to be compared with: the same arm without them, for as many steps.
 
-    For a row without pairs, and where that arm has not been run, it is `reference_row`.
+    Half batches are compared with whole ones of the same augmentation. For every other row without pairs, and where
+    that arm has not been run, it is `reference_row`.
     """
     cell = parse_row(row)
-    if cell.labeller == "none":
+    if cell.labeller == "none" and cell.trains_on != "halfbatch":
         return reference_row(row, results)
     alone = cell.alone("longer" if cell.trains_on == "epochs" else "mix").row
     return alone if len(results.of_row(alone)) else reference_row(row, results)

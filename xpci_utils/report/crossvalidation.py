@@ -19,7 +19,7 @@ from xpci_utils.params import PrepareFrames, Sweep
 from xpci_utils.params.cells import parse_row
 from xpci_utils.params.places import cell_place, labeller_place, parse_place
 from xpci_utils.params.profiles import stage_parameters, sweep_of
-from xpci_utils.params.runs import cells_of, pool_labellers, real_only, stage_folders
+from xpci_utils.params.runs import cells_of, pool_labellers, stage_folders
 from xpci_utils.report.study import GAINS
 from xpci_utils.report.tables import Table
 from xpci_utils.report.wording import BACKBONE_NAMES, interval, labeller_name, plural, score
@@ -114,7 +114,7 @@ def gains(scores: pd.DataFrame, row: str) -> Table:
     exact (Bengio and Grandvalet 2004): the wider one should be believed.
     """
     cell = parse_row(row)
-    treated, alone = (scores[scores["row"] == name] for name in (row, real_only(cell).row))
+    treated, alone = (scores[scores["row"] == name] for name in (row, cell.alone().row))
     classes = [name for name in map(str, scores) if name.startswith("dice_") and name not in GAINS]
     metrics = GAINS | {name: f"Dice of {name[5:]}" for name in classes}
     found = {metric: _differences(treated, alone, metric) for metric in metrics}

@@ -13,7 +13,6 @@ from xpci_utils.frames import FrameSet
 from xpci_utils.frames.frameset import SPLITS, read_png
 from xpci_utils.params.cells import Cell, parse_row
 from xpci_utils.params.places import cell_place, labeller_place, labels_place, pairs_place
-from xpci_utils.params.runs import real_only
 
 COUNT = 5  # pictures of a kind
 
@@ -61,7 +60,7 @@ def predicting_places(root: Path, labeller: str, cells: list[Cell], rows: dict[s
     The networks are, among ``cells``, the first seed that stored its predictions of every row in ``rows``, after that
     of the same row without synthetic pairs.
     """
-    wanted = [row for with_pairs in rows.values() for row in (real_only(parse_row(with_pairs)).row, with_pairs)]
+    wanted = [row for with_pairs in rows.values() for row in (parse_row(with_pairs).alone().row, with_pairs)]
     places = {cell: cell_place(cell).folder for cell in sorted(cells, key=lambda cell: cell.seed)}
     stored = {cell: place for cell, place in places.items() if (root / place / "predictions").is_dir()}
     first = [next((place for cell, place in stored.items() if cell.row == row), None) for row in wanted]

@@ -13,7 +13,12 @@ from xpci_utils.params.places import parse_place
 from xpci_utils.report.results import Results
 from xpci_utils.report.wording import AUGMENTATION_NAMES, TRAINED_NAMES
 
-MIXING_NAMES = {"half": "half batches", "concat": "one shuffled set", "pretrain": "pairs first"}
+MIXING_NAMES = {
+    "half": "half batches",
+    "concat": "one shuffled set",
+    "pretrain": "pairs first",
+    "added": "pairs beside whole batches",
+}
 NETWORKS_AS_PUBLISHED = ("equal epochs", "one shuffled set", "no augmentation")
 CONTRADICTED = "contradicted"
 
@@ -34,7 +39,7 @@ def of_networks(rows: Iterable[str], results: Results) -> Protocol:
     words = [dict.fromkeys(kind) for kind in zip(*(_of_cell(place, results) for place in places), strict=True)]
     if words and "equal steps" in words[0]:
         words[0] = {"equal steps": None}
-    conditions = tuple(word for kind in words for word in kind)
+    conditions = tuple(word for kind in words for word in kind if word)
     sizes = {results.parameters(place).get("size") for place in places}
     return Protocol(conditions, conditions == NETWORKS_AS_PUBLISHED and sizes == {"paper"})
 
@@ -66,13 +71,16 @@ def networks_have_run(results: Results) -> bool:
 
 
 def _of_cell(place: str, results: Results) -> tuple[str, str, str]:
-    """("equal steps", "half batches", "flips and turns") of a finished cell; its arm goes before its parameters."""
+    """("equal steps", "half batches", "flips and turns") of a finished cell; its arm goes before its parameters.
+
+    How annotated frames and pairs are mixed says nothing about a cell without pairs: "".
+    """
     settings = TrainSegmentation.defaults() | TrainSegmentation.of_record(results.parameters(place))
     cell = Cell.parse(settings["cell"])
-    epochs = cell.trains_on == "epochs" or (settings["epochs"] > 0 and cell.trains_on != "longer")
-    mixing = "concat" if cell.trains_on == "epochs" else settings["mixing"]
+    epochs = cell.trains_on == "epochs" or (settings["epochs"] > 0 and cell.trains_on not in ("longer", "added"))
+    mixing = MIXING_NAMES[cell.mixing or settings["mixing"]] if cell.labeller != "none" else ""
     augmentation = AUGMENTATION_NAMES[cell.augmentation or settings["augmentation"]]
-    return "equal epochs" if epochs else "equal steps", MIXING_NAMES[mixing], augmentation
+    return "equal epochs" if epochs else "equal steps", mixing, augmentation
 
 
 def _of_labeller(place: str, results: Results) -> tuple[str, str, str]:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from xpci_utils.evaluation.statistics import NOTHING, Difference
 from xpci_utils.params.cells import TRUE_LABELS, Cell, parse_row
-from xpci_utils.params.runs import cells_of, real_only, series_cell
+from xpci_utils.params.runs import cells_of, series_cell
 from xpci_utils.report import captions
 from xpci_utils.report.contrasts import (
     DECLARED,
@@ -171,7 +171,7 @@ def ladder_steps(results: Results) -> dict[str, tuple[str, str]]:
     true, named, masked = rows["fresh", TRUE_LABELS], rows["fresh", labeller], rows["clamped", labeller]
     cell = parse_row(named)
     generated = Cell(cell.backbone, cell.annotated, labeller, cell.synthetic).row
-    alone = real_only(cell).row
+    alone = cell.alone().row
     return {
         "at best: fresh frames with true labels, over annotated alone": (true, alone),
         "i − ii: labels by the labeller": (true, named),

@@ -11,6 +11,8 @@ SAM_NAMES = {"vit_t": "SAM-t", "vit_b": "SAM-b"}
 METRIC_NAMES = {"dice": "Dice", "nsd": "NSD", "micro_f1": "Micro F1"}
 ARM_NAMES = {
     "mix": "flips and turns (as everywhere)",
+    "added": "pairs beside whole batches",
+    "halfbatch": "half batches, without pairs",
     "noaug": "no augmentation",
     "flips": "flips and turns",
     "strongaug": "strong augmentation",
@@ -44,8 +46,8 @@ def labeller_title(labeller: str) -> str:
 
 
 def arm_name(arm: str) -> str:
-    """What an arm changes, in words: "no augmentation", "equal epochs (the paper's protocol), no augmentation"."""
-    return ", ".join(ARM_NAMES[part] for part in arm.split("-"))
+    """What an arm changes, in words: "no augmentation", "pairs beside whole batches, weighted 0.5, no augmentation"."""
+    return ", ".join(ARM_NAMES.get(part) or f"weighted {int(part[1:]) / 100:g}" for part in arm.split("-"))
 
 
 def series_name(series: str) -> str:

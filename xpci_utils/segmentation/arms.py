@@ -5,7 +5,6 @@ from dataclasses import replace
 from functools import partial
 from math import ceil
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -22,8 +21,6 @@ from xpci_utils.segmentation.training import (
     training_steps,
 )
 from xpci_utils.training import NetworkTraining, augment
-
-MIXING_OF: dict[str, Literal["concat", "pretrain"]] = {"epochs": "concat", "pretrain": "pretrain"}  # arm -> mixing
 
 
 def training_of(
@@ -43,19 +40,33 @@ def training_of(
         )
     annotated = _annotated(cell, frames, pool)
     synthetic = _pairs(cell, pool, cell.synthetic) if cell.labeller != "none" else ()
-    steps, epochs, batch_size = settings.steps, settings.epochs, settings.batch_size
-    if cell.trains_on in ("epochs", "longer"):
-        steps = equal_epochs(len(annotated), cell.synthetic, steps, epochs, batch_size)
-    elif epochs:
-        steps = training_steps(len(annotated), len(synthetic), batch_size, epochs)
-    mixing = MIXING_OF.get(cell.trains_on, settings.mixing)
     data = NetworkData(
         () if cell.trains_on == "synthonly" else annotated,
         synthetic,
         _view(cell, frames, settings),
         unlabelled=_unlabelled(cell, pool) if cell.trains_on == "fixmatch" else (),
     )
-    return data, replace(settings, steps=steps, mixing=mixing, seed=cell.seed)
+    return data, replace(
+        settings,
+        steps=steps_of(cell, len(annotated), settings),
+        batch_size=cell.frames_per_step(settings.batch_size) if cell.trains_on == "halfbatch" else settings.batch_size,
+        mixing=cell.mixing or settings.mixing,
+        pair_weight=cell.pair_weight,
+        seed=cell.seed,
+    )
+
+
+def steps_of(cell: Cell, annotated: int, settings: NetworkTraining) -> int:
+    """Optimiser steps of a cell with so many annotated examples, by the profile's ``settings``.
+
+    Pairs bring steps of their own where training is counted in epochs, save where they come beside whole batches: then
+    the steps are those of the cell without pairs, and so is the stream of annotated frames.
+    """
+    steps, epochs, batch_size = settings.steps, settings.epochs, settings.batch_size
+    if cell.trains_on in ("epochs", "longer"):
+        return equal_epochs(annotated, cell.synthetic, steps, epochs, batch_size)
+    pairs = 0 if cell.whole_batches else cell.synthetic
+    return training_steps(annotated, pairs, batch_size, epochs) if epochs else steps
 
 
 def equal_epochs(annotated: int, synthetic: int, steps: int, epochs: int, batch_size: int) -> int:
@@ -95,5 +106,6 @@ def _view(
     cell: Cell, frames: FrameSet, settings: NetworkTraining
 ) -> Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple]:
     if cell.trains_on == "copypaste":
-        return ParticlePaste(frames.split("train").take(cell.annotated).examples("train"), frames.info.get("window"))
+        donors = frames.split("train").take(cell.annotated).examples("train")
+        return ParticlePaste(donors, frames.info.get("window"), cell.augmentation or "symmetries")
     return partial(augment, kind=cell.augmentation or settings.augmentation)

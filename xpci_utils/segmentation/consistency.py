@@ -1,15 +1,15 @@
 """Weak-to-strong consistency: what a network learns from frames that nobody annotated (FixMatch, Sohn et al. 2020).
 
 The network itself labels the weak view of a frame u (flips and quarter turns), and learns these labels on a strong view
-s(u) of it. With its probabilities p and the threshold tau, beside the loss of annotated frames x with labels y,
+s(u) of it. With its probabilities p and the threshold tau, beside annotated frames x with labels y,
 
-    L = L_net(x, y) + m L_net(s(u), q),    q = argmax_c p_c(u) where max_c p_c(u) >= tau, else ignored,
+    L = (L_net(x, y) + w m L_net(s(u), q)) / (1 + w m),    q = argmax_c p_c(u) where max_c p_c(u) >= tau, else ignored.
 
-where L_net is the loss of the network and m the share of pixels that are not ignored: the mean over those times m is
-FixMatch's mean over all pixels, with its weight of 1. The labels carry no gradient. s changes contrast and brightness,
-blurs, adds noise, and exchanges rectangles between the frames of a batch with their labels (CutMix, Yun et al. 2019),
-as UniMatch (Yang et al. 2023) and AugSeg (Zhao et al. 2023) do for segmentation. The ranges are ours: at 2 um per pixel
-a wider blur would wipe out the fringes that classes are told by.
+L_net is the loss of the network, w the weight that the arm says (1, as in FixMatch) and m the share of pixels that are
+not ignored: a mean over those times m is FixMatch's mean over all pixels. The labels carry no gradient. s changes
+contrast and brightness, blurs, adds noise, and takes rectangles over from other frames of the batch with their labels
+(CutMix, Yun et al. 2019), as UniMatch (Yang et al. 2023) and AugSeg (Zhao et al. 2023) do for segmentation. The ranges
+are ours: at 2 um per pixel a wider blur would wipe out the fringes that classes are told by.
 """
 
 from collections.abc import Sequence

@@ -21,11 +21,13 @@ FRINGE_PX = 3  # the ring around a particle that is pasted with it: edge fringes
 class ParticlePaste:
     """A view of an example: 1 to 3 particles of other ``donors`` pasted in, then flips and quarter turns.
 
-    ``window`` is that of ``frames.json``: what grey levels mean. Call it with (padded image, padded labels, generator).
+    ``window`` is that of ``frames.json``: what grey levels mean. ``kind`` is the augmentation that follows
+    (`training.augment`). Call it with (padded image, padded labels, generator).
     """
 
-    def __init__(self, donors: Sequence[Example], window: dict | None = None):
+    def __init__(self, donors: Sequence[Example], window: dict | None = None, kind: str = "symmetries"):
         self.donors, self.window = donors, window or {"kind": "linear", "low": 0.0, "high": 1.0}
+        self.kind = kind
 
     def __call__(self, image: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> Example:
         for _ in range(rng.integers(1, MOST + 1)):
@@ -33,7 +35,7 @@ class ParticlePaste:
             k = int(rng.integers(symmetries_of(*image.shape)))
             donor, donor_labels = dihedral(pad_image(donor), k), dihedral(pad_labels(donor_labels), k)
             image, labels = self.paste(image, labels, donor, donor_labels, rng)
-        return augment(image, labels, rng)
+        return augment(image, labels, rng, kind=self.kind)
 
     def paste(self, image: np.ndarray, labels: np.ndarray, donor: np.ndarray, donor_labels: np.ndarray, rng) -> Example:
         """``image`` and ``labels`` (uint8 [H, W]) with one particle of the donor where there is room for it.

@@ -6,6 +6,7 @@ training script asks for, and CAB, EUCB and LGAG, which its option does not reac
 EUCB and LGAG had ReLU6 there too, CAB never; ``activation="relu6"`` puts it into all three (docs/equality.md).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -96,9 +97,13 @@ class EMCAD(nn.Module):
         finest = self.decode(images)[-1]
         return F.interpolate(self.heads[-1](finest), size=images.shape[-2:], mode="bilinear")
 
-    def loss(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """The published training loss; ``labels`` [N, H, W] with 255 = ignore."""
-        return mutation_loss(self.side_outputs(images), labels)
+    def training_outputs(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """What the published loss judges: the logits of all four levels."""
+        return self.side_outputs(images)
+
+    def loss(self, outputs: Sequence[torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
+        """The published training loss of ``training_outputs``; ``labels`` [N, H, W] with 255 = ignore."""
+        return mutation_loss(outputs, labels)
 
 
 def _to_three_channels(in_channels: int) -> nn.Sequential:

@@ -36,7 +36,7 @@ def build_network(
     `xpci_utils.frames.pad_image`; TransUNet is tied to one ``image_size``, given before or after padding. The random
     initial weights belong to ``seed`` alone and the global random state is left as it was.
 
-    The network has ``loss(images, labels)``, its published training loss, and ``weights``, which says what it
+    The network has ``loss(training_outputs(images), labels)``, its published loss, and ``weights``, which says what it
     started from ("random" or a timm name). With ``pretrained``, the encoders that timm has weights for take them
     (TransUNet at "paper", EMCAD at "paper" and "laptop") and `WeightsUnavailable` is raised offline.
 

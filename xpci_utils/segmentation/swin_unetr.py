@@ -1,5 +1,6 @@
 """SwinUNETR (Hatamizadeh et al. 2022) in two dimensions, from MONAI; importing this module costs seconds."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -38,6 +39,10 @@ class SwinUNETR(MonaiSwinUNETR):
             spatial_dims=2,
         )
 
-    def loss(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """The published training loss; ``labels`` [N, H, W] with 255 = ignore."""
-        return dice_ce_loss(self(images), labels)
+    def training_outputs(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """What the published loss judges: its prediction alone."""
+        return [self(images)]
+
+    def loss(self, outputs: Sequence[torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
+        """The published training loss of ``training_outputs``; ``labels`` [N, H, W] with 255 = ignore."""
+        return dice_ce_loss(outputs[0], labels)

@@ -15,7 +15,7 @@ from xpci_utils import paths
 from xpci_utils.frames import FrameSet, PairExamples, pad_image, pad_labels
 from xpci_utils.randomness import numpy_rng, seed_of, stream_indices
 from xpci_utils.segmentation.consistency import StrongBatches
-from xpci_utils.segmentation.losses import dice_ce_loss
+from xpci_utils.segmentation.losses import Loss, dice_ce_loss, weighted_loss
 from xpci_utils.segmentation.prediction import network_input, predict
 from xpci_utils.training import (
     NetworkTraining,
@@ -44,7 +44,7 @@ class Examples(Protocol):
 View = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
 Score = Callable[[FrameSet, dict[str, np.ndarray]], float]
 
-MIXINGS = ("half", "concat", "pretrain")
+MIXINGS = ("half", "concat", "pretrain", "added")
 BETA2 = 0.999  # Section 3.1
 
 
@@ -101,8 +101,9 @@ class Batches:
 
     ``mixing`` "half" takes half of every batch from each source, so that cells with different counts of synthetic
     pairs see the same annotated frames in the same order; "concat" shuffles the plain union, as the paper does;
-    "pretrain" shows synthetic pairs alone in the first half of the steps and annotated frames alone in the second.
-    With one source only, all three are the same stream of it.
+    "pretrain" shows synthetic pairs alone in the first half of the steps and annotated frames alone in the second;
+    "added" shows every batch of annotated frames as it is without pairs, in the same views, and as many pairs beside
+    it. With one source only, all are the same stream of it.
     """
 
     def __init__(self, data: NetworkData, settings: NetworkTraining):
@@ -121,7 +122,14 @@ class Batches:
             return dict.fromkeys(present, size)
         if self.settings.mixing == "pretrain":
             return {"synthetic" if step < self.settings.steps // 2 else "annotated": size}
+        if self.settings.mixing == "added":
+            return {"annotated": size, "synthetic": size}
         return {"annotated": size - size // 2, "synthetic": size // 2}
+
+    def pairs_apart(self, step: int) -> int:
+        """How many examples at the end of a batch are pairs with a loss of their own: those of "added"."""
+        sizes = self.sizes(step)
+        return sizes["synthetic"] if self.settings.mixing == "added" and len(sizes) == 2 else 0
 
     def __call__(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Images float [N, 1, H, W] in [-1, 1] and labels uint8 [N, H, W], padded, each in a random view."""
@@ -162,14 +170,21 @@ def training_steps(annotated: int, synthetic: int, batch_size: int, epochs: int)
     return ceil(epochs * (annotated + synthetic) / batch_size)
 
 
-def loss_of(network: "Network", images: torch.Tensor, labels: torch.Tensor, loss: str) -> torch.Tensor:
+def loss_of(
+    network: "Network", images: torch.Tensor, labels: torch.Tensor, loss: str, pairs: int = 0, weight: float = 1.0
+) -> torch.Tensor:
     """Scalar training loss: each network's "published" one, or "common", cross-entropy + Dice of the prediction.
 
-    The paper does not say which it used. With the common one the three networks differ in architecture alone.
+    The paper does not say which it used. With the common one the three networks differ in architecture alone. If the
+    last ``pairs`` examples are pairs with a loss of their own, `weighted_loss` joins it, with ``weight``, to the others'.
     """
     if loss not in ("published", "common"):
         raise ValueError(f"There is no loss {loss!r}; choose published or common.")
-    return network.loss(images, labels) if loss == "published" else dice_ce_loss(network(images), labels)
+    judge: Loss = network.loss if loss == "published" else lambda outputs, labels: dice_ce_loss(outputs[0], labels)
+    outputs = network.training_outputs(images) if loss == "published" else [network(images)]
+    if not pairs:
+        return judge(outputs, labels)
+    return weighted_loss(judge, outputs, labels, len(labels) - pairs, weight)
 
 
 def train_network(network: "Network", data: NetworkData, settings: NetworkTraining, stage: StagePlace) -> BestWeights:
@@ -194,7 +209,7 @@ def train_network(network: "Network", data: NetworkData, settings: NetworkTraini
 
     run_steps(
         settings,
-        update=make_update(network, optimizer, data, settings),
+        update=make_update(network, optimizer, Batches(data, settings), settings),
         state={"network": network, "optimizer": optimizer, "best": best},
         stage=stage,
         evaluate=evaluate if validation is not None and score is not None else None,
@@ -205,29 +220,30 @@ def train_network(network: "Network", data: NetworkData, settings: NetworkTraini
 
 
 def make_update(
-    network: "Network", optimizer: torch.optim.Optimizer, data: NetworkData, settings: NetworkTraining
+    network: "Network", optimizer: torch.optim.Optimizer, batches: Batches, settings: NetworkTraining
 ) -> Callable[[int], dict[str, float]]:
     """The optimiser step as a function of the step number; it returns the loss.
 
-    With frames without annotation the loss has a second term, and the share of their pixels that the network labelled
-    is returned, too, as ``pseudo_labelled``.
+    Frames without annotation come beside every batch, labelled by the network itself. Their loss weighs the less the
+    fewer of their pixels the network labelled; that share is returned, too, as ``pseudo_labelled``.
     """
     device = next(network.parameters()).device
-    batches = Batches(data, settings)
+    data = batches.data
     strong = StrongBatches(data.unlabelled, data.view, settings) if len(data.unlabelled) else None
 
     def update(step: int) -> dict[str, float]:
         images, labels = (tensor.to(device) for tensor in batches(step))
+        apart, weight = batches.pairs_apart(step), settings.pair_weight
         torch.manual_seed(seed_of("dropout", settings.seed, step))
         set_lr(optimizer, poly_lr(settings.learning_rate, step, settings.steps))
         network.train()
         scalars = {}
         with precision(device, settings.bf16):
-            value = loss_of(network, images, labels, settings.loss)
             if strong is not None:
-                *views, share = strong(network, step)
-                value = value + share * loss_of(network, *(view.to(device) for view in views), settings.loss)
-                scalars["pseudo_labelled"] = share
+                views, pseudo, share = strong(network, step)
+                images, labels = torch.cat([images, views.to(device)]), torch.cat([labels, pseudo.to(device)])
+                apart, weight, scalars = len(views), share * weight, {"pseudo_labelled": share}
+            value = loss_of(network, images, labels, settings.loss, apart, weight)
         optimizer.zero_grad()
         value.backward()
         optimizer.step()

@@ -7,6 +7,7 @@ pooling unpadded, and normalises every channel of a shortcut alone; with ``refer
 one. docs/equality.md says how far the two are apart.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -104,9 +105,13 @@ class TransUNet(nn.Module):
         deep, skips = self.encode(images.repeat(1, self.repeat, 1, 1))
         return self.head(self.decoder(deep, skips))
 
-    def loss(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """The published training loss; ``labels`` [N, H, W] with 255 = ignore."""
-        return transunet_loss(self(images), labels)
+    def training_outputs(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """What the published loss judges: its prediction alone."""
+        return [self(images)]
+
+    def loss(self, outputs: Sequence[torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
+        """The published training loss of ``training_outputs``; ``labels`` [N, H, W] with 255 = ignore."""
+        return transunet_loss(outputs[0], labels)
 
 
 class Decoder(nn.Module):

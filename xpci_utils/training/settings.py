@@ -96,7 +96,7 @@ class NetworkTraining(TrainingSettings):
 
     ``loss`` is each network's "published" one, or "common", cross-entropy + Dice of the prediction: the paper does not
     say which it used, and with the common one the three networks differ in architecture alone. ``mixing``: see
-    `segmentation.training.Batches`.
+    `segmentation.training.Batches`. ``pair_weight`` is w of `segmentation.losses.weighted_loss`, of the mixing "added".
     """
 
     epochs: int = 0  # > 0 overrides ``steps``
@@ -106,7 +106,8 @@ class NetworkTraining(TrainingSettings):
     beta1: float = 0.99
     weight_decay: float = 0.1
     loss: Literal["published", "common"] = "published"
-    mixing: Literal["half", "concat", "pretrain"] = "half"
+    mixing: Literal["half", "concat", "pretrain", "added"] = "half"
+    pair_weight: float = 1.0
     augmentation: Augmentation = "symmetries"
     confidence: float = 0.95  # least probability of a label that the network gives to a frame without annotation
 
