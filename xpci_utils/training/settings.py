@@ -87,6 +87,7 @@ class LabellerTraining(TrainingSettings):
     augmentation: Augmentation = "symmetries"
     adapter_blocks: Literal["all", "reference"] = "all"  # "reference": where finetune-SAM has them by default
     zero_init: bool = False  # adapters start as the identity
+    knowledge_frames: int = 0  # of an informed labeller: newly simulated frames to learn from beside the annotated
     weights_folder: str = "data/weights"
 
 
