@@ -52,6 +52,7 @@ MIXINGS: dict[str, Literal["concat", "pretrain", "added"]] = {
 WHOLE_BATCH_ARMS = ("added", "unlabelled", "fixmatch")  # every batch of annotated frames whole, as many others beside it
 REAL_ONLY_ARMS = ("halfbatch", "more", "longer", "fixmatch")  # no labeller has a say in them
 COUNTED_ARMS = ("longer", "fixmatch")  # ... and yet their names count pairs, or frames without annotation
+UNLABELLED_ARMS = tuple(arm for arm, pool in POOLS.items() if pool == "unlabelled")
 SYNTHETIC_ARMS = ("added", "synthonly", "pretrain", "fresh", "clamped", "unlabelled", "epochs")
 WEIGHT = re.compile(r"w(0\d\d)")  # field of an arm: the weight of the loss of pairs, in hundredths; none for 1
 

@@ -190,6 +190,7 @@ def _cell_row(root: Path, cell: Cell, runs: dict) -> dict:
         return identity
     metrics, run = _metrics(root / place), runs[place]
     shifted = {f"shifted_{name}": value for name, value in (metrics.get("shifted") or {}).items()}
+    shifted |= {f"validation_{name}": metrics["validation"][name] for name in ("dice", "micro_f1") if "validation" in metrics}
     names = ("size", "parameters", "weights", "steps", "validation_score")
     return identity | _measured(metrics, run, names) | shifted | {"core_seconds": run["core_seconds"]}
 
