@@ -21,6 +21,7 @@ from xpci_utils.simulation.more import unlabelled_frames
 from xpci_utils.training import StoppedForTime, time_is_over
 
 BLOCK = 16  # frames that the network takes together; fixed blocks give a mask the same bits whenever work is resumed
+BLOCK_SIDE = 64  # of such frames [px]; of larger ones fewer are taken, since memory grows with the pixels
 
 
 def make_unlabelled_pool(
@@ -48,7 +49,9 @@ def make_unlabelled_pool(
         images = images_without_annotation(source_folder, frames, pairs, start=len(rows))
     else:
         images = unlabelled_frames(frames, pairs, seed, sampling, start=len(rows), workers=workers)
-    while block := list(islice(images, BLOCK)):
+    height, width = frames.example_shape
+    size = max(1, BLOCK * BLOCK_SIDE**2 // (height * width))
+    while block := list(islice(images, size)):
         if time_is_over():
             raise StoppedForTime(f"masks stopped for time before frame {len(rows)} of {pairs}; run it again to go on")
         masks = class_scores(network, np.stack(block)).argmax(1) > 0
