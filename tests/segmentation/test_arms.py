@@ -5,11 +5,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from xpci_utils.frames import FrameSet, binary_mask
 from xpci_utils.frames.frameset import write_png
 from xpci_utils.params.cells import Cell
-from xpci_utils.segmentation import training_of
+from xpci_utils.segmentation import Batches, training_of
 from xpci_utils.segmentation.copy_paste import ParticlePaste, find_place, pick_particle
 from xpci_utils.training import NetworkTraining, augment
 
@@ -39,6 +40,35 @@ def test_mix_is_the_papers_way(frames, pool):
     assert (len(mixed.annotated), len(mixed.synthetic)) == (4, 8)
     assert alone.steps == mixed.steps == 30  # more data is not more training
     assert alone.mixing == mixed.mixing == "half"
+
+
+def test_added_takes_no_annotated_frame_away_and_half_batches_are_those_of_mix(frames, pool):
+    """Batch after batch: beside pairs every annotated frame of the cell without them, in its view; the half, alone."""
+    rows = {"alone": "none__n00000__mix", "added": "vit_b__n00008__added-w050", "mix": "vit_b__n00008__mix"}
+    rows |= {"half": "none__n00000__halfbatch", "noaug": "none__n00000__noaug", "bare": "vit_b__n00008__added-noaug"}
+    plans = {
+        name: training_of(
+            Cell.parse(f"emcad__r0004__{row}__s3"), frames, pool, NetworkTraining(**SETTINGS | {"batch_size": 5})
+        )
+        for name, row in rows.items()
+    }
+    batches = {name: Batches(*plan) for name, plan in plans.items()}
+    assert {settings.steps for _, settings in plans.values()} == {30}
+    assert [plans[name][1].pair_weight for name in ("added", "bare", "mix")] == [0.5, 1.0, 1.0]
+    for step in range(12):
+        of = {name: make(step) for name, make in batches.items()}
+        assert {name: len(labels) for name, (_, labels) in of.items()} == {
+            name: Cell.parse(f"emcad__r0004__{row}__s3").frames_per_step(5) for name, row in rows.items()
+        }
+        for whole, part in (("added", "alone"), ("bare", "noaug"), ("mix", "half")):
+            count = len(of[part][1])
+            assert all(torch.equal(a[:count], b) for a, b in zip(of[whole], of[part], strict=True))
+    assert len(of["half"][1]) == 3  # of five, two are pairs
+
+
+def test_where_the_profile_counts_epochs_added_has_the_steps_of_the_cell_without_pairs(frames, pool):
+    rows = [f"emcad__r0004__{row}" for row in ("none__n00000__mix", "vit_b__n00008__added", "none__n00000__halfbatch")]
+    assert [training(frames, pool, row, epochs=5).steps for row in rows] == [5, 5, 5]
 
 
 def test_epochs_give_a_larger_set_more_steps_and_longer_gives_them_without_it(frames, pool):
@@ -148,6 +178,17 @@ class TestCopyPaste:
         place = find_place(particle, particle, target, rng)
         if place:
             assert (target[place[1]][particle[place[0]]] != 0).mean() <= 0.2
+
+    def test_what_the_arm_says_of_the_augmentation_holds_after_the_pasting(self, frames: FrameSet):
+        """Without room nothing is pasted, and what is left is the augmentation alone."""
+        full = np.full((64, 64), 2, np.uint8), np.full((64, 64), 2, np.uint8)
+        full[0][:7] = 9
+        views = {}
+        for arm in ("copypaste", "copypaste-noaug"):
+            plan = training(frames, None, f"emcad__r0004__none__n00000__{arm}")
+            views[arm] = {plan.view(*full, np.random.default_rng(seed))[0].tobytes() for seed in range(9)}
+        assert views["copypaste-noaug"] == {full[0].tobytes()}
+        assert len(views["copypaste"]) > 1
 
     def test_the_arm_adds_particles_of_annotated_frames(self, frames: FrameSet):
         plan = training(frames, None, "emcad__r0004__none__n00000__copypaste")

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from xpci_utils.segmentation.losses import dice_ce_loss, mutation_loss, transunet_loss
+from xpci_utils.segmentation.losses import dice_ce_loss, mutation_loss, transunet_loss, weighted_loss
 
 CLASSES = 5
 
@@ -64,6 +64,27 @@ def test_ignored_pixels_have_no_gradient_and_no_say(loss, labels):
     assert (logits.grad[~ignored] != 0).any()
     other = torch.where(ignored, 100 * torch.randn_like(logits), logits)
     assert loss(other, labels).item() == pytest.approx(loss(logits, labels).item(), rel=1e-6)
+
+
+def of_first(outputs, labels):
+    return transunet_loss(outputs[0], labels)
+
+
+@pytest.mark.parametrize("weight", [0.25, 1.0])
+def test_annotated_frames_and_pairs_are_averaged_with_a_weight(labels, weight):
+    """Each part by its own definition: the last two examples, with their ignored pixels, are the pairs."""
+    logits, turned = some_logits(6), labels.flip(0)  # the ignored pixels are in a pair
+    expected = naive(logits[:1], turned[:1], 0.5, 0.5) + weight * naive(logits[1:], turned[1:], 0.5, 0.5)
+    compare(weighted_loss(of_first, [logits], turned, 1, weight), expected / (1 + weight), [logits])
+
+
+def test_pairs_that_are_ignored_whole_leave_the_gradient_of_the_annotated_frames(labels):
+    logits, known = some_logits(7), labels.clone()
+    known[2] = 255
+    (ours,) = torch.autograd.grad(weighted_loss(of_first, [logits], known, 2, 0.5), logits)
+    (theirs,) = torch.autograd.grad(transunet_loss(logits[:2], known[:2]), logits)
+    torch.testing.assert_close(ours, theirs / 1.5, rtol=1e-6, atol=0)
+    assert (theirs != 0).any()
 
 
 def test_a_batch_without_any_annotated_pixel_is_harmless():

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from xpci_utils import files
 from xpci_utils.evaluation import foreground_dice
@@ -16,7 +18,8 @@ from xpci_utils.segmentation import (
     train_network,
     training_steps,
 )
-from xpci_utils.segmentation.training import Batches, BestWeights, loss_of
+from xpci_utils.segmentation.losses import mutation_loss
+from xpci_utils.segmentation.training import Batches, BestWeights, loss_of, make_update
 from xpci_utils.training import NetworkTraining, TrainingFolder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -108,17 +111,38 @@ def test_synthetic_pairs_alone_fill_the_batch(examples):
     assert all(is_symmetry_of(label, {e[1].tobytes() for e in examples[4:]}) for label in labels)
 
 
+@given(st.integers(1, 6), st.integers(1, 4), st.integers(1, 7), st.integers(0, 99), st.integers(0, 40))
+def test_pairs_beside_whole_batches_change_nothing_about_the_annotated_frames(
+    examples, batch, known, pairs, seed, step
+):
+    """Same examples, same order, same views, bit for bit, as without pairs; then as many pairs."""
+    annotated, synthetic = examples[:known], examples[4 : 4 + pairs]
+    alone = batches_of(annotated, (), "added", batch, seed)(step)
+    added = batches_of(annotated, synthetic, "added", batch, seed)
+    assert sum(added.sizes(step).values()) == 2 * added.pairs_apart(step) == 2 * batch
+    for mine, theirs in zip(alone, added(step), strict=True):
+        assert len(theirs) == 2 * batch
+        assert torch.equal(mine, theirs[:batch])
+    sources = {labels.tobytes() for _, labels in synthetic}
+    assert all(is_symmetry_of(labels, sources) for labels in added(step)[1][batch:].numpy())
+
+
 def test_an_unknown_mixing_is_refused(examples):
-    with pytest.raises(ValueError, match="half, concat, pretrain"):
+    with pytest.raises(ValueError, match="half, concat, pretrain, added"):
         batches_of(examples, (), "third", 4, seed=0)
 
 
-@pytest.mark.parametrize("name", BACKBONES)
-def test_resumed_training_equals_uninterrupted_training_bit_for_bit(name, frames, examples, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [*((name, {}) for name in BACKBONES), ("emcad", {"mixing": "added", "pair_weight": 0.5})],
+)
+def test_resumed_training_equals_uninterrupted_training_bit_for_bit(
+    name, changes, frames, examples, tmp_path, monkeypatch
+):
     def trained(folder):
         network = build_network(name, 10, size="quick", image_size=64)
         data = NetworkData(examples[:4], examples[4:], validation=frames.split("val"), score=foreground_dice)
-        best = train_network(network, data, settings(evaluations=3), place(folder))
+        best = train_network(network, data, settings(evaluations=3, **changes), place(folder))
         return network.state_dict(), best
 
     straight, best = trained(tmp_path / "straight")
@@ -168,6 +192,51 @@ def test_the_common_loss_is_the_same_function_of_every_prediction(examples):
         assert (published == pytest.approx(expected, rel=1e-3)) == (name == "swin_unetr")
     with pytest.raises(ValueError, match="choose published or common"):
         loss_of(network, images, labels, "focal")
+
+
+def gradient(network: torch.nn.Module, value: torch.Tensor) -> list[torch.Tensor]:
+    weights = [weight for weight in network.parameters() if weight.requires_grad]
+    found = torch.autograd.grad(value, weights, allow_unused=True)
+    return [torch.zeros_like(w) if g is None else g for w, g in zip(weights, found, strict=True)]
+
+
+@pytest.mark.parametrize("loss", ["published", "common"])
+@pytest.mark.parametrize("name", BACKBONES)
+def test_the_weight_of_pairs_weighs_their_gradient(name, loss, examples):
+    """That of annotated frames and that of pairs, each from a pass of its own; the labeller left out half of a pair.
+
+    In evaluation mode no example changes what becomes of another one. 1e-3 of the largest entry is rounding; a weight
+    that is forgotten changes some tensor by 5 % at least.
+    """
+    network = build_network(name, 10, size="quick", image_size=64).eval()
+    images = torch.from_numpy(np.stack([image for image, _ in examples[:6]]))[:, None].float() / 127.5 - 1
+    labels = torch.from_numpy(np.stack([labels for _, labels in examples[:6]]))
+    labels[5, :32] = 255
+    together = gradient(network, loss_of(network, images, labels, loss, pairs=2, weight=0.25))
+    of_annotated = gradient(network, loss_of(network, images[:4], labels[:4], loss))
+    of_pairs = gradient(network, loss_of(network, images[4:], labels[4:], loss))
+    for mine, one, other in zip(together, of_annotated, of_pairs, strict=True):
+        expected = (one + 0.25 * other) / 1.25
+        torch.testing.assert_close(mine, expected, rtol=0, atol=1e-3 * float(expected.abs().max()) + 1e-9)
+    plain = gradient(network, loss_of(network, images, labels, loss))
+    assert (
+        max(float((a - b).abs().max() / b.abs().max()) for a, b in zip(together, plain, strict=True) if b.any()) > 0.05
+    )
+
+
+def test_a_step_of_an_added_cell_takes_the_weight_of_its_settings(examples):
+    """Plain gradient descent shows the gradient: 0.3 CE + 0.7 Dice of each part, 0.25 of that of the pairs."""
+    told = settings(mixing="added", pair_weight=0.25, batch_size=3, learning_rate=0.5)
+    batches = Batches(NetworkData(examples[:4], examples[4:]), told)
+    network, same = (build_network("emcad", 10, size="quick", image_size=64).train() for _ in range(2))
+    before = [weight.detach().clone() for weight in network.parameters()]
+    make_update(network, torch.optim.SGD(network.parameters(), lr=1.0), batches, told)(0)
+    images, labels = batches(0)
+    outputs = same.side_outputs(images)  # which normalises over all six examples, as the update does
+    parts = [mutation_loss([one[part] for one in outputs], labels[part]) for part in (slice(3), slice(3, 6))]
+    expected = gradient(same, (parts[0] + 0.25 * parts[1]) / 1.25)
+    for weight, start, slope in zip(network.parameters(), before, expected, strict=True):
+        torch.testing.assert_close(start - weight, 0.5 * slope, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(("name", "steps"), [("transunet", 350), ("swin_unetr", 300), ("emcad", 250)])

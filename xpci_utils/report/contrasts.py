@@ -23,7 +23,7 @@ DECLARED, EXPLORATORY = "declared", "exploratory"
 def reference_row(row: str, results: Results) -> str:
     """The row without synthetic images that had as many optimiser steps; the plain one while nothing is finished.
 
-    It is augmented as the profile says, whatever the arm of ``row``; for a declared contrast it is augmented as ``row``.
+    It is augmented as the profile says, whatever the arm of ``row``; a declared contrast has one augmented as itself.
     """
     cell = parse_row(row)
     declared = kind_of(row, results) == DECLARED

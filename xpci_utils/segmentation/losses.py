@@ -10,7 +10,6 @@ import torch
 
 from xpci_utils.training import cross_entropy_dice
 
-
 Loss = Callable[[Sequence[torch.Tensor], torch.Tensor], torch.Tensor]  # of a network's outputs and the labels
 
 

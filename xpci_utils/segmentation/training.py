@@ -175,8 +175,9 @@ def loss_of(
 ) -> torch.Tensor:
     """Scalar training loss: each network's "published" one, or "common", cross-entropy + Dice of the prediction.
 
-    The paper does not say which it used. With the common one the three networks differ in architecture alone. If the
-    last ``pairs`` examples are pairs with a loss of their own, `weighted_loss` joins it, with ``weight``, to the others'.
+    The paper does not say which it used. With the common one the three networks differ in architecture alone. The last
+    ``pairs`` examples are pairs with a loss of their own, which `weighted_loss` averages with that of the others by
+    ``weight``; with none, the batch has one loss.
     """
     if loss not in ("published", "common"):
         raise ValueError(f"There is no loss {loss!r}; choose published or common.")
