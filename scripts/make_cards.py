@@ -15,13 +15,14 @@ import pandas as pd
 
 from xpci_utils import files, paths
 from xpci_utils.frames.facts import facts_of
+from xpci_utils.simulation import ROLES, Role
 from xpci_utils.stages import read_record, version_of
 from xpci_utils.stages.machine import processor
 from xpci_utils.training.storage import load_tensors
 from xpci_utils.verification.page import insert
 from xpci_utils.verification.repository import FACTS
 
-MAKER = "scripts/make_cards.py"
+MAKER, ROLES_MAKER = "scripts/make_cards.py", "scripts/make_cards.py from simulation/roles.py"
 DATA_CARD, MODEL_CARDS = "docs/data_card.md", "docs/model_cards.md"
 
 
@@ -35,12 +36,13 @@ def main() -> int:
     facts_file = paths.root() / FACTS / f"{options.profile}.json"
     if options.frames:
         files.write_json(facts_file, noted_facts(options.frames.absolute()))
-    content = {DATA_CARD: data_part(files.read_json(facts_file), options.profile), MODEL_CARDS: model_part()}
+    facts = data_part(files.read_json(facts_file), options.profile)
+    parts = [(DATA_CARD, MAKER, facts), (DATA_CARD, ROLES_MAKER, roles_part()), (MODEL_CARDS, MAKER, model_part())]
     changed = []
-    for page, part in content.items():
+    for page, maker, part in parts:
         path = paths.resolve(page)
         before = path.read_text(encoding="utf-8")
-        after = insert(before, MAKER, part)
+        after = insert(before, maker, part)
         changed += [page] if after != before else []
         if not options.check:
             files.write_text(path, after)
@@ -90,6 +92,18 @@ def data_part(facts: dict, profile: str) -> str:
     return "\n".join(
         [*lines, "", f"Made on {facts['processor']}. Other processors may round a few grey levels otherwise."]
     )
+
+
+def roles_part() -> str:
+    """The table of roles: which seed and sequences the frames of each are drawn from, and what they are for."""
+    rows = [[name, seed_text(role), role.sequences, str(role.per_sequence), role.use] for name, role in ROLES.items()]
+    return markdown(["role", "seed of the simulator", "sequences of that seed", "frames of each", "use"], rows)
+
+
+def seed_text(role: Role) -> str:
+    """How the simulator's seed of a role follows from the seed of a stage."""
+    named = ", ".join(f"'{name}'" for name in role.stream)
+    return f"hash of {named} and {role.seed}" if named else role.seed
 
 
 def model_part() -> str:

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xpci_utils import paths
-from xpci_utils.params import Sweep, TrainSegmentation
-from xpci_utils.params.cells import ARMS, BACKBONES, Cell, parse_row
-from xpci_utils.params.profiles import overlay, profiles
+from xpci_utils.params import AdaptSam, ParameterError, Sweep, TrainSegmentation
+from xpci_utils.params.cells import ARMS, BACKBONES, Cell, knowledge_of, parse_labeller, parse_row
+from xpci_utils.params.profiles import overlay, profile_values, profiles, sweep_of
 from xpci_utils.params.runs import GRIDS, cells_of, stage_folders
 
 labellers = st.sampled_from(["vit_b", "vit_t", "vit_b-noprompt", "vit_t-noprompt"])
@@ -147,7 +147,9 @@ def test_the_controls_of_a_profile_change_one_thing_at_a_time(profile):
     reference, counts = controls[0], {cell.synthetic for cell in controls if cell.synthetic}
     assert (reference.arm, reference.synthetic) == ("mix", 0)
     assert len(counts) == 1
-    assert {cell.labeller for cell in controls} == {"none", "vit_b", "true"}
+    informed = {cell.labeller for cell in controls if knowledge_of(cell.labeller)}
+    assert {cell.labeller for cell in controls} - informed == {"none", "vit_b", "true"}
+    assert bool(informed) == (profile == "smoke")
     others = [cell for cell in controls if cell.annotated != reference.annotated]
     assert others
     assert all(cell.labeller == "none" for cell in others)
@@ -236,3 +238,58 @@ def test_the_papers_pool_is_audited_once_with_the_labeller_that_pictures_show():
     assert not any("audit" in place for place in stage_folders(Sweep(**asked, counts=[0])))
     controls = Sweep(controls=["emcad__r0040__vit_b__n00050__noaug"])
     assert not any("audit" in place for place in stage_folders(controls, "controls"))
+
+
+INFORMED = "vit_b-noprompt-frozen-fewblocks-noaug-informed1000"  # every part of a name, in its order
+INFORMED_ROW = "emcad__r0040__vit_t-informed300__n00100__mix"
+
+
+def test_the_name_of_an_informed_labeller_says_what_it_knew():
+    """Its parts come in one order, without which two names would mean one labeller."""
+    assert knowledge_of(INFORMED) == parse_labeller(INFORMED).knowledge_frames == 1000
+    assert [knowledge_of(name) for name in ("vit_t", "vit_t-noprompt", "none", "true")] == [0, 0, 0, 0]
+    assert Cell.parse(f"{INFORMED_ROW}__s3").labeller == "vit_t-informed300"
+    assert pool_of(INFORMED_ROW) == ("pools/ddpm/pairs", "pools/ddpm/labels/vit_t-informed300__s0")
+    for name in ("vit_t-informed", "vit_t-informed0", "vit_t-informed0300", "vit_t-informed300-noaug", "informed300"):
+        with pytest.raises(ValueError, match="'-informed1000' for 1,000"):
+            parse_labeller(name)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("labellers", ["vit_t-noprompt", "vit_t", "vit_b-noprompt", "vit_b", "vit_t-informed300"]),
+        ("series", ["emcad__vit_t-informed300"]),
+        ("contrasts", [INFORMED_ROW]),
+        ("readings", [INFORMED_ROW]),
+        ("extended", [INFORMED_ROW]),
+    ],
+)
+def test_an_informed_labeller_is_for_controls_alone(field, value):
+    """Neither Table 5, nor a table of the paper, nor a recipe that is declared, may rest on frames that no user has."""
+    more = {"labellers": ["vit_t-informed300"]} if field == "series" else {}
+    with pytest.raises(ParameterError, match=r"informed labeller vit_t-informed300.*only controls may have it"):
+        Sweep.checked({field: value, "contrast_seeds": [0, 1]} | more)
+    folders = stage_folders(Sweep(controls=[INFORMED_ROW]), "controls")
+    assert {"sam/vit_t-informed300__s0", "pools/ddpm/labels/vit_t-informed300__s0"} <= {*folders}
+
+
+@pytest.mark.parametrize("profile", [name for name in profiles() if overlay(name).stages])
+def test_no_profile_has_an_informed_labeller_outside_controls(profile):
+    """Own frames and first steps have none at all; and what a labeller knew is never a setting of a profile."""
+    sweep, alone = sweep_of(profile).for_frames(16), profile in ("quick", "own_frames", "own_frames_gpu", "real_study")
+    grids = GRIDS if alone else [grid for grid in GRIDS if grid != "controls"]
+    assert not any(knowledge_of(cell.labeller) for cell in cells_of(sweep, *grids))
+    assert not any(map(knowledge_of, sweep.labellers))
+    labeller = profile_values(profile, "03_adapt_sam")
+    assert (labeller["knowledge_frames"], knowledge_of(labeller["labeller"])) == (0, 0)
+
+
+def test_what_a_labeller_knew_is_in_its_name_or_refused():
+    """And no record needs it: the identity of a labeller without knowledge is that of the first edition."""
+    assert AdaptSam(labeller="vit_t-informed4").settings().knowledge_frames == 4
+    assert AdaptSam(labeller="vit_t-informed4", knowledge_frames=4).settings().knowledge_frames == 4
+    assert "knowledge_frames" not in AdaptSam(labeller="vit_t-informed4").decisive()
+    for labeller in ("vit_t", "vit_t-informed5"):
+        with pytest.raises(ParameterError, match="knowledge_frames is 4, but the labeller is.*'-informed4'"):
+            AdaptSam.checked({"labeller": labeller, "knowledge_frames": 4})

@@ -34,12 +34,13 @@ seeds = st.integers(0, 10_000)
 pools = st.sampled_from(list(PAIRS_OF))
 variants = st.sampled_from(["vit_b", "vit_t"])
 labellers = st.builds(
-    "{}{}{}{}{}".format,
+    "{}{}{}{}{}{}".format,
     variants,
     st.sampled_from(["", "-noprompt"]),
     st.sampled_from(["", "-frozen", "-headed", "-whole"]),
     st.sampled_from(["", "-fewblocks"]),
     st.sampled_from(["", "-noaug", "-flips", "-strongaug"]),
+    st.one_of(st.just(""), st.integers(1, 99_999).map("-informed{}".format)),
 )
 shares = st.integers(1, 999).flatmap(lambda shards: st.tuples(st.integers(0, shards - 1), st.just(shards)))
 cells = st.builds(
@@ -106,10 +107,12 @@ def test_a_folder_that_no_stage_writes_is_refused(folder):
 
 @pytest.mark.parametrize(
     "folder", ["pools/other/pairs", "pools/other/labels/vit_b__s0", "pools/ddpm/shards/2_of_2", "sam/vit_b__s00",
-               "pools/ddpm/shards/01_of_2", "pools/ddpm/labels/vit_b__s01", "pools/heldout/audit/vit_b__s0"],
+               "pools/ddpm/shards/01_of_2", "pools/ddpm/labels/vit_b__s01", "pools/heldout/audit/vit_b__s0",
+               "sam/vit_b-informed0__s0", "sam/vit_b-informed__s0", "sam/vit_b-informed04__s0",
+               "sam/vit_b-informed4-noaug__s0"],
 )  # fmt: skip
 def test_a_folder_that_looks_like_a_place_and_is_none_is_refused(folder):
-    """A pool that there is not, a share beyond the last, and a number that is written otherwise."""
+    """A pool that there is not, a share beyond the last, a number that is written otherwise, parts in another order."""
     with pytest.raises(ValueError, match="no stage writes a folder"):
         parse_place(folder)
 

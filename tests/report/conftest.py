@@ -62,12 +62,12 @@ class FakeRun:
     def write(self):
         self.stage(PrepareFrames, self.frames, None)
         self.stage(TrainDdpm, self.ddpm, DDPM_METRICS)
-        for labeller in self.sweep.labellers:
-            self.stage(AdaptSam, self.labeller, self.labeller_metrics, labeller=labeller)
         grids = GRIDS if self.sweep.controls else ["paper"]
-        for place in stage_folders(self.sweep, *grids):
-            if place.startswith("pools/"):
-                self.pool_stage(parse_place(place))
+        for place in map(parse_place, stage_folders(self.sweep, *grids)):
+            if place.kind == "sam":
+                self.stage(AdaptSam, self.labeller, self.labeller_metrics, **place.parameters)
+            elif place.kind == "pools":
+                self.pool_stage(place)
         for cell in cells_of(self.sweep, *grids):
             self.stage(TrainSegmentation, self.cell, self.cell_metrics, cell=cell.name)
         return self.root

@@ -10,14 +10,14 @@ import pytest
 from xpci_utils.evaluation import paired_difference
 from xpci_utils.params import Sweep
 from xpci_utils.params.cells import BACKBONES, Cell, parse_row
-from xpci_utils.report import compare_claims
+from xpci_utils.report import captions, compare_claims
 from xpci_utils.report.claims import ONE_SEED, SUPPORTED, UNDECIDED, UNFINISHED, claims_html
 from xpci_utils.report.contrasts import chosen_on_validation, claimed_rows, cost_core_seconds, gain, reference_row
 from xpci_utils.report.inconsistencies import inconsistencies_html
 from xpci_utils.report.protocol import CONTRADICTED
 from xpci_utils.report.study import annotations_worth, ladder_steps, study_tables
 from xpci_utils.report.study_figures import class_gains, control_gains, gain_and_cost, gain_of_classes
-from xpci_utils.report.wording import DASH, interval
+from xpci_utils.report.wording import DASH, INFORMED, interval, labeller_title
 
 EMCAD = "emcad__r0004__vit_b__n00004__mix"
 
@@ -53,6 +53,20 @@ def test_captions_name_the_networks_and_rows_that_are_shown(tables, study):
     cells = study.cells.assign(finished=study.cells["finished"] & (study.cells["backbone"] == "emcad"))
     (table,) = (table for table in study_tables(replace(study, cells=cells)) if table.name == "table p")
     assert "(4 labelled by SAM-b for EMCAD)" in table.caption
+
+
+def test_an_informed_labeller_is_called_so_wherever_its_row_stands(tables, study):
+    """In the column that says who labelled, in the caption of the table and of the figure; elsewhere nobody is."""
+    row = tables["table c"].data.set_index("row").index.get_loc("emcad__r0004__vit_b-informed4__n00004__mix")
+    assert "labelled by informed SAM-b (4 more frames)" in tables["table c"].printed["Training set"].iloc[row]
+    assert tables["table c"].printed["Training set"].str.contains("informed").sum() == 1
+    assert INFORMED in tables["table c"].caption
+    assert INFORMED in captions.figures(study)["figurec"]
+    assert all("nformed" not in table.caption for name, table in tables.items() if name != "table c")
+    rows = [row for row in study.sweep.controls if "informed" not in row]
+    without = replace(study, sweep=study.sweep.model_copy(update={"controls": rows}))
+    assert "nformed" not in captions.figures(without)["figurec"]
+    assert labeller_title("vit_t-noprompt-informed1000") == "informed SAM-t (1,000 more frames) without mask prompt"
 
 
 def test_a_run_without_seeds_or_controls_still_has_the_tables_it_can_have(results, nothing):
@@ -144,6 +158,11 @@ def test_worth_of_synthetic_pairs_in_annotated_frames(study):
     dice |= {"emcad__r0006__none__n00000__more": 0.7, EMCAD: 0.65}
     cells = study.cells.assign(dice=study.cells["row"].map(dice).fillna(study.cells["dice"]))
     assert annotations_worth(replace(study, cells=cells))["frames"] == pytest.approx(24**0.5)
+    informed = [row for row in study.sweep.controls if "informed" in row]
+    controls = [*informed, *(row for row in study.sweep.controls if row not in informed)]
+    first = replace(study, cells=cells, sweep=study.sweep.model_copy(update={"controls": controls}))
+    assert informed
+    assert annotations_worth(first)["frames"] == pytest.approx(24**0.5), "an informed labeller's pairs, listed first"
     falling = replace(study, cells=cells.assign(dice=cells["dice"].where(cells["annotated"] != 6, 0.1)))
     assert "frames" not in annotations_worth(falling)
 

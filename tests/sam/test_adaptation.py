@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from xpci_utils import files
-from xpci_utils.sam import adapt_sam, build_sam, load_labeller, predict_frames
+from xpci_utils.sam import adapt_sam, adaptation, build_sam, describe, load_labeller, predict_frames
 from xpci_utils.sam.adaptation import draw_batch
+from xpci_utils.simulation import fresh_examples, write_simulated_frames
 from xpci_utils.training import LabellerTraining, StoppedForTime, TrainingFolder
 
 SHORT = {"steps": 6, "batch_size": 2, "learning_rate": 1e-3}
@@ -85,3 +86,49 @@ def test_the_mask_can_be_hidden_at_first(disc_frames, tmp_path, unprompted, unto
     parts = {name for name in start if "no_mask_embed" in name or "mask_downscaling" in name}
     moved = {name for name in parts if not torch.equal(start[name], model.state_dict()[name])}
     assert moved == {name for name in parts if untouched not in name}
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    """Six training, one validation and one test frame of the simulator, of 32 x 32."""
+    counts = {"train": 6, "val": 1, "test": 1}
+    return write_simulated_frames(tmp_path_factory.mktemp("simulated") / "frames", counts, 32, 32, 0, "reduced")
+
+
+def test_an_informed_labeller_learns_from_the_frames_of_its_role_too(simulated, tmp_path, monkeypatch):
+    """Its batches come from the annotated frames and, after these, from knowledge frames of its own seed, in as many
+    steps as without them; only it says in its file what it knew."""
+    drawn = []
+    original = adaptation.draw_batch
+
+    def watched(examples, *rest):
+        drawn.append(examples)
+        return original(examples, *rest)
+
+    monkeypatch.setattr(adaptation, "draw_batch", watched)
+    plain = adapt(simulated, tmp_path / "plain", labeller="vit_t", seed=1, epochs=2)
+    informed = adapt(simulated, tmp_path / "informed", labeller="vit_t-informed5", seed=1, epochs=2)
+    assert plain.config["steps"] == informed.config["steps"] == 6
+    assert ("knowledge_frames" in plain.config, informed.config["knowledge_frames"]) == (False, 5)
+    expected = [*simulated.examples("train"), *fresh_examples(simulated, 5, 1, "knowledge")]
+    assert len(drawn[-1]) == len(expected) == len(drawn[0]) + 5
+    for (image, labels), (known, truth) in zip(drawn[-1], expected, strict=True):
+        np.testing.assert_array_equal(image, known)
+        np.testing.assert_array_equal(labels, truth)
+    assert "informed SAM-t" in describe(informed.config | {"parameters": 1e6})
+    assert load_labeller(tmp_path / "informed" / "adapters.safetensors").config == informed.config
+
+
+def test_a_stopped_informed_labeller_goes_on_with_the_same_frames(simulated, tmp_path, monkeypatch):
+    whole = adapt(simulated, tmp_path / "whole", labeller="vit_t-informed3")
+    with monkeypatch.context() as patch:
+        patch.setitem(os.environ, "XPCI_DEADLINE", "0")
+        with pytest.raises(StoppedForTime):
+            adapt(simulated, tmp_path / "halves", labeller="vit_t-informed3")
+    halves = adapt(simulated, tmp_path / "halves", labeller="vit_t-informed3")
+    assert all(torch.equal(tensor, halves.state_dict()[name]) for name, tensor in whole.state_dict().items())
+
+
+def test_frames_of_ones_own_inform_no_labeller(disc_frames, tmp_path):
+    with pytest.raises(ValueError, match="vit_t-informed4 is an informed labeller.*frames of your own"):
+        adapt(disc_frames, tmp_path, labeller="vit_t-informed4")

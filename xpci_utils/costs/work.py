@@ -85,7 +85,8 @@ def _work_of(parameters: StageParameters, frames: PrepareFrames, pairs: int) -> 
         case AdaptSam() as p:
             steps = p.epochs * ceil(train / p.batch_size) or p.steps
             looks = val * (LabellerTraining().evaluations + 1 + _symmetries(frames)) + test
-            return _steps(p, steps) | {(name, "forward"): looks}
+            known = 0 if p.shipped else p.settings().knowledge_frames
+            return _steps(p, steps) | {(name, "forward"): looks, ("simulator", "frame"): known}
         case TrainSegmentation() as p:
             looks = (p.evaluations + 1) * val + 2 * test + shifted + _cell_steps(p, train) * _self_labelled(p)
             return {(name, "step"): _cell_steps(p, train) * step_batch(p), (name, "forward"): looks}

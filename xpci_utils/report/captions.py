@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterable
 
 import pandas as pd
 
-from xpci_utils.params.cells import TRUE_LABELS, Cell, parse_row, parse_series
+from xpci_utils.params.cells import TRUE_LABELS, Cell, knowledge_of, parse_row, parse_series
 from xpci_utils.params.places import labeller_place, pairs_place, parse_place
 from xpci_utils.report.results import Results
-from xpci_utils.report.wording import BACKBONE_NAMES, DASH, labeller_name, listed, millions, plural
+from xpci_utils.report.wording import BACKBONE_NAMES, DASH, INFORMED, labeller_name, listed, millions, plural
 
 PUBLISHED = "Columns 'paper' show published values, measured on the authors' frames, which are not public"
 
@@ -149,6 +149,7 @@ def controls(results: Results, worth: dict[str, float]) -> str:
         "reference of each gain is annotated frames alone, with the usual flips and turns, at equal steps. "
         f"Core-minutes include everything that was trained and sampled for a row. {INTERVAL}.",
         _batches(results),
+        *_informed(results),
     ]
     if "frames" in worth:
         pairs = max(parse_row(row).synthetic for row in results.sweep.controls)
@@ -168,6 +169,12 @@ def _batches(results: Results) -> str:
         "without pairs are the same annotated frames alone. Pairs beside whole batches take no annotated frame away: a "
         "step sees a whole batch of each, and averages the loss of both. A weighted row counts the loss of pairs less."
     )
+
+
+def _informed(results: Results) -> list[str]:
+    """What an informed labeller is, where a control has one."""
+    informed = any(knowledge_of(parse_row(row).labeller) for row in results.sweep.controls)
+    return [INFORMED] if informed else []
 
 
 def readings(results: Results) -> str:
@@ -294,6 +301,7 @@ def figures(results: Results) -> dict[str, str]:
     prompted = "without a mask prompt" if results.labeller.endswith("noprompt") else "prompted by the reference's mask"
     first, indices = "the first by index, not the best", "Numbers are class indices"
     test = _shown_frames(results)
+    informed = " ".join(["", *_informed(results)])
     return {
         "figure1": "The pipeline with this run's own pictures: a diffusion model turns noise into an image and its "
         "binary mask, and the adapted SAM, prompted by the mask, classifies every particle. Dashed arrows show what "
@@ -311,7 +319,7 @@ def figures(results: Results) -> dict[str, str]:
         "the published tables, on the authors' frames, one training per point. Both rows share their axes.",
         "figurec": "Gain in Dice of the controls (Table C) over their own reference, which the second line of each row "
         "states, and the computing time of a row (its training, and everything that its pairs needed). Gains beyond "
-        f"±0.2 are drawn at the edge. {BARS}.",
+        f"±0.2 are drawn at the edge. {BARS}.{informed}",
         "figuref": f"Particles of each class per frame: {word} training frames, and the pool as each labeller "
         "classified it. A particle is a connected region of the mask. Right: cumulative distribution of the share of "
         "particle pixels in a frame.",

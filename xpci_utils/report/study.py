@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from xpci_utils.evaluation.statistics import NOTHING, Difference
-from xpci_utils.params.cells import TRUE_LABELS, Cell, parse_row
+from xpci_utils.params.cells import TRUE_LABELS, Cell, knowledge_of, parse_row
 from xpci_utils.params.runs import cells_of, series_cell
 from xpci_utils.report import captions
 from xpci_utils.report.contrasts import (
@@ -195,7 +195,8 @@ def annotations_worth(results: Results) -> dict[str, float]:
     }
     dice = {frames: aggregate(results.of_row(row), "dice")[0] for frames, row in sorted(alone.items()) if frames}
     found = {f"dice at {frames}": value for frames, value in dice.items()}
-    generated = next((cell.row for cell in cells if cell.arm == "mix" and cell.labeller != "none"), None)
+    honest = (cell for cell in cells if not knowledge_of(cell.labeller))
+    generated = next((cell.row for cell in honest if cell.arm == "mix" and cell.labeller != "none"), None)
     reached = aggregate(results.of_row(generated), "dice")[0] if generated else float("nan")
     values = np.array(list(dice.values()))
     if len(dice) > 1 and np.isfinite([*values, reached]).all() and (np.diff(values) > 0).all():

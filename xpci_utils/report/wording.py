@@ -33,9 +33,17 @@ TRAINED_NAMES = {"adapters": "adapters only", "adapters+head": "adapters and hea
 AUGMENTATION_NAMES = {"none": "no augmentation", "symmetries": "flips and turns", "affine": "any rotation"}
 
 
+INFORMED = (
+    "An informed labeller learnt from more annotated frames than a user has; it stands in for SAM's pre-training, shows "
+    "what a better labeller is worth, and belongs to no recipe."
+)
+
+
 def labeller_name(labeller: str) -> str:
-    """ "SAM-b" for "vit_b" and for "vit_b-noprompt"."""
-    return SAM_NAMES[parse_labeller(labeller).variant]
+    """ "SAM-b" for "vit_b" and "vit_b-noprompt", "informed SAM-b (1,000 more frames)" for "vit_b-informed1000"."""
+    parts = parse_labeller(labeller)
+    name, known = SAM_NAMES[parts.variant], parts.knowledge_frames
+    return f"informed {name} ({plural(known, 'more frame')})" if known else name
 
 
 def labeller_title(labeller: str) -> str:
@@ -43,7 +51,7 @@ def labeller_title(labeller: str) -> str:
     parts = parse_labeller(labeller)
     words = [TRAINED_NAMES.get(parts.trainable, ""), "few adapters" if parts.adapter_blocks else ""]
     words += [AUGMENTATION_NAMES.get(parts.augmentation, "")]
-    title = f"{SAM_NAMES[parts.variant]} {'with' if parts.prompted else 'without'} mask prompt"
+    title = f"{labeller_name(labeller)} {'with' if parts.prompted else 'without'} mask prompt"
     return ", ".join([title, *filter(None, words)])
 
 

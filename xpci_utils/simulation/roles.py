@@ -16,9 +16,9 @@ class Role:
     """Where the frames of a role are drawn from, and what they are for.
 
     stream         names that make the simulator's seed together with the stage's; none: the stage's seed itself
-    sequences      of that seed, in words
+    sequences      which ones of the simulator's seed, in words
     per_sequence   frames that a sequence gives; frames of one sequence share powder, flat field and particles
-    seed           whose seed it is
+    seed           whose seed the stage's is
     use            what learns from the frames, or is measured on them
     """
 
@@ -39,33 +39,23 @@ class Role:
         return [FRAMES_PER_SEQUENCE * i + i % FRAMES_PER_SEQUENCE for i in range(start, count)]
 
 
-EACH, ITS_OWN, ALL = "0, 1, ... of a seed of their own", "notebook 01", FRAMES_PER_SEQUENCE
+ALL, EACH, OF_01, OF_04C = FRAMES_PER_SEQUENCE, "0, 1, ...", "the seed of notebook 01", "the seed of notebook 04c"
 ROLES = {
-    "train": Role((), "0, 1, ...", ALL, ITS_OWN, "denoiser, labellers and networks learn from them"),
-    "validation": Role((), "the next ones", ALL, ITS_OWN, "weights are chosen on them during a training"),
-    "test": Role((), "the next ones", ALL, ITS_OWN, "scores of tables and figures; no choice is made on them"),
-    "shifted test": Role(("shifted frames",), EACH, ALL, ITS_OWN, "scores on another beamline set-up (Table S)"),
-    "fresh": Role(
-        ("fresh pool",), EACH, ALL, "notebook 04a", "pools `fresh` and `clamped`, arm `more`: controls with true labels"
+    "train": Role((), EACH, ALL, OF_01, "denoiser, labellers and networks learn from them"),
+    "validation": Role(
+        (), "those after the training sequences", ALL, OF_01, "choices of a run: weights, settings, declared rows"
     ),
-    "development": Role(
-        ("fresh", "development"), EACH, 1, "always 0", "choices between methods; no run trains or tests on them"
-    ),
-    "knowledge": Role(
-        ("fresh", "knowledge"), EACH, 1, "the labeller's", "informed labellers alone learn from them; never a recipe"
-    ),
-    "unlabelled": Role(
-        ("fresh", "unlabelled"), EACH, 1, "the stage's", "frames whose labels are not used, as of a film"
-    ),
-    "reference": Role(("fresh", "reference"), EACH, 1, "notebook 04c", "what a pool is compared with"),
-    "fresh (floor)": Role(("fresh", "fresh (floor)"), EACH, 1, "notebook 04c", "how far new frames lie from these"),
-    "shifted (ceiling)": Role(
-        ("fresh", "shifted (ceiling)"), EACH, 1, "notebook 04c", "how far frames of another set-up lie from these"
-    ),
+    "test": Role((), "those after the validation sequences", ALL, OF_01, "scores of tables and figures, no choice"),
+    "shifted test": Role(("shifted frames",), EACH, ALL, OF_01, "scores on another beamline set-up (Table S)"),
+    "fresh": Role(("fresh pool",), EACH, ALL, "the seed of notebook 04a", "pools `fresh` and `clamped`, arm `more`"),
+    "development": Role(("fresh", "development"), EACH, 1, "0", "choices between methods; no run learns from them"),
+    "knowledge": Role(("fresh", "knowledge"), EACH, 1, "the labeller's seed", "informed labellers learn from them"),
+    "unlabelled": Role(("fresh", "unlabelled"), EACH, 1, "the seed of the stage", "frames whose labels are not used"),
+    "reference": Role(("fresh", "reference"), EACH, 1, OF_04C, "what the frames of a pool are compared with"),
+    "fresh (floor)": Role(("fresh", "fresh (floor)"), EACH, 1, OF_04C, "how far new frames lie from the reference"),
+    "shifted (ceiling)": Role(("fresh", "shifted (ceiling)"), EACH, 1, OF_04C, "the same for another beamline set-up"),
     **{
-        f"sampler study {name}": Role(
-            ("fresh", f"sampler study {name}"), EACH, 1, "always 0", "the same, in docs/sampler_study"
-        )
+        f"sampler study {name}": Role(("fresh", f"sampler study {name}"), EACH, 1, "0", "the same, docs/sampler_study")
         for name in ("reference", "floor", "ceiling")
     },
 }
