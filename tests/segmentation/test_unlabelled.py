@@ -68,7 +68,7 @@ def test_masks_are_the_foreground_of_the_network_without_specks(simulated, tmp_p
 
 def test_a_stopped_run_goes_on_with_the_same_bytes(simulated, tmp_path, monkeypatch):
     inputs, *_ = simulated
-    monkeypatch.setattr(module, "BLOCK", 2)
+    monkeypatch.setattr(module, "BLOCK", 2)  # of the frames of this test
     whole = make_unlabelled_pool(inputs, tmp_path / "whole", COUNT)
     answers = iter([False, True, False, False])
     monkeypatch.setattr(module, "time_is_over", lambda: next(answers))
@@ -126,12 +126,12 @@ def test_frames_of_a_users_folder_are_tiled_and_windowed_like_the_annotated_ones
 
 def test_a_folder_without_such_frames_or_with_too_few_says_what_to_do(own, tmp_path):
     inputs, mine = own
-    with pytest.raises(FolderError, match="3 frames without annotation .* 18 images of 32 x 32 pixels, and 19"):
+    with pytest.raises(FolderError, match=r"3 frames without annotation .* 18 images of 32 x 32 pixels, and 19"):
         make_unlabelled_pool(inputs, tmp_path / "pool", 19, source_folder=str(mine))
-    with pytest.raises(FolderError, match="holds no frames without annotation .* --unlabelled 1000"):
+    with pytest.raises(FolderError, match=r"names no folder, .* no frames without annotation .* --unlabelled 1000"):
         make_unlabelled_pool(inputs, tmp_path / "pool", 1)  # frames of a folder, and none is named
     shutil.rmtree(mine / "unlabelled")
-    with pytest.raises(FolderError, match="holds no frames without annotation .* --unlabelled 1000"):
+    with pytest.raises(FolderError, match=r"holds no frames without annotation .* --unlabelled 1000"):
         make_unlabelled_pool(inputs, tmp_path / "pool", 1, source_folder=str(mine))
 
 

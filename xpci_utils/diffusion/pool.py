@@ -28,6 +28,7 @@ from xpci_utils.training import StoppedForTime, time_is_over, watched
 
 Examples = Sequence[tuple[np.ndarray, np.ndarray]]  # (image, mask or labels)
 
+
 @dataclass(frozen=True)
 class PoolSettings:
     """What decides the bytes of a pool, beside the denoiser's weights."""

@@ -1,4 +1,4 @@
-from .apart import UnlabelledFrame, images_without_annotation, unlabelled
+from .apart import UnlabelledFrame, images_without_annotation, to_learn_from, unlabelled
 from .classes import read_classes
 from .examples import PairExamples, PoolImages
 from .faults import FolderError
@@ -32,6 +32,7 @@ __all__ = [
     "splits_of",
     "tile_origins",
     "tiles_of",
+    "to_learn_from",
     "unlabelled",
     "write_frames",
 ]

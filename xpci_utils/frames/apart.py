@@ -7,7 +7,7 @@ unlabelled/frames.csv   name,sequence,film,frame,time_us
 """
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +49,23 @@ class UnlabelledFrame:
         return to_uint8(self.grey, window)
 
 
+def to_learn_from(folder: str | Path, splits: Mapping[str, str]) -> list[UnlabelledFrame]:
+    """The frames in unlabelled/ of a user's ``folder`` whose sequence neither validates nor tests.
+
+    ``splits`` are those of the sequences. FolderError says how to import such frames if there are none.
+    """
+    found = unlabelled(folder) if folder else []
+    learnt = [one for one in found if splits.get(one.sequence, "train") == "train"]
+    if not learnt:
+        where = f"{paths.display(folder)} holds" if folder else "source_folder names no folder, so there are"
+        raise FolderError(
+            f"{where} no frames without annotation to learn from: 'xpci import FILM ANNOTATIONS NEW_FOLDER "
+            "--unlabelled 1000' keeps those of the film in unlabelled/, and FRAMES=NEW_FOLDER behind make reproduce "
+            "(source_folder of notebook 04a) names that folder"
+        )
+    return learnt
+
+
 def images_without_annotation(
     folder: str | Path, frames: FrameSet, count: int, *, start: int = 0
 ) -> Iterator[np.ndarray]:
@@ -58,16 +75,9 @@ def images_without_annotation(
     are evenly spaced over all there are. Frames of sequences that validate or test are left out: they are near copies.
     FolderError if there are none, too few, or if one has another size.
     """
-    splits = {row["sequence"]: row["split"] for row in frames.rows}
-    found = [one for one in unlabelled(folder) if splits.get(one.sequence, "train") == "train"] if folder else []
+    found = to_learn_from(folder, {row["sequence"]: row["split"] for row in frames.rows})
     windows = tiles_of(frames.height, frames.width, frames.tile)
     places = [(one, window) for one in found for window in windows]
-    if not places:
-        raise FolderError(
-            f"{paths.display(folder or frames.info['source'])} holds no frames without annotation to learn from: "
-            "'xpci import FILM ANNOTATIONS NEW_FOLDER --unlabelled 1000' keeps those of the film in unlabelled/, and "
-            "notebook 04a takes that folder as source_folder (FRAMES=NEW_FOLDER behind make reproduce)"
-        )
     if count > len(places):
         raise FolderError(
             f"{paths.display(folder)} holds {len(found)} frames without annotation to learn from, which give "

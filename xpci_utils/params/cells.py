@@ -49,7 +49,7 @@ MIXINGS: dict[str, Literal["concat", "pretrain", "added"]] = {
     "added": "added",
     "unlabelled": "added",
 }  # arm -> how its batches are made, where that is not the profile's way
-WHOLE_BATCH_ARMS = ("added", "unlabelled", "fixmatch")  # every batch of annotated frames whole, as many others beside it
+WHOLE_BATCH_ARMS = ("added", "unlabelled", "fixmatch")  # batches of annotated frames stay whole, others come beside
 REAL_ONLY_ARMS = ("halfbatch", "more", "longer", "fixmatch")  # no labeller has a say in them
 COUNTED_ARMS = ("longer", "fixmatch")  # ... and yet their names count pairs, or frames without annotation
 UNLABELLED_ARMS = tuple(arm for arm, pool in POOLS.items() if pool == "unlabelled")
@@ -169,7 +169,7 @@ class Cell:
 
     @property
     def pool(self) -> str:
-        """The pool of its pairs, of further annotated frames ("more") or of unlabelled ones ("fixmatch"); "" if none."""
+        """The pool of its pairs, of further annotated frames ("more") or unlabelled ones ("fixmatch"); "" if none."""
         return POOLS.get(self.trains_on, "ddpm" if self.labeller != "none" else "")
 
     @property

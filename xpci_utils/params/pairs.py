@@ -34,8 +34,7 @@ class SamplePairs(SeededParameters):
         "", description="your folder, of which the pool 'unlabelled' takes unlabelled/; empty: frames are simulated"
     )
     unlabelled_sampling: Literal["natural", "curated"] = Field(
-        "natural",
-        description="simulated frames of the pool 'unlabelled': any, as in a film, or those an annotator would choose",
+        "natural", description="simulated frames of the pool 'unlabelled': any, as in a film, or as annotators choose"
     )
     pairs: int = Field(200, ge=1, description="synthetic pairs in the pool")
     pairs_per_frame: float = Field(
@@ -74,7 +73,9 @@ class SamplePairs(SeededParameters):
 
     def decisive(self) -> dict[str, Any]:
         """However many runs share a pool, its bytes are the same; what concerns one pool changes no other."""
-        others = {"shard", "shards", "source_folder"} | ({"unlabelled_sampling"} if self.pool != "unlabelled" else set())
+        others = {"shard", "shards", "source_folder"}
+        if self.pool != "unlabelled":
+            others |= {"unlabelled_sampling"}
         return {name: value for name, value in super().decisive().items() if name not in others}
 
     @property

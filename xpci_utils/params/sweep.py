@@ -79,7 +79,7 @@ class Sweep(Parameters):
         for name in names:
             first = name.partition("-")[0]
             if first not in UNLABELLED_ARMS:
-                raise ValueError(f"{name!r} takes no frames without annotation; choose from {', '.join(UNLABELLED_ARMS)}")
+                raise ValueError(f"{name!r} takes no unlabelled frames; choose from {', '.join(UNLABELLED_ARMS)}")
             Cell(BACKBONES[0], 1, "none" if first in REAL_ONLY_ARMS else "vit_b", 1, name)  # refuses a wrong field
         return names
 

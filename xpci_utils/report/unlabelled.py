@@ -1,4 +1,4 @@
-"""Table U: what frames without annotation bring, on the validation frames by which a user chooses, and on test frames."""
+"""Table U: what frames without annotation bring, on validation frames, by which to choose, and on test frames."""
 
 import pandas as pd
 

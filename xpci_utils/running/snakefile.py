@@ -39,7 +39,6 @@ def needs(profile: str, place: Place, root: str) -> list[str]:
 
 
 def options(place: Place, own: Mapping[str, object] | None = None) -> str:
-    """The runner's options for the parameters in which a place differs: " -p pool ddpm"; ``own`` names a user's folder.
-    """
+    """The runner's options for what a place differs in, " -p pool ddpm"; ``own`` names a user's folder."""
     given = {**place.parameters, **own_of(place, own or {})}
     return "".join(f" -p {name} {quote(str(value))}" for name, value in given.items())

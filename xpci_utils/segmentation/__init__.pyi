@@ -2,8 +2,8 @@ from .arms import training_of
 from .networks import BACKBONES, SIZES, build_network, count_parameters
 from .outline import Stage, outline
 from .prediction import class_scores, load_network, predict, predict_folder, save_network, write_predictions
-from .unlabelled import make_unlabelled_pool
 from .training import Batches, NetworkData, synthetic_examples, train_network, training_steps
+from .unlabelled import make_unlabelled_pool
 
 __all__ = [
     "BACKBONES",

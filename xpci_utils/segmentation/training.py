@@ -156,7 +156,7 @@ def synthetic_examples(pairs_folder: str | Path, labels_folder: str | Path, coun
 
 
 def first_of_pool(pairs_folder: str | Path, count: int, seed: int) -> list[int]:
-    """Numbers of the first ``count`` pairs of a pool in the order that ``seed`` permutes; ValueError if it has fewer."""
+    """The first ``count`` numbers of a pool in the order that ``seed`` permutes; ValueError if it has fewer."""
     pool = len(list((paths.resolve(pairs_folder) / "images").glob("*.png")))
     if count > pool:
         raise ValueError(

@@ -128,4 +128,3 @@ def _frames(
         count - start, frames.height, frames.width, drawn.simulator_seed(seed), preset, **options
     )
     return (as_frame(s, "test", (window["low"], window["high"]), window["kind"] == "log") for s in simulated)
-
