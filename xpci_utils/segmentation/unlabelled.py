@@ -2,7 +2,7 @@
 
 For newly simulated frames the labels are thrown away; of a user's film they are the frames that nobody annotated. The
 masks are the foreground of that network, which agrees better with the truth of new frames than the masks that the
-denoiser draws for known frames (docs/levers_unlabelled.md).
+denoiser draws for known frames (docs/levers.md).
 """
 
 from collections.abc import Sequence
