@@ -29,7 +29,7 @@ def test_the_grid_has_each_network_alone_and_with_each_arm():
 
 @pytest.mark.parametrize("arm", ["mix", "added", "fixmatch-w100", "unlabelled-other"])
 def test_an_arm_without_such_frames_or_with_a_wrong_field_is_refused(arm):
-    with pytest.raises(ParameterError, match="takes no unlabelled frames|there is no arm"):
+    with pytest.raises(ParameterError, match=r"takes no unlabelled frames|there is no arm"):
         Sweep.checked({"unlabelled": [arm]})
 
 
