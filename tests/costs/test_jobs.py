@@ -95,6 +95,17 @@ def test_a_job_by_hand(table):
     assert job.work_gib == 4  # weights, two moments, the best weights: 2^28 numbers of 4 bytes each
 
 
+def test_an_arm_that_doubles_or_halves_the_batch_is_predicted_so(table):
+    """Beside whole batches pairs double a step and its memory and bring no steps of their own; halves have half."""
+    rows = {"vit_b__n05000__added-w050": 8, "none__n00000__mix": 4, "none__n00000__halfbatch": 2}
+    for row, frames in rows.items():
+        folder = f"segmentation/emcad__r0200__{row}__s0"
+        assert paper_work(folder)["emcad", "step"] == 5_000 * frames
+        (job,) = dry_run("paper", [folder], table)
+        assert job.steps == 5_000
+        assert job.gpu_gib == pytest.approx(GPU_CONTEXT_GIB + 4.0 + frames)  # two measured frames took 2 GiB
+
+
 def test_work_that_no_gpu_does_is_counted_in_cpu_hours(table):
     frames, report = dry_run("paper", ["frames", "report"], table)
     assert frames.cpu_hours == pytest.approx(3.0 * paper_work("frames")["simulator", "frame"] / 3600)

@@ -10,12 +10,13 @@ import pytest
 from xpci_utils.evaluation import paired_difference
 from xpci_utils.params import Sweep
 from xpci_utils.params.cells import BACKBONES, Cell, parse_row
+from xpci_utils.params.runs import compared_rows
 from xpci_utils.report import captions, compare_claims
 from xpci_utils.report.claims import ONE_SEED, SUPPORTED, UNDECIDED, UNFINISHED, claims_html
 from xpci_utils.report.contrasts import chosen_on_validation, claimed_rows, cost_core_seconds, gain, reference_row
 from xpci_utils.report.inconsistencies import inconsistencies_html
 from xpci_utils.report.protocol import CONTRADICTED
-from xpci_utils.report.study import annotations_worth, ladder_steps, study_tables
+from xpci_utils.report.study import annotations_worth, controls_table, ladder_steps, study_tables
 from xpci_utils.report.study_figures import class_gains, control_gains, gain_and_cost, gain_of_classes
 from xpci_utils.report.wording import DASH, INFORMED, interval, labeller_title
 
@@ -127,6 +128,27 @@ def test_the_ladder_needs_its_rows(results):
     assert ladder_steps(results) == {}
 
 
+def test_a_declared_row_without_augmentation_is_compared_with_annotated_frames_without_it(study):
+    """Any other row has the one reference of Table C, with flips and turns."""
+    row, alone = "emcad__r0004__vit_b__n00004__added-w025-noaug", "emcad__r0004__none__n00000__"
+    assert reference_row(row, study) == f"{alone}mix"
+    declared = study.sweep.model_copy(update={"contrasts": [row]})
+    assert reference_row(row, replace(study, sweep=declared)) == f"{alone}noaug"
+    assert compared_rows(declared) == [f"{alone}noaug", row]
+
+
+def test_table_c_says_how_many_annotated_frames_a_step_sees_where_arms_ask_about_it(study, tables):
+    said = "A step of most rows with pairs sees half a batch of annotated frames"
+    assert said in tables["table c"].caption
+    rows = [row for row in study.sweep.controls if parse_row(row).trains_on not in ("added", "halfbatch")]
+    table = controls_table(replace(study, sweep=study.sweep.model_copy(update={"controls": rows})))
+    assert said not in table.caption
+    assert "Network" not in table.printed
+    both = [*rows, "transunet__r0004__none__n00000__mix"]
+    table = controls_table(replace(study, sweep=study.sweep.model_copy(update={"controls": both})))
+    assert table.printed["Network"].tolist() == ["EMCAD"] * len(rows) + ["TransUNet"]
+
+
 def test_controls_name_what_is_missing(study):
     gone = "emcad__r0004__none__n00000__copypaste__s1"
     cells = study.cells[study.cells["cell"] != gone]
@@ -184,6 +206,11 @@ def test_every_control_stands_beside_its_own_reference(study):
     assert table.loc["emcad__r0004__vit_b__n00004__noaug", "reference"] == "emcad__r0004__none__n00000__noaug"
     assert table.loc["emcad__r0004__none__n00000__noaug", "reference"] == "emcad__r0004__none__n00000__mix"
     assert table.loc["emcad__r0004__vit_b__n00004__pretrain", "reference"] == "emcad__r0004__none__n00000__mix"
+    for arm, other in {"vit_b__n00004__added-w050": "mix", "vit_b__n00004__added-w025-noaug": "noaug",
+                       "none__n00000__halfbatch": "mix", "none__n00000__halfbatch-noaug": "noaug"}.items():  # fmt: skip
+        assert table.loc[f"emcad__r0004__{arm}", "reference"] == f"emcad__r0004__none__n00000__{other}", arm
+    name = table.loc["emcad__r0004__vit_b__n00004__added-w025-noaug", "name"]
+    assert name.startswith("pairs beside whole batches, weighted 0.25, no augmentation: 4 simulated + 4 synthetic")
     scores = study.cells.set_index("cell")["dice"]
     gains = control_gains(study).query("row == 'emcad__r0004__vit_b__n00004__noaug'").set_index("seed")["gain"]
     for seed in (0, 1):

@@ -9,6 +9,7 @@ import torch
 
 from xpci_utils.frames import FrameSet, binary_mask
 from xpci_utils.frames.frameset import write_png
+from xpci_utils.params import TrainSegmentation
 from xpci_utils.params.cells import Cell
 from xpci_utils.segmentation import Batches, training_of
 from xpci_utils.segmentation.copy_paste import ParticlePaste, find_place, pick_particle
@@ -189,6 +190,11 @@ class TestCopyPaste:
             views[arm] = {plan.view(*full, np.random.default_rng(seed))[0].tobytes() for seed in range(9)}
         assert views["copypaste-noaug"] == {full[0].tobytes()}
         assert len(views["copypaste"]) > 1
+
+    @pytest.mark.parametrize(("arm", "version"), [("mix", 1), ("noaug", 1), ("copypaste", 1), ("copypaste-flips", 1),
+                                                  ("halfbatch-noaug", 1), ("copypaste-noaug", 3)])  # fmt: skip
+    def test_only_results_that_changed_have_another_version(self, arm, version):
+        assert TrainSegmentation(cell=f"transunet__r0040__none__n00000__{arm}__s0").version == version
 
     def test_the_arm_adds_particles_of_annotated_frames(self, frames: FrameSet):
         plan = training(frames, None, "emcad__r0004__none__n00000__copypaste")

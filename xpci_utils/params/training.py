@@ -182,11 +182,20 @@ def networks_changed_with_version_2(parameters: "TrainSegmentation") -> bool:
     return emcad or (backbone == "transunet" and parameters.size == "paper")
 
 
+def pasted_with_an_augmentation(parameters: "TrainSegmentation") -> bool:
+    """Copy-paste flipped and turned whatever else the arm's name said."""
+    cell = Cell.parse(parameters.cell)
+    return cell.trains_on == "copypaste" and cell.augmentation not in ("", "symmetries")
+
+
 class TrainSegmentation(StageParameters):
     """05: one cell of the grid of Section 3.2."""
 
     notebook = "05_train_segmentation"
-    changes = {2: Change("EMCAD's decoder and TransUNet's attention as published", networks_changed_with_version_2)}
+    changes = {
+        2: Change("EMCAD's decoder and TransUNet's attention as published", networks_changed_with_version_2),
+        3: Change("copy-paste is followed by the augmentation in the arm's name", pasted_with_an_augmentation),
+    }
     products = ("model.safetensors", "history.jsonl", "metrics.json", "per_frame.csv")
 
     cell: CellName = Field(

@@ -109,7 +109,10 @@ def controls_table(results: Results) -> Table:
     """Table C: what else could explain a gain."""
     data = pd.DataFrame([_control_row(row, results) for row in results.sweep.controls])
     cells = [parse_row(row) for row in data["row"]]
-    printed = pd.DataFrame({"Arm": [arm_name(cell.arm) for cell in cells]})
+    printed = pd.DataFrame({"Network": [BACKBONE_NAMES[cell.backbone] for cell in cells]})
+    if printed["Network"].nunique() == 1:  # which the caption says
+        printed = printed.drop(columns="Network")
+    printed["Arm"] = [arm_name(cell.arm) for cell in cells]
     printed["Training set"] = [captions.trained_on(cell, results) for cell in cells]
     printed["Seeds"] = data["seeds"]
     for metric in ("dice", "micro_f1"):
@@ -186,10 +189,11 @@ def ladder_steps(results: Results) -> dict[str, tuple[str, str]]:
 def annotations_worth(results: Results) -> dict[str, float]:
     """Dice by number of annotated frames alone, and the number that the generated pairs are worth.
 
-    Keys "dice at <frames>" and, where Dice rises with the frames and both are finished, "frames": interpolated in the
-    logarithm of the number, held at the ends.
+    Of the first network of the controls. Keys "dice at <frames>" and, where Dice rises with the frames and both are
+    finished, "frames": interpolated in the logarithm of the number, held at the ends.
     """
     cells = [parse_row(row) for row in results.sweep.controls]
+    cells = [cell for cell in cells if cell.backbone == cells[0].backbone]
     alone = {
         c.annotated or results.annotated: c.row for c in cells if c.arm in ("mix", "more") and c.labeller == "none"
     }

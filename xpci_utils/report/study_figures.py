@@ -191,4 +191,6 @@ def _kinds(colours: Sequence[str], names: Sequence[str]) -> list[Line2D]:
 
 def _words(row: str, results: Results) -> str:
     cell = parse_row(row)
-    return f"{arm_name(cell.arm)}: {captions.trained_on(cell, results)}"
+    several = len({parse_row(other).backbone for other in results.sweep.controls}) > 1
+    network = f"{BACKBONE_NAMES[cell.backbone]}, " if several else ""
+    return f"{network}{arm_name(cell.arm)}: {captions.trained_on(cell, results)}"

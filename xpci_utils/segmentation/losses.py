@@ -26,7 +26,7 @@ def weighted_loss(
     annotated frames. Division by 1 + w keeps the value comparable between weights: w = 0 would be the loss of the
     annotated frames alone, w = 1 is the plain mean of both losses. It does not change the training, because an AdamW
     step is the same for any multiple of the loss (but for its epsilon of 1e-8). So one learning rate serves every
-    weight: w decides the direction of a step, not its length.
+    weight: w decides the direction of a step, not its length (and twice as many examples make it less noisy).
     """
     of_annotated = loss([one[:annotated] for one in outputs], labels[:annotated])
     of_pairs = loss([one[annotated:] for one in outputs], labels[annotated:])

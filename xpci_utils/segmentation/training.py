@@ -103,7 +103,8 @@ class Batches:
     pairs see the same annotated frames in the same order; "concat" shuffles the plain union, as the paper does;
     "pretrain" shows synthetic pairs alone in the first half of the steps and annotated frames alone in the second;
     "added" shows every batch of annotated frames as it is without pairs, in the same views, and as many pairs beside
-    it. With one source only, all are the same stream of it.
+    it; the network takes both in one pass, so batch normalisation is over both. With one source only, all are the same
+    stream of it.
     """
 
     def __init__(self, data: NetworkData, settings: NetworkTraining):
