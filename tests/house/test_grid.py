@@ -291,5 +291,5 @@ def test_what_a_labeller_knew_is_in_its_name_or_refused():
     assert AdaptSam(labeller="vit_t-informed4", knowledge_frames=4).settings().knowledge_frames == 4
     assert "knowledge_frames" not in AdaptSam(labeller="vit_t-informed4").decisive()
     for labeller in ("vit_t", "vit_t-informed5"):
-        with pytest.raises(ParameterError, match="knowledge_frames is 4, but the labeller is.*'-informed4'"):
+        with pytest.raises(ParameterError, match=r"knowledge_frames is 4, but the labeller is.*'-informed4'"):
             AdaptSam.checked({"labeller": labeller, "knowledge_frames": 4})

@@ -130,5 +130,5 @@ def test_a_stopped_informed_labeller_goes_on_with_the_same_frames(simulated, tmp
 
 
 def test_frames_of_ones_own_inform_no_labeller(disc_frames, tmp_path):
-    with pytest.raises(ValueError, match="vit_t-informed4 is an informed labeller.*frames of your own"):
+    with pytest.raises(ValueError, match=r"vit_t-informed4 is an informed labeller.*frames of your own"):
         adapt(disc_frames, tmp_path, labeller="vit_t-informed4")

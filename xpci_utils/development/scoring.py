@@ -97,7 +97,7 @@ def _key(place: Place) -> tuple[str, str, int]:
 
 
 def _lines_of(path: Path, current: set[tuple], again: bool) -> list[dict]:
-    """The lines of the table that belong to a ``current`` result; StageError for others, unless they go ``again``."""
+    """The lines of the table that belong to a ``current`` result; StageError for others, or ``again`` removes them."""
     if not path.is_file():
         return []
     read = {"dtype": {"identity": str}, "keep_default_na": False, "na_values": {"value": [""]}}
@@ -109,7 +109,10 @@ def _lines_of(path: Path, current: set[tuple], again: bool) -> list[dict]:
             f"{paths.display(path)} has scores of results that are gone or were made again since, or of another number "
             f"of development frames: {', '.join(named)}. Score these anew with --again, or remove the file"
         )
-    return [line for line in lines if line not in stale]
+    kept = [line for line in lines if line not in stale]
+    if stale:
+        files.write_csv(path, pd.DataFrame(kept, columns=[*COLUMNS]))
+    return kept
 
 
 def _score(root: Path, place: Place, record: Mapping[str, Any], frames: FrameSet) -> list[dict]:

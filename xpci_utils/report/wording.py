@@ -34,8 +34,8 @@ AUGMENTATION_NAMES = {"none": "no augmentation", "symmetries": "flips and turns"
 
 
 INFORMED = (
-    "An informed labeller learnt from more annotated frames than a user has; it stands in for SAM's pre-training, shows "
-    "what a better labeller is worth, and belongs to no recipe."
+    "An informed labeller learnt from more annotated frames than a user has. It stands in for SAM's pre-training, and "
+    "shows what a better labeller is worth; it belongs to no recipe."
 )
 
 
