@@ -25,7 +25,7 @@ from xpci_utils.params.places import (
     pairs_place,
     shard_place,
 )
-from xpci_utils.params.profiles import run_root
+from xpci_utils.params.profiles import own_of, run_root
 from xpci_utils.params.runs import stage_folders
 from xpci_utils.running.snakefile import (
     check_grid,
@@ -54,7 +54,7 @@ RUN = (
 
 def digest_of(place):
     """What decides the result of the stage of a place."""
-    return stage_digest(PROFILE, place.notebook, **place.parameters)
+    return stage_digest(PROFILE, place.notebook, **place.parameters, **own_of(place, OWN))
 
 
 wildcard_constraints:
@@ -148,7 +148,7 @@ rule pairs:
     params:
         notebook="04a_sample_pairs",
         digest=lambda wildcards: digest_of(pairs_place(wildcards.pool)),
-        options=lambda wildcards: options(pairs_place(wildcards.pool)),
+        options=lambda wildcards: options(pairs_place(wildcards.pool), OWN),
     threads: run_threads(PROFILE, "04a_sample_pairs")
     resources:
         **ONE_GPU,

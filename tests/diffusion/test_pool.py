@@ -19,8 +19,8 @@ from xpci_utils.diffusion import (
     write_pool,
 )
 from xpci_utils.diffusion import pool as pool_module
-from xpci_utils.diffusion.pool import remove_specks
 from xpci_utils.frames import PairExamples
+from xpci_utils.frames.specks import remove_specks
 
 torch.set_num_threads(1)
 CONFIG = {

@@ -6,14 +6,7 @@ from hypothesis import strategies as st
 
 from xpci_utils import paths
 from xpci_utils.params import AdaptSam, ParameterError, Sweep, TrainSegmentation
-from xpci_utils.params.cells import (
-    ARMS,
-    BACKBONES,
-    Cell,
-    knowledge_of,
-    parse_labeller,
-    parse_row,
-)
+from xpci_utils.params.cells import ARMS, BACKBONES, Cell, knowledge_of, parse_labeller, parse_row
 from xpci_utils.params.profiles import overlay, profile_values, profiles, sweep_of
 from xpci_utils.params.runs import GRIDS, cells_of, stage_folders
 
@@ -25,7 +18,7 @@ FIELDS = {"": "", "noaug": "none", "flips": "symmetries", "strongaug": "affine"}
 def arms(draw):
     """(first field, weight of pairs, field of the augmentation) of every arm that there is."""
     first = draw(st.sampled_from(list(ARMS)))
-    weight = draw(st.integers(1, 100)) / 100 if first == "added" else 1.0
+    weight = draw(st.integers(1, 100)) / 100 if first in {"added", "unlabelled", "fixmatch"} else 1.0
     return first, weight, draw(st.sampled_from([""] if first in {"mix", *FIELDS} else list(FIELDS)))
 
 
@@ -34,8 +27,8 @@ def test_a_name_parses_back(backbone, annotated, labeller, synthetic, arm, seed)
     """Whatever the arm combines; and the name alone says what the arm does."""
     first, weight, field = arm
     joined = "-".join(filter(None, [first, f"w{100 * weight:03.0f}" if weight < 1 else "", field]))
-    alone = first in {"halfbatch", "more", "longer"}
-    count = synthetic if first == "longer" or not alone else 0
+    alone = first in {"halfbatch", "more", "longer", "fixmatch"}
+    count = synthetic if first in {"longer", "fixmatch"} or not alone else 0
     cell = Cell(backbone, annotated, "none" if alone else labeller, count, joined, seed)
     found = Cell.parse(cell.name)
     assert found == cell
@@ -51,7 +44,7 @@ def test_a_name_parses_back(backbone, annotated, labeller, synthetic, arm, seed)
             "mix-w050", "noaug-w050", "epochs-w050", "mix-noaug", "w050", "w050-added", "added-", "halfbatch-w050"],
 )  # fmt: skip
 def test_an_arm_has_one_spelling(arm):
-    """A weight of 1 is no field, it stands before the augmentation, and 'added' alone has one."""
+    """A weight of 1 is no field, it stands before the augmentation, and only arms with whole batches have one."""
     labeller = "none__n00000" if "half" in arm else "vit_b__n00500"
     with pytest.raises(ValueError, match=f"there is no arm '{arm}'"):
         parse_row(f"emcad__r0100__{labeller}__{arm}")
@@ -117,6 +110,10 @@ def test_rows_of_the_error_ladder_read_the_pools_they_are_named_after():
     assert sources["emcad__r0100__vit_b__n00500__clamped"] == ("pools/clamped/pairs", "pools/clamped/labels/vit_b__s0")
     assert sources["emcad__r0100__vit_b__n00500__mix"] == ("pools/ddpm/pairs", "pools/ddpm/labels/vit_b__s0")
     assert sources["emcad__r0200__none__n00000__more"] == ("pools/fresh/pairs", "pools/fresh/pairs/labels")
+    assert sources["emcad__r0100__vit_b__n00500__unlabelled"] == (
+        "pools/unlabelled/pairs", "pools/unlabelled/labels/vit_b__s0"
+    )  # fmt: skip
+    assert sources["emcad__r0100__none__n00500__fixmatch"][0] == "pools/unlabelled/pairs"
     assert sources["emcad__r0100__none__n00000__copypaste"] is None
 
 
@@ -134,13 +131,16 @@ def test_every_row_of_a_profile_is_a_cell_without_its_seed(profile):
 def test_the_controls_of_a_profile_change_one_thing_at_a_time(profile):
     """Every arm but the paper's protocol, fewer annotated frames, more of them, and true labels: beside 'mix'.
 
-    Batches that pairs do not dilute are in no study yet; smoke combines them with weights and augmentation, too.
+    Batches that pairs do not dilute, and frames without annotation, are in no study yet; smoke combines them with
+    weights and augmentation, too.
     """
     controls = [parse_row(row) for row in overlay(profile).values["sweep"]["controls"]]
-    undiluted = {cell.arm for cell in controls if cell.trains_on in ("added", "halfbatch")}
-    whole = {"added", "added-w050", "added-w025-noaug", "halfbatch", "halfbatch-noaug"} if profile == "smoke" else set()
-    assert undiluted == whole
-    expected = set(ARMS) - {"epochs", "longer", "flips", "added", "halfbatch"}
+    later = {"added", "halfbatch", "unlabelled", "fixmatch"}
+    undiluted = {cell.arm for cell in controls if cell.trains_on in later}
+    whole = {"added", "added-w050", "added-w025-noaug", "halfbatch", "halfbatch-noaug"}
+    whole |= {"unlabelled", "unlabelled-w050", "fixmatch", "fixmatch-w050-noaug"}
+    assert undiluted == (whole if profile == "smoke" else set())
+    expected = set(ARMS) - {"epochs", "longer", "flips"} - later
     expected -= {"more"} if profile == "paper" else set()
     assert {cell.arm for cell in controls} - undiluted == expected, "the paper has no further annotated frames"
     assert len({cell.backbone for cell in controls}) == 1
@@ -183,6 +183,10 @@ def test_every_control_row_is_a_cell_without_its_seed():
         ("emcad__r0100__vit_b__n00500__halfbatch", "annotated frames alone"),
         ("emcad__r0100__none__n00000__added-w050", "needs synthetic pairs"),
         ("emcad__r0100__none__n00000__pretrain", "needs synthetic pairs"),
+        ("emcad__r0100__none__n00500__unlabelled", "has labeller 'none'"),
+        ("emcad__r0100__none__n00000__fixmatch", "needs frames without annotation"),
+        ("emcad__r0100__vit_b__n00500__fixmatch", "has labeller 'none', and only such a cell has"),
+        ("emcad__r0100__true__n00500__unlabelled", "only pairs of the arm 'fresh' have true labels"),
         ("emcad__r0100__vit_b__n00500__longer", "without synthetic pairs has labeller 'none'"),
     ],
 )

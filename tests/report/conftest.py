@@ -22,7 +22,7 @@ from xpci_utils.params import (
 from xpci_utils.params.cells import BACKBONES, Cell
 from xpci_utils.params.places import parse_place
 from xpci_utils.params.profiles import overlay
-from xpci_utils.params.runs import GRIDS, cells_of, stage_folders
+from xpci_utils.params.runs import GRIDS, stage_folders
 
 SIDE = 64
 NAMES = ["background", "solid_particle", "molten_droplet", "hollow_shell", "fragment"]
@@ -62,14 +62,14 @@ class FakeRun:
     def write(self):
         self.stage(PrepareFrames, self.frames, None)
         self.stage(TrainDdpm, self.ddpm, DDPM_METRICS)
-        grids = GRIDS if self.sweep.controls else ["paper"]
+        grids = GRIDS if self.sweep.controls or self.sweep.unlabelled else ["paper"]
         for place in map(parse_place, stage_folders(self.sweep, *grids)):
             if place.kind == "sam":
                 self.stage(AdaptSam, self.labeller, self.labeller_metrics, **place.parameters)
             elif place.kind == "pools":
                 self.pool_stage(place)
-        for cell in cells_of(self.sweep, *grids):
-            self.stage(TrainSegmentation, self.cell, self.cell_metrics, cell=cell.name)
+            elif place.kind == "segmentation":
+                self.stage(TrainSegmentation, self.cell, self.cell_metrics, **place.parameters)
         return self.root
 
     def pool_stage(self, place):
@@ -163,6 +163,7 @@ class FakeRun:
             "weights": "random",
             "steps": 300 * (2 if cell.arm in ("epochs", "longer") else 1),
             "validation_score": self.summary["dice_foreground"],
+            "validation": {name: value and value / 2 for name, value in self.summary.items()},
             "test": self.summary,
             "shifted": self.shifted,
             "best_validation": {"step": 300},

@@ -254,6 +254,8 @@ def grids_table(table: CostTable, fast: CostTable) -> tuple[list[str], list[list
     first, rows = set(stage_folders(sweep, "paper")), []
     for grid in GRIDS:
         folders = [folder for folder in stage_folders(sweep, grid) if grid == "paper" or folder not in first]
+        if not folders:
+            continue  # a grid of other profiles
         sums = [jobs.total(listed) for listed in _both(folders, table, fast)]
         figures = [*(one.gpu_hours for one in sums), *(one.gpu_gib for one in sums)]
         rows.append([f"`{grid}`", str(len(folders)), *(f"{figure:,.1f}" for figure in figures)])

@@ -20,6 +20,7 @@ from xpci_utils.params import (
     TrainSegmentation,
 )
 from xpci_utils.params.cells import Cell, parse_labeller
+from xpci_utils.params.places import MASKING
 from xpci_utils.training import LabellerTraining, symmetries_of
 
 
@@ -87,10 +88,13 @@ def _work_of(parameters: StageParameters, frames: PrepareFrames, pairs: int) -> 
             known = 0 if p.shipped else p.settings().knowledge_frames
             return _steps(p, steps) | {(name, "forward"): looks, ("simulator", "frame"): known}
         case TrainSegmentation() as p:
-            looks = p.evaluations * val + 2 * test + shifted
+            looks = (p.evaluations + 1) * val + 2 * test + shifted + _cell_steps(p, train) * _self_labelled(p)
             return {(name, "step"): _cell_steps(p, train) * step_batch(p), (name, "forward"): looks}
         case SamplePairs(pool="fresh"):
             return {("simulator", "frame"): pairs}
+        case SamplePairs(pool="unlabelled"):
+            simulated = {("simulator", "frame"): pairs} if frames.source == "simulator" else {}
+            return {(MASKING.backbone, "forward"): pairs} | simulated
         case SamplePairs(pool="ddpm") as p:
             return {("denoiser", "forward"): pairs * p.sampling_steps}
         case SamplePairs() as p:
@@ -113,6 +117,11 @@ def step_batch(parameters: StageParameters) -> int:
     if isinstance(parameters, TrainSegmentation):
         return Cell.parse(parameters.cell).frames_per_step(batch_size)
     return batch_size
+
+
+def _self_labelled(parameters: TrainSegmentation) -> int:
+    """Frames that a network labels itself in a step of its training, by a forward pass beside that of the step."""
+    return parameters.batch_size if Cell.parse(parameters.cell).trains_on == "fixmatch" else 0
 
 
 def _steps(parameters: TrainDdpm | AdaptSam, steps: int) -> dict[tuple[str, str], int]:

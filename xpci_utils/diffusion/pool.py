@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage
 from tqdm import tqdm
 
 from xpci_utils import files
@@ -24,11 +23,10 @@ from xpci_utils.diffusion.clamping import masks_of_block
 from xpci_utils.diffusion.denoiser import Denoiser
 from xpci_utils.diffusion.sampling import SAMPLERS, sample_pairs
 from xpci_utils.frames.frameset import write_png
+from xpci_utils.frames.specks import pair_row, remove_specks
 from xpci_utils.training import StoppedForTime, time_is_over, watched
 
 Examples = Sequence[tuple[np.ndarray, np.ndarray]]  # (image, mask or labels)
-
-ANY_NEIGHBOUR = np.ones((3, 3), dtype=bool)
 
 
 @dataclass(frozen=True)
@@ -54,14 +52,6 @@ def weights_digest(denoiser: Denoiser) -> str:
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]
-
-
-def remove_specks(mask: np.ndarray, min_px: int) -> tuple[np.ndarray, int, int]:
-    """(mask without components below `min_px` pixels, components left, components removed); corners connect."""
-    components, count = ndimage.label(mask > 0, structure=ANY_NEIGHBOUR)
-    small = np.bincount(components.ravel(), minlength=count + 1)[1:] < min_px
-    cleaned = np.where(np.append(True, small)[components], 0, 255).astype(np.uint8)
-    return cleaned, int((~small).sum()), int(small.sum())
 
 
 def claim(folder: Path, denoiser: Denoiser, settings: PoolSettings) -> None:
@@ -93,19 +83,11 @@ def write_block(
     images, masks = make_pairs(denoiser, members, settings, known)
     rows = []
     for index, image, mask in zip(members, images, masks, strict=True):
-        mask, components, removed = remove_specks(mask, settings.min_component_px)
-        name = f"{index:06d}.png"
-        write_png(folder / "images" / name, image)
-        write_png(folder / "masks" / name, mask)
-        rows.append(
-            {
-                "index": index,
-                "name": name,
-                "foreground": round(float((mask > 0).mean()), 6),
-                "components": components,
-                "specks_removed": removed,
-            }
-        )
+        mask, *counts = remove_specks(mask, settings.min_component_px)
+        row = pair_row(index, mask, *counts)
+        write_png(folder / "images" / row["name"], image)
+        write_png(folder / "masks" / row["name"], mask)
+        rows.append(row)
     files.write_csv(table, pd.DataFrame(rows))
 
 

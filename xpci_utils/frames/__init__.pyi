@@ -1,6 +1,6 @@
-from .apart import UnlabelledFrame, unlabelled
+from .apart import UnlabelledFrame, images_without_annotation, to_learn_from, unlabelled
 from .classes import read_classes
-from .examples import PairExamples
+from .examples import PairExamples, PoolImages
 from .faults import FolderError
 from .flatfield import flat_field_correct
 from .folder import check_folder, read_folder, splits_of
@@ -14,6 +14,7 @@ __all__ = [
     "Frame",
     "FrameSet",
     "PairExamples",
+    "PoolImages",
     "UnlabelledFrame",
     "binary_mask",
     "check_folder",
@@ -21,6 +22,7 @@ __all__ = [
     "crop",
     "flat_field_correct",
     "frame_scores",
+    "images_without_annotation",
     "pad_image",
     "pad_labels",
     "padding",
@@ -30,6 +32,7 @@ __all__ = [
     "splits_of",
     "tile_origins",
     "tiles_of",
+    "to_learn_from",
     "unlabelled",
     "write_frames",
 ]

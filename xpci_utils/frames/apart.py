@@ -1,4 +1,4 @@
-"""Frames of a user's films that nobody annotated, which the import keeps apart: no notebook of the paper reads them.
+"""Frames of a user's films that nobody annotated, which the import keeps apart: only the pool 'unlabelled' reads them.
 
 unlabelled/             film_00017.png ...: grey levels, corrections and pixels as those of images/
 unlabelled/frames.csv   name,sequence,film,frame,time_us
@@ -7,7 +7,7 @@ unlabelled/frames.csv   name,sequence,film,frame,time_us
 """
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,9 @@ import numpy as np
 from xpci_utils import paths
 from xpci_utils.frames.faults import FolderError, reading
 from xpci_utils.frames.folder import AnnotatedFolder, to_uint8
+from xpci_utils.frames.frameset import FrameSet
 from xpci_utils.frames.pictures import SUFFIXES, read_grey
+from xpci_utils.frames.tiles import tiles_of
 
 UNLABELLED, TABLE = "unlabelled", "frames.csv"
 COLUMNS = ("name", "sequence", "film", "frame", "time_us")
@@ -45,6 +47,56 @@ class UnlabelledFrame:
     def image(self, window: tuple[float, float]) -> np.ndarray:
         """uint8 [H, W], as networks see it: by the window of the training frames (`AnnotatedFolder.window`)."""
         return to_uint8(self.grey, window)
+
+
+def to_learn_from(folder: str | Path, splits: Mapping[str, str]) -> list[UnlabelledFrame]:
+    """The frames in unlabelled/ of a user's ``folder`` whose sequence neither validates nor tests.
+
+    ``splits`` are those of the sequences. FolderError says how to import such frames if there are none.
+    """
+    found = unlabelled(folder) if folder else []
+    learnt = [one for one in found if splits.get(one.sequence, "train") == "train"]
+    if not learnt:
+        where = f"{paths.display(folder)} holds" if folder else "source_folder names no folder, so there are"
+        raise FolderError(
+            f"{where} no frames without annotation to learn from: 'xpci import FILM ANNOTATIONS NEW_FOLDER "
+            "--unlabelled 1000' keeps those of the film in unlabelled/, and FRAMES=NEW_FOLDER behind make reproduce "
+            "(source_folder of notebook 04a) names that folder"
+        )
+    return learnt
+
+
+def images_without_annotation(
+    folder: str | Path, frames: FrameSet, count: int, *, start: int = 0
+) -> Iterator[np.ndarray]:
+    """``count`` images uint8 [h, w] of the frames in unlabelled/ of a user's ``folder``, from number ``start`` on.
+
+    They are cut into tiles and seen through the intensity window as the annotated ``frames`` made from that folder, and
+    are evenly spaced over all there are. Frames of sequences that validate or test are left out: they are near copies.
+    FolderError if there are none, too few, or if one has another size.
+    """
+    found = to_learn_from(folder, {row["sequence"]: row["split"] for row in frames.rows})
+    windows = tiles_of(frames.height, frames.width, frames.tile)
+    places = [(one, window) for one in found for window in windows]
+    if count > len(places):
+        raise FolderError(
+            f"{paths.display(folder)} holds {len(found)} frames without annotation to learn from, which give "
+            f"{len(places)} images of {windows[0][0].stop} x {windows[0][1].stop} pixels, and {count} are asked for; "
+            "import more (--unlabelled N), or lower pairs of notebook 04a and the counts of the grid"
+        )
+    chosen = np.linspace(0, len(places) - 1, count).round().astype(int)[start:]
+    return (_cut(*places[index], frames) for index in chosen)
+
+
+def _cut(one: UnlabelledFrame, window: tuple[slice, slice], frames: FrameSet) -> np.ndarray:
+    limits = frames.info["window"]
+    image = one.image((limits["low"], limits["high"]))
+    if image.shape != (frames.height, frames.width):
+        raise FolderError(
+            f"{paths.display(one.path)} has {image.shape[0]} x {image.shape[1]} pixels, the annotated frames have "
+            f"{frames.height} x {frames.width}; import films of one size into one folder"
+        )
+    return image[window]
 
 
 def append_rows(place: Path, rows: Iterable[tuple[str, str, str, int, float | None]]) -> None:

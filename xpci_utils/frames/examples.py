@@ -47,6 +47,19 @@ class FrameExamples(Sequence[Example]):
         return frame.image[window], frame.labels[window]
 
 
+class PoolImages(Sequence[np.ndarray]):
+    """The images of a pool, uint8 [H, W], in the order of ``indices``; neither masks nor labels are read."""
+
+    def __init__(self, pairs_folder: str | Path, indices: Sequence[int]):
+        self.images, self.indices = paths.resolve(pairs_folder) / "images", [int(index) for index in indices]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> np.ndarray:  # type: ignore[override]  # one by one, no slices
+        return read_png(self.images / f"{self.indices[index]:06d}.png")
+
+
 class PairExamples(Sequence[Example]):
     """Synthetic frames with the labels a labeller gave them, in the order of ``indices``."""
 

@@ -21,9 +21,10 @@ LabellerName = Annotated[str, AfterValidator(_labeller)]
 
 
 class Content(NamedTuple):
-    """Files whose content, not their place, decides a result: a folder of frames, a film, or a file with its sha256."""
+    """Files whose content, not their place, decides a result: a folder of frames, a folder of pictures alone, a film,
+    or a file with its sha256."""
 
-    kind: Literal["folder", "film", "sha256"]
+    kind: Literal["folder", "pictures", "film", "sha256"]
     paths: tuple[Path, ...]
 
 

@@ -30,18 +30,30 @@ ARMS = {
     "more": "annotated frames beyond the training split, from the fresh pool",
     "fresh": "newly simulated frames in place of generated ones",
     "clamped": "newly simulated frames with the masks that the diffusion model gives them",
+    "unlabelled": "frames without annotation in place of generated ones, labelled by a SAM",
+    "fixmatch": "annotated frames, and frames without annotation that the network labels itself",
     "epochs": "the paper's protocol: as many epochs in every cell, one shuffled set",
     "longer": "annotated frames alone, for the steps that n pairs bring under 'epochs'",
 }
 AUGMENTATIONS = {"noaug": "none", "flips": "symmetries", "strongaug": "affine"}  # field of a name -> augmentation
-POOLS = {"more": "fresh", "fresh": "fresh", "clamped": "clamped"}
+POOLS = {
+    "more": "fresh",
+    "fresh": "fresh",
+    "clamped": "clamped",
+    "unlabelled": "unlabelled",
+    "fixmatch": "unlabelled",
+}
 MIXINGS: dict[str, Literal["concat", "pretrain", "added"]] = {
     "epochs": "concat",
     "pretrain": "pretrain",
     "added": "added",
+    "unlabelled": "added",
 }  # arm -> how its batches are made, where that is not the profile's way
-REAL_ONLY_ARMS = ("halfbatch", "more", "longer")
-SYNTHETIC_ARMS = ("added", "synthonly", "pretrain", "fresh", "clamped", "epochs")
+WHOLE_BATCH_ARMS = ("added", "unlabelled", "fixmatch")  # batches of annotated frames stay whole, others come beside
+REAL_ONLY_ARMS = ("halfbatch", "more", "longer", "fixmatch")  # no labeller has a say in them
+COUNTED_ARMS = ("longer", "fixmatch")  # ... and yet their names count pairs, or frames without annotation
+UNLABELLED_ARMS = tuple(arm for arm, pool in POOLS.items() if pool == "unlabelled")
+SYNTHETIC_ARMS = ("added", "synthonly", "pretrain", "fresh", "clamped", "unlabelled", "epochs")
 WEIGHT = re.compile(r"w(0\d\d)")  # field of an arm: the weight of the loss of pairs, in hundredths; none for 1
 
 TRAINED = {"frozen": "adapters", "headed": "adapters+head", "whole": "all"}  # field of a labeller's name -> trainable
@@ -57,8 +69,9 @@ CELL = re.compile(rf"([a-z0-9_]+?)__r(\d{{4}})__(none|true|{LABELLER_PATTERN})__
 class Cell:
     """One cell of the grid.
 
-    ``labeller`` is "none" exactly when it sees no synthetic pairs: ``synthetic`` is then 0, save in the arm "longer",
-    where it only decides the number of steps.
+    ``labeller`` is "none" exactly when it sees no pairs that a labeller classified: ``synthetic`` is then 0, save in
+    the arm "longer", where it only decides the number of steps, and in "fixmatch", where it counts the frames without
+    annotation that the network labels itself.
     """
 
     backbone: str
@@ -72,12 +85,14 @@ class Cell:
         if self.backbone not in BACKBONES:
             raise ValueError(f"there is no backbone {self.backbone!r}; choose from {', '.join(BACKBONES)}")
         self._check_arm()
-        if (self.labeller == "none") != (self.synthetic == 0 or self.trains_on == "longer"):
+        if (self.labeller == "none") != (self.synthetic == 0 or self.trains_on in COUNTED_ARMS):
             raise ValueError("a cell without synthetic pairs has labeller 'none', and only such a cell has")
+        if self.trains_on == "fixmatch" and not self.synthetic:
+            raise ValueError("the arm 'fixmatch' needs frames without annotation; without them it is the arm 'mix'")
         if self.labeller == TRUE_LABELS and self.trains_on != "fresh":
             raise ValueError("only pairs of the arm 'fresh' have true labels; choose a SAM")
         if self.trains_on in REAL_ONLY_ARMS and self.labeller != "none":
-            raise ValueError(f"the arm {self.arm!r} trains on annotated frames alone: its labeller is 'none'")
+            raise ValueError(f"the arm {self.arm!r} takes labels from annotated frames alone: its labeller is 'none'")
         if self.trains_on in SYNTHETIC_ARMS and self.labeller == "none":
             raise ValueError(f"the arm {self.arm!r} needs synthetic pairs; without them it is the arm 'mix'")
 
@@ -87,10 +102,10 @@ class Cell:
             raise ValueError(f"there is no arm {self.arm!r}; choose from {', '.join(ARMS)}")
         if fields and WEIGHT.fullmatch(fields[0]):
             weight = fields.pop(0)
-            if first != "added" or weight == "w000":
+            if first not in WHOLE_BATCH_ARMS or weight == "w000":
                 raise ValueError(
                     f"there is no arm {self.arm!r}; the weight of pairs, w001 to w099 for 0.01 to 0.99, is a field of "
-                    "the arm 'added' (without pairs the arm is 'mix')"
+                    f"the arms {', '.join(WHOLE_BATCH_ARMS)} (without pairs the arm is 'mix')"
                 )
         if fields and (first in ("mix", *AUGMENTATIONS) or len(fields) > 1 or fields[0] not in AUGMENTATIONS):
             raise ValueError(
@@ -117,14 +132,20 @@ class Cell:
 
     @property
     def pair_weight(self) -> float:
-        """Weight of the loss of pairs beside that of annotated frames: 0.5 of "added-w050", else 1."""
+        """Weight of the loss of pairs, or of unlabelled frames, beside that of annotated ones: 0.5 of "added-w050"."""
         found = WEIGHT.fullmatch(self.arm.partition("-")[2].partition("-")[0])
         return int(found[1]) / 100 if found else 1.0
 
     def frames_per_step(self, batch_size: int) -> int:
-        """Frames, annotated and synthetic, that a step sees where the profile has batches of ``batch_size``."""
-        sizes = {"added": 2 * batch_size, "halfbatch": batch_size - batch_size // 2}
-        return sizes.get(self.trains_on, batch_size)
+        """Frames, annotated and others, that a step sees where the profile has batches of ``batch_size``."""
+        if self.whole_batches:
+            return 2 * batch_size
+        return batch_size - batch_size // 2 if self.trains_on == "halfbatch" else batch_size
+
+    @property
+    def whole_batches(self) -> bool:
+        """Whether every batch of annotated frames stays whole, and as many other frames come beside it."""
+        return self.trains_on in WHOLE_BATCH_ARMS
 
     def alone(self, arm: str = "mix") -> "Cell":
         """The cell without pairs of the same frames, seed and augmentation; ``arm`` "longer": for as many steps."""
@@ -148,7 +169,7 @@ class Cell:
 
     @property
     def pool(self) -> str:
-        """The pool that its pairs (or, in the arm "more", its further annotated frames) come from; "" without any."""
+        """The pool of its pairs, of further annotated frames ("more") or unlabelled ones ("fixmatch"); "" if none."""
         return POOLS.get(self.trains_on, "ddpm" if self.labeller != "none" else "")
 
     @property

@@ -5,7 +5,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from xpci_utils.params.base import LabellerName, SeededParameters, StageParameters
+from xpci_utils import paths
+from xpci_utils.params.base import Content, LabellerName, SeededParameters, StageParameters
 from xpci_utils.params.places import (
     DENOISER,
     FRAMES,
@@ -26,8 +27,14 @@ class SamplePairs(SeededParameters):
     products = ("images", "masks", "pairs.csv")
     retired = frozenset({"fresh_frames", "audit_particles"})  # they belong to 04c, and decided no pair
 
-    pool: Literal["ddpm", "fresh", "clamped", "heldout"] = Field(
+    pool: Literal["ddpm", "fresh", "clamped", "unlabelled", "heldout"] = Field(
         "ddpm", description="ddpm: the pool of the paper; the others are controls, or masks for the test frames"
+    )
+    source_folder: str = Field(
+        "", description="your folder, of which the pool 'unlabelled' takes unlabelled/; empty: frames are simulated"
+    )
+    unlabelled_sampling: Literal["natural", "curated"] = Field(
+        "natural", description="simulated frames of the pool 'unlabelled': any, as in a film, or as annotators choose"
     )
     pairs: int = Field(200, ge=1, description="synthetic pairs in the pool")
     pairs_per_frame: float = Field(
@@ -58,9 +65,18 @@ class SamplePairs(SeededParameters):
         """Synthetic pairs in the pool of a run with so many annotated training frames."""
         return per_frame(self.pairs_per_frame, training_frames) or self.pairs
 
+    @property
+    def contents(self) -> dict[str, Content]:
+        """Of a user's frames without annotation the content counts, and not how the path of their folder is spelt."""
+        apart = Content("pictures", (paths.resolve(self.source_folder) / "unlabelled",))
+        return {"source_content": apart} if self.pool == "unlabelled" and self.source_folder else {}
+
     def decisive(self) -> dict[str, Any]:
-        """However many runs share a pool, its bytes are the same."""
-        return {name: value for name, value in super().decisive().items() if name not in ("shard", "shards")}
+        """However many runs share a pool, its bytes are the same; what concerns one pool changes no other."""
+        others = {"shard", "shards", "source_folder"}
+        if self.pool != "unlabelled":
+            others |= {"unlabelled_sampling"}
+        return {name: value for name, value in super().decisive().items() if name not in others}
 
     @property
     def steps(self) -> int:
@@ -87,7 +103,7 @@ class LabelPairs(StageParameters):
 
     notebook = "04b_label_pairs"
 
-    pool: Literal["ddpm", "fresh", "clamped", "heldout"] = Field(
+    pool: Literal["ddpm", "fresh", "clamped", "unlabelled", "heldout"] = Field(
         "ddpm", description="pool whose pairs are labelled; ddpm: the paper's; heldout: its labels are scored"
     )
     labeller: LabellerName = Field("vit_b", description="name of the adapted SAM that classifies the particles")
@@ -99,12 +115,20 @@ class LabelPairs(StageParameters):
     min_confidence: float = Field(
         0.0, ge=0, lt=1, description="particles with a lower confidence are ignored; must be 0 for held-out frames"
     )
+    kept_share: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="share of the particles of each class that is kept, the most confident ones; 1 for held-out frames",
+    )
 
     @model_validator(mode="after")
     def _whole_where_scored(self) -> Self:
         """Masks of held-out frames are labelled whole, since their labels are scored: an ignored particle has none."""
         if self.pool == "heldout" and self.min_confidence:
             raise ValueError("min_confidence must be 0 for the pool 'heldout', whose labels are scored whole")
+        if self.pool == "heldout" and self.kept_share < 1:
+            raise ValueError("kept_share must be 1 for the pool 'heldout', whose labels are scored whole")
         return self
 
     @property

@@ -8,7 +8,7 @@ from pydantic import Field
 from xpci_utils import paths
 from xpci_utils.params.base import StageParameters
 from xpci_utils.params.model import ParameterError, Parameters, read_yaml, suggest
-from xpci_utils.params.places import parse_place
+from xpci_utils.params.places import FRAMES, Place, pairs_place, parse_place
 from xpci_utils.params.stages import APPENDICES, STAGES, stage_model
 from xpci_utils.params.sweep import Sweep
 
@@ -78,8 +78,17 @@ def stage_parameters(
 ) -> StageParameters:
     """Parameters of the stage that writes ``folder`` below ``root``; ``own`` is a user's folder and its classes."""
     place = parse_place(folder)
-    given = (own or {}) if place.folder == "frames" else {}
+    given = own_of(place, own or {})
     return notebook_parameters(profile, place.notebook, {**place.parameters, **given, "run_root": str(root)})
+
+
+def own_of(place: Place, own: Mapping[str, object]) -> dict[str, object]:
+    """The parameters among ``own``, which name a user's folder, that the stage of a place reads.
+
+    The frames take all of them; the pool of frames without annotation takes the folder, and other stages none.
+    """
+    wanted = {FRAMES: own.keys(), pairs_place("unlabelled"): {"source_folder"}}.get(place, set())
+    return {name: value for name, value in own.items() if name in wanted}
 
 
 def sweep_of(profile: str) -> Sweep:

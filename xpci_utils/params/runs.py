@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import chain, product
 from typing import TYPE_CHECKING
 
-from xpci_utils.params.cells import BACKBONES, VARIANTS, Cell, parse_labeller, parse_row, parse_series
+from xpci_utils.params.cells import BACKBONES, REAL_ONLY_ARMS, VARIANTS, Cell, parse_labeller, parse_row, parse_series
 from xpci_utils.params.places import (
     DENOISER,
     FRAMES,
@@ -24,7 +24,7 @@ from xpci_utils.params.places import (
 if TYPE_CHECKING:
     from xpci_utils.params.sweep import Sweep
 
-GRIDS = ("paper", "full", "controls", "readings", "extended")
+GRIDS = ("paper", "full", "controls", "readings", "unlabelled", "extended")
 CLAIMED_COUNT = 5000  # synthetic images at which the paper claims its gains (Section 3.2)
 
 
@@ -39,7 +39,8 @@ def cells_of(sweep: Sweep, *grids: str) -> list[Cell]:
 
     "paper" is what Tables 1-4 print, with the further seeds of the declared contrasts; "full" has every backbone with
     every labeller at every count; "controls" are the rows of Table C; "readings" are those of Table R, the paper's
-    protocol as it can be read; "extended" is what takes a night.
+    protocol as it can be read; "unlabelled" are those of Table U, with frames without annotation; "extended" is what
+    takes a night.
     """
     return list(dict.fromkeys(chain.from_iterable(_CELLS_OF[name](sweep) for name in grids or ("paper",))))
 
@@ -69,11 +70,41 @@ def reading_rows(sweep: Sweep) -> list[str]:
     return list(dict.fromkeys(rows))
 
 
+def _unlabelled(sweep: Sweep) -> list[Cell]:
+    rows = unlabelled_rows(sweep)
+    return _seeded([row for arms in rows.values() for row in arms], sweep.seeds)
+
+
+def unlabelled_rows(sweep: Sweep) -> dict[str, list[str]]:
+    """The rows of Table U by backbone: annotated frames alone, then each arm with frames without annotation.
+
+    A backbone is taken with the labeller of its first series, as many frames as the sweep has pairs at most.
+    """
+    if not sweep.unlabelled:
+        return {}
+    rows: dict[str, list[str]] = {}
+    for backbone, labeller in map(parse_series, sweep.series):
+        if backbone in rows:
+            continue
+        alone, count = Cell(backbone, sweep.annotated, "none", 0), max(sweep.counts)
+        names = {arm: "none" if arm.partition("-")[0] in REAL_ONLY_ARMS else labeller for arm in sweep.unlabelled}
+        with_frames = [Cell(backbone, sweep.annotated, name, count, arm) for arm, name in names.items()]
+        rows[backbone] = [cell.row for cell in (alone, *with_frames)]
+    return rows
+
+
 def _extended(sweep: Sweep) -> list[Cell]:
     return [*_seeded(sweep.extended, sweep.seeds[:1]), *_seeded(compared_rows(sweep), sweep.extended_seeds)]
 
 
-_CELLS_OF = {"paper": _paper, "full": _full, "controls": _controls, "readings": _readings, "extended": _extended}
+_CELLS_OF = {
+    "paper": _paper,
+    "full": _full,
+    "controls": _controls,
+    "readings": _readings,
+    "unlabelled": _unlabelled,
+    "extended": _extended,
+}
 
 
 def _series_cells(sweep: Sweep, series: Iterable[str]) -> list[Cell]:
@@ -137,16 +168,18 @@ def stage_places(sweep: Sweep, *grids: str) -> list[Place]:
     adapted = dict.fromkeys([*compared, *((name, seed) for _, name, seed in labelled)])
     used = dict.fromkeys([*(cell.pool for cell in wanted if cell.pool), *(pool for pool, _, _ in labelled)])
     read = [place for pool in used for place in PAIRS_OF[pool]]
-    return [
+    places = [
         FRAMES,
         *([DENOISER] if DENOISER in read else []),
         *(labeller_place(*one) for one in adapted),
+        *(place for place in read if place.kind == "segmentation"),
         *(pairs_place(pool) for pool in PAIRS_OF if pool in used or pairs_place(pool) in read),
         *(labels_place(*one) for one in labelled),
         *_audits(sweep, *grids),
         *(cell_place(cell) for cell in wanted),
         REPORT,
     ]
+    return list(dict.fromkeys(places))  # the network that masks a pool can be a cell of the grid, too
 
 
 def stage_folders(sweep: Sweep, *grids: str) -> list[str]:

@@ -6,7 +6,16 @@ from typing import Annotated, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from xpci_utils.params.cells import knowledge_of, parse_labeller, parse_row, parse_series
+from xpci_utils.params.cells import (
+    BACKBONES,
+    REAL_ONLY_ARMS,
+    UNLABELLED_ARMS,
+    Cell,
+    knowledge_of,
+    parse_labeller,
+    parse_row,
+    parse_series,
+)
 from xpci_utils.params.model import Parameters
 
 Seed = Annotated[int, Field(ge=0)]
@@ -49,6 +58,10 @@ class Sweep(Parameters):
         [], description="rows of Table R (GRID=readings): readings of the paper's protocol, with pairs"
     )
     reading_seeds: list[Seed] = Field([0], description="seeds of the readings, with and without synthetic pairs")
+    unlabelled: list[str] = Field(
+        [],
+        description="arms of Table U (GRID=unlabelled), with frames without annotation, as many as the largest count",
+    )
     extended: list[str] = Field([], description="rows that take a night (GRID=extended), trained with the first seed")
     extended_seeds: list[Seed] = Field([], description="further seeds of the contrasts, in the grid extended")
 
@@ -58,6 +71,16 @@ class Sweep(Parameters):
         parsers: dict[str | None, Callable[[str], object]] = {"series": parse_series, "labellers": parse_labeller}
         for name in names:
             parsers.get(info.field_name, parse_row)(name)
+        return names
+
+    @field_validator("unlabelled")
+    @classmethod
+    def _arms(cls, names: list[str]) -> list[str]:
+        for name in names:
+            first = name.partition("-")[0]
+            if first not in UNLABELLED_ARMS:
+                raise ValueError(f"{name!r} takes no unlabelled frames; choose from {', '.join(UNLABELLED_ARMS)}")
+            Cell(BACKBONES[0], 1, "none" if first in REAL_ONLY_ARMS else "vit_b", 1, name)  # refuses a wrong field
         return names
 
     @model_validator(mode="after")

@@ -222,6 +222,9 @@ class TrainSegmentation(StageParameters):
     learning_rate: float = Field(6e-3, gt=0, description="AdamW learning rate, decayed by (1 - t/n)^0.9")
     beta1: float = Field(0.9, ge=0, lt=1, description="first beta of AdamW; the paper prints 0.99")
     evaluations: int = Field(20, ge=1, description="validation evaluations, evenly spaced")
+    confidence: float = Field(
+        0.95, gt=0, lt=1, description="least probability of a label that the arm 'fixmatch' learns from, 0 to 1"
+    )
     bf16: bool = Field(False, description="bfloat16 autocast")
     tf32: bool = Field(False, description="TF32 in matrix products on a GPU; no effect on a CPU")
     tolerance_px: float = Field(2.0, gt=0, description="tolerance of the normalised surface Dice [px]")
@@ -234,6 +237,13 @@ class TrainSegmentation(StageParameters):
     def settings(self) -> NetworkTraining:
         """How to train, as the training is told; the seed is the cell's."""
         return NetworkTraining.of(self.model_dump() | {"seed": Cell.parse(self.cell).seed})
+
+    def decisive(self) -> dict[str, Any]:
+        """What concerns one arm changes no other cell."""
+        values = super().decisive()
+        if Cell.parse(self.cell).trains_on != "fixmatch":
+            del values["confidence"]
+        return values
 
     @property
     def place(self) -> str:

@@ -24,9 +24,11 @@ def trained_on(cell: Cell, results: Results) -> str:
     """ "100 simulated + 500 fresh with true labels": the training set of the cells of a control."""
     count = cell.annotated or results.annotated
     frames = f"{'all' if count is None else f'{count:,}'} {results.source_word}"
+    if cell.trains_on == "fixmatch":
+        return f"{frames} + {cell.synthetic:,} without annotation"
     if cell.labeller == "none":
         return frames
-    kind = "synthetic" if cell.pool == "ddpm" else "fresh"
+    kind = {"ddpm": "synthetic", "unlabelled": "without annotation,"}.get(cell.pool, "fresh")
     names = "with true labels" if cell.labeller == TRUE_LABELS else f"labelled by {labeller_name(cell.labeller)}"
     pairs = f"{cell.synthetic:,} {kind} {names}"
     return pairs if cell.trains_on == "synthonly" else f"{frames} + {pairs}"
@@ -187,6 +189,18 @@ def readings(results: Results) -> str:
         "Effect of synthetic pairs under each reading of the paper's protocol, which states no augmentation, equal "
         "epochs and one shuffled set. Differences are to the same reading without pairs and, where pairs add steps, to "
         f"annotated frames alone, trained for as many steps. {INTERVAL}. {not_comparable(results)}"
+    )
+
+
+def unlabelled(results: Results) -> str:
+    """Caption of Table U."""
+    validation = results.frames.counts["val"] if results.frames else 0
+    return (
+        f"What frames without annotation bring, on {plural(validation, 'validation frame')} by which to choose, and on "
+        f"{test_frames(results)}. Changes are to the same network on annotated frames alone, at as many steps and with "
+        "the same batches of annotated frames. Frames that a labeller classified have masks by a network that was "
+        "trained on annotated frames alone; with FixMatch the network labels them itself. Changes on validation frames "
+        f"are means over the seeds, without interval: few frames choose, and only test frames show. {INTERVAL}."
     )
 
 

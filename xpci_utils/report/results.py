@@ -30,6 +30,7 @@ from xpci_utils.params.runs import (
 )
 from xpci_utils.report.evidence import read_evidence
 from xpci_utils.report.pictures import FrameFacts, predicting_places, read_facts, read_pictures, shown_frames
+from xpci_utils.report.wording import METRIC_NAMES
 from xpci_utils.stages import read_run, training_frames, was_audited
 
 TEST_SETS = {"test": "per_frame.csv", "shifted": "per_frame_shifted.csv"}
@@ -190,6 +191,8 @@ def _cell_row(root: Path, cell: Cell, runs: dict) -> dict:
         return identity
     metrics, run = _metrics(root / place), runs[place]
     shifted = {f"shifted_{name}": value for name, value in (metrics.get("shifted") or {}).items()}
+    judged = {name: value for name, value in (metrics.get("validation") or {}).items() if name in METRIC_NAMES}
+    shifted |= {f"validation_{name}": value for name, value in judged.items()}
     names = ("size", "parameters", "weights", "steps", "validation_score")
     return identity | _measured(metrics, run, names) | shifted | {"core_seconds": run["core_seconds"]}
 

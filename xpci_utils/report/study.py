@@ -22,6 +22,7 @@ from xpci_utils.report.contrasts import (
 )
 from xpci_utils.report.results import Results, aggregate
 from xpci_utils.report.tables import SERIES_OF_TABLE, Table
+from xpci_utils.report.unlabelled import unlabelled_table
 from xpci_utils.report.wording import (
     BACKBONE_NAMES,
     DASH,
@@ -39,11 +40,12 @@ GAINS = {"dice": "Dice", "dice_foreground": "Dice, no background", "nsd": "NSD",
 
 
 def study_tables(results: Results) -> list[Table]:
-    """Tables C (controls), D (differences), L (error ladder), P (classes), R (readings) and S (shifted frames).
+    """Tables C (controls), D (differences), L (error ladder), P (classes), R (readings), S (shifted frames) and U
+    (frames without annotation).
 
     A table whose runs the sweep does not have is left out.
     """
-    tables = [differences_table(results), shifted_table(results), classes_table(results)]
+    tables = [differences_table(results), shifted_table(results), classes_table(results), unlabelled_table(results)]
     if results.sweep.readings:
         tables.append(readings_table(results))
     if results.sweep.controls:

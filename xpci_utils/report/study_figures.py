@@ -27,7 +27,8 @@ from xpci_utils.report.results import Results
 from xpci_utils.report.style import COLOURS, DOTS_PER_INCH, MARKERS, TEXT_WIDTH, ZERO
 from xpci_utils.report.wording import BACKBONE_NAMES, arm_name
 
-KINDS = ("annotated frames alone", "with generated pairs", "with fresh frames")
+KINDS = ("annotated frames alone", "with generated pairs", "with fresh frames", "with frames without annotation")
+KIND_OF_POOL = {"ddpm": KINDS[1], "unlabelled": KINDS[3]}
 CLIP = 0.2  # gains beyond are drawn as arrows at the edge
 DOTS = {"marker": "o", "s": 9, "linewidth": 0, "alpha": 0.7, "zorder": 2}
 
@@ -81,7 +82,8 @@ def gain_and_cost(results: Results, colours: Sequence[str] = COLOURS) -> Figure:
     gains.set(xlabel="gain in Dice over the reference", ylabel="", xlim=(-CLIP * 1.07, CLIP * 1.07))
     costs.set(xlabel="core-minutes", xscale="log")
     costs.xaxis.set_major_formatter("{x:g}")
-    figure.legend(handles=_kinds(colours, KINDS), loc="outside lower center", ncols=len(KINDS) + 1)
+    shown = KINDS[: 1 + max((KINDS.index(row["kind"]) for row in rows), default=0)]
+    figure.legend(handles=_kinds(colours, shown), loc="outside lower center", ncols=len(shown) + 1)
     return figure
 
 
@@ -117,7 +119,8 @@ def control_gains(results: Results) -> pd.DataFrame:
     for row in results.sweep.controls:
         reference, seeds = own_reference(row, results), results.sweep.control_seeds
         cell = parse_row(row)
-        kind = KINDS[0 if cell.labeller == "none" else 1 if cell.pool == "ddpm" else 2]
+        alone = cell.labeller == "none" and cell.trains_on != "fixmatch"
+        kind = KINDS[0] if alone else KIND_OF_POOL.get(cell.pool, KINDS[2])
         about: dict[str, Any] = {
             "row": row,
             "reference": reference,

@@ -22,6 +22,8 @@ ARM_NAMES = {
     "more": "more annotated frames",
     "fresh": "fresh simulated frames",
     "clamped": "fresh frames, masks by the denoiser",
+    "unlabelled": "frames without annotation, classified",
+    "fixmatch": "frames without annotation, FixMatch",
     "epochs": "equal epochs (the paper's protocol)",
     "longer": "annotated alone, as many steps",
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from xpci_utils import paths, stages, weights
 from xpci_utils.params import ParameterError, SamplePairs, ShippableParameters, Sweep
+from xpci_utils.params.places import pairs_place
 from xpci_utils.params.profiles import notebook_parameters, overlay, stage_parameters
 from xpci_utils.params.runs import cells_of, stage_folders
 from xpci_utils.running.folder import frames_of, grid_of, training_frames
@@ -21,6 +22,7 @@ def check_run(profile: str, grid: str, root: Path, own: Mapping[str, str], force
     sweep = grid_of(profile, root, own)
     check_pairs(profile, grid, sweep, training_frames(profile, root, own))
     folders = stage_folders(sweep, grid)
+    check_unlabelled(profile, folders, root, own)
     check_shipped(profile, root, folders)
     shares = [path.parent.relative_to(root).as_posix() for path in root.glob(f"pools/*/shards/*/{stages.RUN_FILE}")]
     return not refuse_others(other_results(profile, root, [*folders, *shares], own), force)
@@ -40,6 +42,21 @@ def check_pairs(profile: str, grid: str, sweep: Sweep, training: int) -> None:
             f"params/{profile}/sweep.yaml asks for {wanted} synthetic pairs, but "
             f"04a_sample_pairs.yaml samples {pairs}; raise pairs or lower counts (or those per frame)"
         )
+
+
+def check_unlabelled(profile: str, folders: Iterable[str], root: Path, own: Mapping[str, object]) -> None:
+    """ParameterError if frames without annotation are asked for and the user's folder has none."""
+    pool = pairs_place("unlabelled").folder
+    if pool not in folders or frames_of(profile, own).source == "simulator":
+        return
+    from xpci_utils.frames import FolderError, to_learn_from
+
+    parameters = stage_parameters(profile, pool, root, own)
+    assert isinstance(parameters, SamplePairs)
+    try:
+        to_learn_from(parameters.source_folder, {})
+    except FolderError as error:
+        raise ParameterError(str(error)) from None
 
 
 def check_shipped(profile: str, root: Path, folders: Iterable[str]) -> None:

@@ -7,7 +7,8 @@ from xpci_utils.params.runs import GRIDS
 
 GRID_HELP = (
     "which runs of the profile's sweep.yaml: paper (Tables 1 to 5), full (every backbone with every labeller), "
-    "controls (Table C), readings (Table R: the protocol as it can be read) or extended"
+    "controls (Table C), readings (Table R: the protocol as it can be read), unlabelled (Table U: frames without "
+    "annotation) or extended"
 )
 
 

@@ -1,11 +1,12 @@
 """What the Snakefile asks: which stages there are, what each reads, and what decides its result."""
 
+from collections.abc import Mapping
 from shlex import quote
 
 from xpci_utils.files import digest
 from xpci_utils.params import ParameterError
 from xpci_utils.params.places import Place
-from xpci_utils.params.profiles import notebook_parameters, stage_parameters
+from xpci_utils.params.profiles import notebook_parameters, own_of, stage_parameters
 from xpci_utils.params.runs import GRIDS
 from xpci_utils.running.folder import grid_of
 from xpci_utils.stages import RUN_FILE, decisive
@@ -37,6 +38,7 @@ def needs(profile: str, place: Place, root: str) -> list[str]:
     return [f"{root}/{folder.relative_to(parameters.root)}/{RUN_FILE}" for folder in parameters.inputs]
 
 
-def options(place: Place) -> str:
-    """The runner's options for the parameters in which a place differs: " -p pool ddpm"."""
-    return "".join(f" -p {name} {quote(str(value))}" for name, value in place.parameters.items())
+def options(place: Place, own: Mapping[str, object] | None = None) -> str:
+    """The runner's options for what a place differs in, " -p pool ddpm"; ``own`` names a user's folder."""
+    given = {**place.parameters, **own_of(place, own or {})}
+    return "".join(f" -p {name} {quote(str(value))}" for name, value in given.items())

@@ -15,7 +15,7 @@ from .labelling import (
     trivial_labels,
 )
 from .model import SemanticSam, build_sam, calibrate_batch_norm, describe
-from .naming import Naming, labels_of, particle_probabilities, regions_of
+from .naming import Naming, labels_of, least_confident, particle_probabilities, regions_of
 from .prompts import prompt_logits
 from .tiny_vit import TinyViT
 
@@ -37,6 +37,7 @@ __all__ = [
     "fetch_official_weights",
     "label_pool",
     "labels_of",
+    "least_confident",
     "load_labeller",
     "load_official_weights",
     "load_pretrained",

@@ -16,7 +16,7 @@ from xpci_utils.frames.frameset import read_png, write_png
 from xpci_utils.sam.adaptation import LABELLER_FILE
 from xpci_utils.sam.checkpoints import load_labeller
 from xpci_utils.sam.model import SemanticSam
-from xpci_utils.sam.naming import Naming, labels_of, particle_probabilities, regions_of
+from xpci_utils.sam.naming import Naming, labels_of, least_confident, particle_probabilities, regions_of
 from xpci_utils.training import StoppedForTime, dihedral, set_threads, time_is_over, watched
 from xpci_utils.training.symmetries import symmetries_of
 
@@ -193,6 +193,8 @@ def label_pool(
                 files.append_jsonl(progress, row)
                 done[row["name"]] = row
     rows = [done[name] for name in names]
+    if naming.kept_share < 1:
+        _leave_out(pairs, folder, rows, naming)
     _write_csv(folder / "particles.csv", [particle for row in rows for particle in row["table"]])
     _write_csv(folder / "labels.csv", [{name: row[name] for name in COLUMNS} for row in rows])
     progress.unlink()
@@ -231,23 +233,55 @@ def _label_block(model: SemanticSam, pairs: Path, names: list[str], folder: Path
 
 def _row(name: str, labels: np.ndarray, mask: np.ndarray, scores: np.ndarray, naming: Naming) -> dict:
     """One line of labels.csv, and under "table" its lines of particles.csv; shares of nothing are empty."""
-    regions, named = regions_of(mask, naming.vote), (labels > 0) & (labels != IGNORE)
-    particles, probabilities = _majority(regions, labels), particle_probabilities(scores, regions)
+    regions = regions_of(mask, naming.vote)
+    probabilities = particle_probabilities(scores, regions)
+    table = [
+        {"name": name, "region": index + 1}
+        | {f"p_{c}": round(float(p), 5) for c, p in enumerate(probabilities[index]) if c}
+        for index in range(len(probabilities))
+    ]
+    row = {"name": name, "confidence": _mean(scores.max(0)[mask]), "prompt_pixels": int(mask.sum())}
+    return row | _described(labels, mask, regions, table)
+
+
+def _described(labels: np.ndarray, mask: np.ndarray, regions: np.ndarray, table: list[dict]) -> dict:
+    """What follows from the labels of a pair: shares, and its particles (``table``) with pixels, class and purity."""
+    named, particles = (labels > 0) & (labels != IGNORE), _majority(regions, labels)
+    columns = {column: [round(value.item(), 5) for value in values] for column, values in particles.items()}
     return {
-        "name": name,
-        "confidence": _mean(scores.max(0)[mask]),
         "purity": _mean(particles["purity"]),
-        "particles": len(particles["pixels"]),
-        "prompt_pixels": int(mask.sum()),
+        "particles": len(table),
         "named_background": _mean(labels[mask] == 0),
         "outside_prompt": _mean(~mask[named]),
         "table": [
-            {"name": name, "region": index + 1}
-            | {column: round(values[index].item(), 5) for column, values in particles.items()}
-            | {f"p_{c}": round(float(p), 5) for c, p in enumerate(probabilities[index]) if c}
-            for index in range(len(probabilities))
+            {"name": row["name"], "region": row["region"]}
+            | {name: values[i] for name, values in columns.items()}
+            | {name: p for name, p in row.items() if name.startswith("p_")}
+            for i, row in enumerate(table)
         ],
     }
+
+
+def _leave_out(pairs: Path, folder: Path, rows: list[dict], naming: Naming) -> None:
+    """Ignore the particles of a labelled pool that are the least confident ones of their class, in files and rows."""
+    table = [particle for row in rows for particle in row["table"]]
+    if not table:
+        return
+    probabilities = np.array([[p for name, p in one.items() if name.startswith("p_")] for one in table])
+    doubtful = {
+        (one["name"], one["region"])
+        for one, out in zip(table, least_confident(probabilities, naming.kept_share), strict=True)
+        if out
+    }
+    for row in rows:
+        numbers = [one["region"] for one in row["table"] if (row["name"], one["region"]) in doubtful]
+        if not numbers:
+            continue
+        labels, mask = read_png(folder / row["name"]), read_png(pairs / "masks" / row["name"]) > 127
+        regions = regions_of(mask, naming.vote)
+        labels[np.isin(regions, numbers)] = IGNORE
+        write_png(folder / row["name"], labels)
+        row |= _described(labels, mask, regions, row["table"])
 
 
 def _mean(values: np.ndarray) -> float | None:

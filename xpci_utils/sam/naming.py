@@ -27,11 +27,15 @@ class Naming:
                     outside the prompt; "particle": one class per connected region of the prompt, the most probable on
                     its average; "split": the same after touching particles were cut apart
     min_confidence  particles whose probability of the chosen class is lower become "ignore" (255), 0..1
+    kept_share      of every class this share of its particles in the pool is kept, the most confident ones; the others
+                    become "ignore", too. 1: all. One threshold for all classes removes the rare ones first
+                    (`least_confident`)
     """
 
     symmetries: bool = False
     vote: str = "pixel"
     min_confidence: float = 0.0
+    kept_share: float = 1.0
 
     def __post_init__(self):
         if self.vote not in VOTES:
@@ -62,6 +66,21 @@ def particle_probabilities(scores: np.ndarray, regions: np.ndarray) -> np.ndarra
     means = np.stack([ndimage.mean(plane, regions, index) for plane in scores], axis=1).reshape(len(index), len(scores))
     means[:, 0] = 0
     return means / np.maximum(means.sum(1, keepdims=True), np.finfo(float).tiny)
+
+
+def least_confident(probabilities: np.ndarray, kept_share: float) -> np.ndarray:
+    """Particles that are left out when of every class the most confident ``kept_share`` (0..1) is kept: bool [n].
+
+    ``probabilities`` [n, C] are those of the particles of a whole pool; the class of a particle is its most probable
+    one, and its confidence the probability of it. At least one particle of a class is kept, and equal ones are kept
+    alike. Class-balanced self-training (Zou et al. 2018) selects pseudo-labels so.
+    """
+    predicted, confidence = probabilities.argmax(1), probabilities.max(1)
+    left_out = np.zeros(len(probabilities), bool)
+    for members in (predicted == c for c in np.unique(predicted)):
+        kept = int(np.ceil(kept_share * members.sum()))
+        left_out |= members & (confidence < np.sort(confidence[members])[-kept])
+    return left_out
 
 
 def labels_of(scores: np.ndarray, mask: np.ndarray, naming: Naming) -> np.ndarray:

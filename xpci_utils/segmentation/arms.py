@@ -1,6 +1,6 @@
 """What each arm of the controls changes: the one place that decides what a cell trains on, for how long, and how."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from math import ceil
@@ -9,10 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from xpci_utils import paths
-from xpci_utils.frames import FrameSet
+from xpci_utils.frames import FrameSet, PoolImages
 from xpci_utils.params.cells import Cell
 from xpci_utils.segmentation.copy_paste import ParticlePaste
-from xpci_utils.segmentation.training import Examples, NetworkData, joined, synthetic_examples, training_steps
+from xpci_utils.segmentation.training import (
+    Examples,
+    NetworkData,
+    first_of_pool,
+    joined,
+    synthetic_examples,
+    training_steps,
+)
 from xpci_utils.training import NetworkTraining, augment
 
 
@@ -33,7 +40,12 @@ def training_of(
         )
     annotated = _annotated(cell, frames, pool)
     synthetic = _pairs(cell, pool, cell.synthetic) if cell.labeller != "none" else ()
-    data = NetworkData(() if cell.trains_on == "synthonly" else annotated, synthetic, _view(cell, frames, settings))
+    data = NetworkData(
+        () if cell.trains_on == "synthonly" else annotated,
+        synthetic,
+        _view(cell, frames, settings),
+        unlabelled=_unlabelled(cell, pool) if cell.trains_on == "fixmatch" else (),
+    )
     return data, replace(
         settings,
         steps=steps_of(cell, len(annotated), settings),
@@ -47,13 +59,13 @@ def training_of(
 def steps_of(cell: Cell, annotated: int, settings: NetworkTraining) -> int:
     """Optimiser steps of a cell with so many annotated examples, by the profile's ``settings``.
 
-    Pairs bring steps of their own where training is counted in epochs, save in the arm "added": its steps are those of
-    the cell without pairs, and so is the stream of annotated frames.
+    Pairs bring steps of their own where training is counted in epochs, save where they come beside whole batches: then
+    the steps are those of the cell without pairs, and so is the stream of annotated frames.
     """
     steps, epochs, batch_size = settings.steps, settings.epochs, settings.batch_size
     if cell.trains_on in ("epochs", "longer"):
         return equal_epochs(annotated, cell.synthetic, steps, epochs, batch_size)
-    pairs = 0 if cell.trains_on == "added" else cell.synthetic
+    pairs = 0 if cell.whole_batches else cell.synthetic
     return training_steps(annotated, pairs, batch_size, epochs) if epochs else steps
 
 
@@ -75,9 +87,19 @@ def _annotated(cell: Cell, frames: FrameSet, pool: tuple[Path, Path] | None) -> 
 
 
 def _pairs(cell: Cell, pool: tuple[Path, Path] | None, count: int) -> Examples:
+    return synthetic_examples(*_given(cell, pool), count, cell.seed)
+
+
+def _unlabelled(cell: Cell, pool: tuple[Path, Path] | None) -> Sequence[np.ndarray]:
+    """The images of a pool alone: whatever labels or masks there are of them, no one reads them."""
+    pairs, _ = _given(cell, pool)
+    return PoolImages(pairs, first_of_pool(pairs, cell.synthetic, cell.seed))
+
+
+def _given(cell: Cell, pool: tuple[Path, Path] | None) -> tuple[Path, Path]:
     if pool is None:
-        raise ValueError(f"{cell.name} takes {count} pairs of a pool, but no pool was given")
-    return synthetic_examples(*pool, count, cell.seed)
+        raise ValueError(f"{cell.name} takes frames of a pool, but no pool was given")
+    return pool
 
 
 def _view(

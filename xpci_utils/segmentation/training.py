@@ -1,6 +1,6 @@
 """Training of a segmentation network on annotated frames and, if there are any, synthetic pairs (Section 3.1)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -14,6 +14,7 @@ from torch.utils.data import ConcatDataset, Dataset
 from xpci_utils import paths
 from xpci_utils.frames import FrameSet, PairExamples, pad_image, pad_labels
 from xpci_utils.randomness import numpy_rng, seed_of, stream_indices
+from xpci_utils.segmentation.consistency import StrongBatches
 from xpci_utils.segmentation.losses import Loss, dice_ce_loss, weighted_loss
 from xpci_utils.segmentation.prediction import network_input, predict
 from xpci_utils.training import (
@@ -78,7 +79,8 @@ class NetworkData:
     """What a network is trained on, and the frames by which it is evaluated while it trains.
 
     ``annotated`` and ``synthetic`` are sequences of (image, labels), both uint8 [H, W] of one size; ``view`` is what
-    happens to every example. ``score`` judges label maps of the ``validation`` frames, higher is better.
+    happens to every example. ``unlabelled`` images uint8 [H, W] are labelled by the network itself (`consistency`).
+    ``score`` judges label maps of the ``validation`` frames, higher is better.
     """
 
     annotated: Examples
@@ -86,6 +88,7 @@ class NetworkData:
     view: View = augment
     validation: FrameSet | None = None
     score: Score | None = None
+    unlabelled: Sequence[np.ndarray] = ()
 
 
 def joined(*parts: Examples) -> Examples:
@@ -150,12 +153,17 @@ def synthetic_examples(pairs_folder: str | Path, labels_folder: str | Path, coun
     """
     if count == 0:
         return ()
+    return PairExamples(pairs_folder, labels_folder, first_of_pool(pairs_folder, count, seed))
+
+
+def first_of_pool(pairs_folder: str | Path, count: int, seed: int) -> list[int]:
+    """The first ``count`` numbers of a pool in the order that ``seed`` permutes; ValueError if it has fewer."""
     pool = len(list((paths.resolve(pairs_folder) / "images").glob("*.png")))
     if count > pool:
         raise ValueError(
             f"{paths.display(pairs_folder)} holds {pool} pairs, {count} are wanted; sample more (notebook 04a)."
         )
-    return PairExamples(pairs_folder, labels_folder, numpy_rng("pool order", seed).permutation(pool)[:count].tolist())
+    return numpy_rng("pool order", seed).permutation(pool)[:count].tolist()
 
 
 def training_steps(annotated: int, synthetic: int, batch_size: int, epochs: int) -> int:
@@ -216,20 +224,31 @@ def train_network(network: "Network", data: NetworkData, settings: NetworkTraini
 def make_update(
     network: "Network", optimizer: torch.optim.Optimizer, batches: Batches, settings: NetworkTraining
 ) -> Callable[[int], dict[str, float]]:
-    """The optimiser step as a function of the step number."""
+    """The optimiser step as a function of the step number; it returns the loss.
+
+    Frames without annotation come beside every batch, labelled by the network itself. Their loss weighs the less the
+    fewer of their pixels the network labelled; that share is returned, too, as ``pseudo_labelled``.
+    """
     device = next(network.parameters()).device
+    data = batches.data
+    strong = StrongBatches(data.unlabelled, data.view, settings) if len(data.unlabelled) else None
 
     def update(step: int) -> dict[str, float]:
         images, labels = (tensor.to(device) for tensor in batches(step))
+        apart, weight = batches.pairs_apart(step), settings.pair_weight
         torch.manual_seed(seed_of("dropout", settings.seed, step))
         set_lr(optimizer, poly_lr(settings.learning_rate, step, settings.steps))
         network.train()
+        scalars = {}
         with precision(device, settings.bf16):
-            apart = batches.pairs_apart(step)
-            value = loss_of(network, images, labels, settings.loss, apart, settings.pair_weight)
+            if strong is not None:
+                views, pseudo, share = strong(network, step)
+                images, labels = torch.cat([images, views.to(device)]), torch.cat([labels, pseudo.to(device)])
+                apart, weight, scalars = len(views), share * weight, {"pseudo_labelled": share}
+            value = loss_of(network, images, labels, settings.loss, apart, weight)
         optimizer.zero_grad()
         value.backward()
         optimizer.step()
-        return {"loss": value.item()}
+        return {"loss": value.item(), **scalars}
 
     return update

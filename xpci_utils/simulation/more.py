@@ -11,15 +11,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from skimage.measure import label as connected_components
 from tqdm import tqdm
 
 from xpci_utils import files, paths
 from xpci_utils.frames import Frame, FrameSet, binary_mask, write_frames
 from xpci_utils.frames.frameset import read_png, write_png
+from xpci_utils.frames.specks import pair_row, remove_specks
+from xpci_utils.frames.tiles import tiles_of
 from xpci_utils.simulation.dataset import as_frame
 from xpci_utils.simulation.presets import Preset, get_preset
 from xpci_utils.simulation.roles import role_of
+from xpci_utils.simulation.scene import FRAMES_PER_SEQUENCE
 from xpci_utils.simulation.simulate import simulate_frames
 
 
@@ -86,10 +88,26 @@ def write_fresh_pool(frames: FrameSet, folder: str | Path, count: int, seed: int
         mask = binary_mask(frame.labels).astype(np.uint8) * 255
         for kind, array in (("images", frame.image), ("labels", frame.labels), ("masks", mask)):
             write_png(folder / kind / f"{index:06d}.png", array)
-    rows = [_pair_row(index, read_png(folder / "masks" / f"{index:06d}.png")) for index in range(count)]
-    with files.atomic_path(folder / "pairs.csv") as temporary:
-        pd.DataFrame(rows).to_csv(temporary, index=False)
+    masks = (read_png(folder / "masks" / f"{index:06d}.png") for index in range(count))
+    rows = [pair_row(index, *remove_specks(mask, 0)) for index, mask in enumerate(masks)]
+    files.write_csv(folder / "pairs.csv", pd.DataFrame(rows))
     return folder
+
+
+def unlabelled_frames(
+    frames: FrameSet, count: int, seed: int, sampling: str = "natural", *, start: int = 0, workers: int = 1
+) -> Iterator[np.ndarray]:
+    """New frames from the source of ``frames``, uint8 [H, W], number ``start`` to ``count`` - 1, without their labels.
+
+    In the study they stand for frames that nobody annotated, so "natural" frames, as a film has them; "curated" ones
+    were chosen by an annotator. Each comes from a sequence of its own, and none is a frame of another role
+    (`roles.ROLES`). Where the set is seen in tiles, each is one tile.
+    """
+    source = FrameSet(frames.folder, {**frames.info, "sampling": sampling}, frames.rows)
+    made = _frames(source, preset_of(frames), count, seed, "unlabelled", start=start, workers=workers)
+    windows = tiles_of(frames.height, frames.width, frames.tile)
+    for index, frame in enumerate(made, start=start):
+        yield frame.image[windows[index // FRAMES_PER_SEQUENCE % len(windows)]]
 
 
 def _with_tuples(value: Any) -> Any:
@@ -110,9 +128,3 @@ def _frames(
         count - start, frames.height, frames.width, drawn.simulator_seed(seed), preset, **options
     )
     return (as_frame(s, "test", (window["low"], window["high"]), window["kind"] == "log") for s in simulated)
-
-
-def _pair_row(index: int, mask: np.ndarray) -> dict:
-    particles = int(connected_components(mask, connectivity=2).max())
-    row = {"index": index, "name": f"{index:06d}.png", "foreground": round(float((mask > 0).mean()), 6)}
-    return row | {"components": particles, "specks_removed": 0}

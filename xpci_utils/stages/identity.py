@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,8 @@ def content_digest(content: Content) -> str:
         return noted_sha256(content.paths[0])
     if content.kind == "film":
         return film_digest(content.paths[0])
+    if content.kind == "pictures":
+        return digest(*_hashes(sorted(content.paths[0].glob("*"))))
     return folder_digest(*content.paths)
 
 
@@ -78,8 +80,13 @@ def folder_digest(folder: Path, *files: Path) -> str:
     """Hash of the names and bytes of the images, masks, splits and tables in a user's folder, and of ``files``."""
     inside = [path for kind in ("images", "masks", "splits") for path in (folder / kind).glob("*")]
     tables = (folder / "sequences.csv", folder / "import.json")
-    listed = sorted(path for path in (*inside, *tables, *files) if path.is_file())
-    return digest(*([path.name, path.parent.name, hashlib.blake2b(path.read_bytes()).hexdigest()] for path in listed))
+    return digest(*_hashes(sorted([*inside, *tables, *files])))
+
+
+def _hashes(listed: Iterable[Path]) -> list[list[str]]:
+    """Name, folder and a hash of the bytes of every file of those ``listed``."""
+    found = [path for path in listed if path.is_file()]
+    return [[path.name, path.parent.name, hashlib.blake2b(path.read_bytes()).hexdigest()] for path in found]
 
 
 def film_digest(path: Path) -> str:

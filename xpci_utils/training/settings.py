@@ -110,6 +110,7 @@ class NetworkTraining(TrainingSettings):
     mixing: Literal["half", "concat", "pretrain", "added"] = "half"
     pair_weight: float = 1.0
     augmentation: Augmentation = "symmetries"
+    confidence: float = 0.95  # least probability of a label that the network gives to a frame without annotation
 
 
 @dataclass(frozen=True, kw_only=True)
