@@ -17,18 +17,20 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from compare_sam_starts import DEVELOPMENT, development_scores
+from compare_labellers import development_frames
 from torch import nn
 from tune_networks import train_cell
 
 from xpci_utils import paths
+from xpci_utils.evaluation import score_labels
 from xpci_utils.frames import FrameSet
 from xpci_utils.params import TrainSegmentation
 from xpci_utils.params.cells import Cell
 from xpci_utils.params.places import pairs_place
 from xpci_utils.sam import Naming, label_pool
-from xpci_utils.segmentation import class_scores, load_network, save_network
-from xpci_utils.simulation.fresh import fresh_examples
+from xpci_utils.segmentation import load_network, predict, save_network
+
+SCORES = ("dice_foreground", "micro_f1")  # on the new frames
 
 
 @dataclass(frozen=True)
@@ -79,14 +81,13 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     frames = FrameSet.open(options.run / "frames")
-    new = list(fresh_examples(frames, options.development, 0, "development"))
+    new = development_frames(frames, options.development, options.output)
     records = []
     for backbone, row, seed in product(options.backbones, options.rows, options.seeds):
-        network = trained(frames, options, backbone, row, seed)
-        scores = development_scores(lambda images, _, net=network: class_scores(net, images), new, frames.num_classes)
+        scores = score_labels(new, predict(trained(frames, options, backbone, row, seed), new))
         records.append({"backbone": backbone, "row": row.text, "seed": seed} | scores)
         print(records[-1], flush=True)
-    print(pd.DataFrame(records).groupby(["backbone", "row"], sort=False)[[*DEVELOPMENT]].agg(list).to_string())
+    print(pd.DataFrame(records).groupby(["backbone", "row"], sort=False)[[*SCORES]].agg(list).to_string())
 
 
 def trained(frames: FrameSet, options: argparse.Namespace, backbone: str, row: Row, seed: int) -> nn.Module:

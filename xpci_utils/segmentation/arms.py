@@ -12,9 +12,9 @@ import numpy as np
 from xpci_utils import paths
 from xpci_utils.frames import FrameSet
 from xpci_utils.params.cells import Cell
-from xpci_utils.segmentation.copy_paste import ParticlePaste
 from xpci_utils.segmentation.training import Examples, NetworkData, joined, synthetic_examples, training_steps
 from xpci_utils.training import NetworkTraining, augment
+from xpci_utils.training.copy_paste import ParticlePaste
 
 MIXING_OF: dict[str, Literal["concat", "pretrain"]] = {"epochs": "concat", "pretrain": "pretrain"}  # arm -> mixing
 
