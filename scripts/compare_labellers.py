@@ -26,7 +26,7 @@ import yaml
 
 from xpci_utils import files
 from xpci_utils.evaluation import score_labels
-from xpci_utils.frames import Frame, FrameSet, binary_mask, write_frames
+from xpci_utils.frames import FrameSet, binary_mask
 from xpci_utils.params import AdaptSam
 from xpci_utils.sam import (
     Naming,
@@ -40,7 +40,7 @@ from xpci_utils.sam import (
     predict_scores,
     score_frames,
 )
-from xpci_utils.simulation.fresh import fresh_examples
+from xpci_utils.simulation import DEVELOPMENT_FRAMES, DEVELOPMENT_SEED, write_role_frames
 from xpci_utils.stages import decisive
 from xpci_utils.training import TrainingFolder
 
@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--annotated", type=int, default=0, help="training frames, the first by index; 0: all")
     parser.add_argument("--labellers", nargs="+", default=["vit_b", "vit_t"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--development", type=int, default=400, help="new simulated frames to score; 0: none")
+    parser.add_argument("--development", type=int, default=DEVELOPMENT_FRAMES, help="new simulated frames; 0: none")
     parser.add_argument("--together", action="store_true", help="further rows: ensembles of all variants given")
     parser.add_argument("--csv", type=Path, help="where to write all scores")
     options = parser.parse_args()
@@ -89,7 +89,8 @@ def main() -> None:
     train = frames.split("train").take(options.annotated)
     judges = {"validation": frames.split("val")}
     if options.development:
-        judges["development"] = development_frames(frames, options.development, options.output)
+        folder = options.output / f"development_{options.development}"
+        judges["development"] = write_role_frames(frames, folder, options.development, DEVELOPMENT_SEED, "development")
     rows = []
     for labeller in options.labellers:
         groups = [
@@ -128,17 +129,6 @@ def run_of(labeller: str, variant: str, seed: int, train: FrameSet, output: Path
     parameters = AdaptSam.checked({"labeller": labeller, "seed": seed} | changes_of(variant), variant)
     digest = files.digest(decisive(parameters), [[frame.image.tolist(), frame.labels.tolist()] for frame in train])
     return Run(labeller, variant, parameters, output / f"{labeller}__{variant}__n{len(train)}__s{seed}__{digest[:8]}")
-
-
-def development_frames(frames: FrameSet, count: int, output: Path) -> FrameSet:
-    """New frames like ``frames``, which no run trains or tests on, as a frame set in ``output``."""
-    folder = output / f"development_{count}_{files.digest(frames.info)[:8]}"
-    if not (folder / "frames.json").is_file():
-        examples = enumerate(fresh_examples(frames, count, 0, "development"))
-        made = (Frame(f"new_{i:04d}", f"new_{i:04d}", "val", image, labels, True) for i, (image, labels) in examples)
-        info = {name: value for name, value in frames.info.items() if name not in ("height", "width")}
-        write_frames(folder, made, info)
-    return FrameSet.open(folder)
 
 
 def scored(run: Run, train: FrameSet, judges: dict[str, FrameSet]) -> Iterator[dict]:

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from compare_labellers import development_frames
 from torch import nn
 from tune_networks import train_cell
 
@@ -29,6 +28,7 @@ from xpci_utils.params.cells import Cell
 from xpci_utils.params.places import pairs_place
 from xpci_utils.sam import Naming, label_pool
 from xpci_utils.segmentation import load_network, predict, save_network
+from xpci_utils.simulation import DEVELOPMENT_FRAMES, DEVELOPMENT_SEED, write_role_frames
 
 SCORES = ("dice_foreground", "micro_f1")  # on the new frames
 
@@ -77,11 +77,12 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=1000)
     parser.add_argument("--backbones", nargs="+", default=["emcad"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--development", type=int, default=400, help="new simulated frames to score")
+    parser.add_argument("--development", type=int, default=DEVELOPMENT_FRAMES, help="new simulated frames to score")
     options = parser.parse_args()
     torch.set_num_threads(1)
     frames = FrameSet.open(options.run / "frames")
-    new = development_frames(frames, options.development, options.output)
+    folder = options.output / f"development_{options.development}"
+    new = write_role_frames(frames, folder, options.development, DEVELOPMENT_SEED, "development")
     records = []
     for backbone, row, seed in product(options.backbones, options.rows, options.seeds):
         scores = score_labels(new, predict(trained(frames, options, backbone, row, seed), new))

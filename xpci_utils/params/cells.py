@@ -38,7 +38,7 @@ SYNTHETIC_ARMS = ("synthonly", "pretrain", "fresh", "clamped", "epochs")
 TRAINED = {"frozen": "adapters", "headed": "adapters+head", "whole": "all"}  # field of a labeller's name -> trainable
 LABELLER = re.compile(
     r"(?P<variant>vit_[bt])(?P<noprompt>-noprompt)?(?:-(?P<trained>frozen|headed|whole))?(?P<blocks>-fewblocks)?"
-    r"(?:-(?P<augmentation>noaug|flips|strongaug))?"
+    r"(?:-(?P<augmentation>noaug|flips|strongaug))?(?:-informed(?P<knowledge>[1-9]\d*))?"
 )
 LABELLER_PATTERN = re.sub(r"\(\?P<\w+>", "(?:", LABELLER.pattern)  # without names of groups, for other patterns
 CELL = re.compile(rf"([a-z0-9_]+?)__r(\d{{4}})__(none|true|{LABELLER_PATTERN})__n(\d{{5}})__([a-z0-9-]+)__s(\d+)")
@@ -147,7 +147,9 @@ def parse_row(name: str) -> Cell:
 class Labeller:
     """What the name of a labeller says: "vit_b", "vit_t-noprompt", "vit_b-frozen", "vit_t-noprompt-headed-noaug".
 
-    ``trainable``, ``adapter_blocks`` and ``augmentation`` are empty where the profile's settings hold.
+    ``trainable``, ``adapter_blocks`` and ``augmentation`` are empty where the profile's settings hold. An informed
+    labeller, "vit_t-informed1000", learns from so many newly simulated annotated frames (``knowledge_frames``) beside
+    those of the run. It stands in for SAM's pre-training; no user has such frames.
     """
 
     variant: str
@@ -155,12 +157,13 @@ class Labeller:
     trainable: str = ""
     adapter_blocks: str = ""
     augmentation: str = ""
+    knowledge_frames: int = 0
 
     @property
-    def changes(self) -> dict[str, str]:
+    def changes(self) -> dict[str, str | int]:
         """The settings that the name decides."""
-        fields = {name: getattr(self, name) for name in ("trainable", "adapter_blocks", "augmentation")}
-        return {name: value for name, value in fields.items() if value}
+        names = ("trainable", "adapter_blocks", "augmentation", "knowledge_frames")
+        return {name: value for name in names if (value := getattr(self, name))}
 
 
 def parse_labeller(name: str) -> Labeller:
@@ -170,7 +173,8 @@ def parse_labeller(name: str) -> Labeller:
         raise ValueError(
             f"{name!r} is not a labeller; choose vit_b or vit_t, then '-noprompt' to leave the prompt out, '-frozen' "
             "to train the adapters alone ('-headed': with the class head, '-whole': all weights), '-fewblocks' for "
-            "adapters where finetune-SAM has them, and '-noaug', '-flips' or '-strongaug' for the augmentation"
+            "adapters where finetune-SAM has them, '-noaug', '-flips' or '-strongaug' for the augmentation, and "
+            "'-informed1000' for 1,000 newly simulated frames that it learns from, too"
         )
     return Labeller(
         found["variant"],
@@ -178,7 +182,13 @@ def parse_labeller(name: str) -> Labeller:
         trainable=TRAINED.get(found["trained"] or "", ""),
         adapter_blocks="reference" if found["blocks"] else "",
         augmentation=AUGMENTATIONS.get(found["augmentation"] or "", ""),
+        knowledge_frames=int(found["knowledge"] or 0),
     )
+
+
+def knowledge_of(labeller: str) -> int:
+    """Newly simulated frames that a labeller learnt from beside the annotated ones; 0 also for "none" and "true"."""
+    return parse_labeller(labeller).knowledge_frames if LABELLER.fullmatch(labeller) else 0
 
 
 def parse_series(name: str) -> tuple[str, str]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 from xpci_utils.params.cells import Cell, parse_labeller
 
-SEEDED = re.compile(r"(?P<labeller>[a-z_]+(?:-[a-z]+)*)__s(?P<seed>\d+)")
+SEEDED = re.compile(r"(?P<labeller>[a-z_]+(?:-[a-z]+\d*)*)__s(?P<seed>\d+)")
 SHARD = re.compile(r"(?P<shard>\d+)_of_(?P<shards>\d+)")
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from xpci_utils.params.cells import parse_labeller, parse_row, parse_series
+from xpci_utils.params.cells import knowledge_of, parse_labeller, parse_row, parse_series
 from xpci_utils.params.model import Parameters
 
 Seed = Annotated[int, Field(ge=0)]
@@ -59,6 +59,20 @@ class Sweep(Parameters):
         for name in names:
             parsers.get(info.field_name, parse_row)(name)
         return names
+
+    @model_validator(mode="after")
+    def _informed_in_controls_alone(self) -> Self:
+        """What an informed labeller learnt from no user has: it explains, and is no part of a recipe or of Table 5."""
+        named = {"labellers": self.labellers, "series": [parse_series(name)[1] for name in self.series]}
+        for field in ("contrasts", "readings", "extended"):
+            named[field] = [parse_row(row).labeller for row in getattr(self, field)]
+        for field, labellers in named.items():
+            if informed := [name for name in labellers if knowledge_of(name)]:
+                raise ValueError(
+                    f"{field} has the informed labeller {informed[0]}, which stands in for SAM's pre-training: it "
+                    "learnt from annotated frames that no user has, so only controls may have it"
+                )
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -1,9 +1,9 @@
 """Parameters of the notebooks that train: denoiser (02), labellers (03), networks (05) and small SAMs (A1)."""
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from xpci_utils import paths
 from xpci_utils.params.base import (
@@ -16,7 +16,7 @@ from xpci_utils.params.base import (
     ShippableParameters,
     StageParameters,
 )
-from xpci_utils.params.cells import Cell, parse_labeller
+from xpci_utils.params.cells import Cell, knowledge_of, parse_labeller
 from xpci_utils.params.places import DENOISER, FRAMES, cell_place, labeller_place, pretraining_place, sources
 from xpci_utils.training.settings import (
     Augmentation,
@@ -112,6 +112,9 @@ class AdaptSam(ShippableParameters):
         "pretrained", description="initial weights: pre-trained (official, or from notebook A1), or random"
     )
     trainable: Literal["all", "adapters+head", "adapters"] = Field("all", description="parameters that are trained")
+    knowledge_frames: int = Field(
+        0, ge=0, description="newly simulated frames that an informed labeller learns from, too; 0: as its name says"
+    )
     prompt_scale: float = Field(10.0, gt=0, description="absolute value of the signed logits of the mask prompt")
     unprompted: float = Field(
         0.0, ge=0, le=1, description="share of the steps, at the start, without mask prompt; the paper: 0"
@@ -141,6 +144,17 @@ class AdaptSam(ShippableParameters):
     weights_folder: str = Field("data/weights", description="folder that SAM's weights are read from or downloaded to")
     tolerance_px: float = Field(2.0, gt=0, description="tolerance of the normalised surface Dice [px]")
 
+    @model_validator(mode="after")
+    def _knowledge_in_the_name(self) -> Self:
+        """What a labeller knew is in its name, and so in every table; it is never a setting of a profile alone."""
+        if self.knowledge_frames not in (0, knowledge_of(self.labeller)):
+            raise ValueError(
+                f"knowledge_frames is {self.knowledge_frames}, but the labeller is {self.labeller!r}; an informed "
+                f"labeller, which stands in for SAM's pre-training, says so in its name: its labeller ends in "
+                f"'-informed{self.knowledge_frames}'"
+            )
+        return self
+
     @property
     def contents(self) -> dict[str, Content]:
         """Of reduced weights the content counts, not where they lie; a labeller of size paper remembers where."""
@@ -151,6 +165,7 @@ class AdaptSam(ShippableParameters):
 
     def decisive(self) -> dict[str, Any]:
         values = super().decisive()
+        del values["knowledge_frames"]  # the labeller's name has them
         if self.size == "reduced":
             del values["weights_folder"]
         return values

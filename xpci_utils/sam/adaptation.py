@@ -18,6 +18,7 @@ from xpci_utils.sam.adapters import add_adapters, set_trainable
 from xpci_utils.sam.checkpoints import load_official_weights, load_pretrained, save_labeller
 from xpci_utils.sam.close_up import CloseUp
 from xpci_utils.sam.model import SemanticSam, build_sam, calibrate_batch_norm
+from xpci_utils.simulation.more import write_role_frames
 from xpci_utils.training import (
     LabellerTraining,
     StagePlace,
@@ -47,13 +48,16 @@ Example = tuple[np.ndarray, np.ndarray]
 def adapt_sam(frames: FrameSet, settings: LabellerTraining, stage: StagePlace) -> SemanticSam:
     """Adapt SAM to the train split of ``frames``; resumes bit for bit.
 
-    AdamW with the paper's weight decay and betas, polynomial decay (power 0.9) per step; see `LabellerTraining`.
-    The validation split, if the set has one, is only watched. The folder of ``stage`` receives adapters.safetensors and
-    history.jsonl; returns the adapted model in evaluation mode.
+    AdamW with the paper's weight decay and betas, polynomial decay (power 0.9) per step; see `LabellerTraining`. An
+    informed labeller learns from `knowledge_examples`, too, in as many steps: its name changes what it sees, and not
+    for how long. The validation split, if the set has one, is only watched. The folder of ``stage`` receives
+    adapters.safetensors and history.jsonl; returns the adapted model in evaluation mode.
     """
     examples = frames.examples("train")
     settings = replace(settings, **parse_labeller(settings.labeller).changes)  # type: ignore[arg-type]
     settings = settings.with_steps(settings.epochs * -(-len(examples) // settings.batch_size) or settings.steps)
+    if settings.knowledge_frames:
+        examples = [*examples, *knowledge_examples(frames, settings, stage)]
     model = build_labeller(frames, examples, settings)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     betas = (settings.beta1, BETA2)
@@ -82,6 +86,21 @@ def adapt_sam(frames: FrameSet, settings: LabellerTraining, stage: StagePlace) -
     return model.eval()
 
 
+def knowledge_examples(frames: FrameSet, settings: LabellerTraining, stage: StagePlace) -> Sequence[Example]:
+    """What an informed labeller knows beside the annotated frames: new ones of the role "knowledge" and its seed.
+
+    They are simulated into the work folder of ``stage``, one from each sequence. ValueError if no simulator made
+    ``frames``: nobody has such frames of another source.
+    """
+    if not frames.simulated:
+        raise ValueError(
+            f"{settings.labeller} is an informed labeller, which learns from newly simulated frames; "
+            f"{paths.display(frames.folder)} holds frames of your own, so choose a labeller without '-informed'"
+        )
+    folder = stage.work / "knowledge"
+    return write_role_frames(frames, folder, settings.knowledge_frames, settings.seed, "knowledge").examples("test")
+
+
 def build_labeller(frames: FrameSet, examples: Sequence[Example], settings: LabellerTraining) -> SemanticSam:
     """SAM with its first weights, adapters and frozen parts, in training mode on the default device."""
     named = parse_labeller(settings.labeller)
@@ -91,8 +110,8 @@ def build_labeller(frames: FrameSet, examples: Sequence[Example], settings: Labe
     add_adapters(model, zero_init=settings.zero_init, seed=seed, blocks=settings.adapter_blocks)
     set_trainable(model, settings.trainable)
     model.config |= {"labeller": settings.labeller, "mask_prompt": named.prompted, "steps": settings.steps}
-    if close_up_of(settings):
-        model.config["close_up"] = settings.close_up
+    model.config |= {"knowledge_frames": named.knowledge_frames} if named.knowledge_frames else {}
+    model.config |= {"close_up": settings.close_up} if close_up_of(settings) else {}
     return model.to(default_device()).train()
 
 

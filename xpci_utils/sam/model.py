@@ -235,4 +235,7 @@ def describe(config: dict) -> str:
         facts.insert(0, "reduced")
     if config.get("weights") != "pretrained":
         facts.append("from random weights")
+    if known := config.get("knowledge_frames"):
+        name = f"informed {name}"
+        facts.append(f"{known:,} more frames in place of SAM's pre-training")
     return f"{name} ({', '.join(facts)})"

@@ -6,19 +6,24 @@ from .film import make_film
 from .fresh import comparison_sets, fresh_examples
 from .labels import Instance
 from .materials import load_materials, optical_constants
-from .more import shifted_preset, write_fresh_pool, write_shifted_frames
+from .more import shifted_preset, write_fresh_pool, write_role_frames, write_shifted_frames
 from .optics import fresnel_propagate, transmission
 from .particles import Body, build_particle
 from .presets import PRESETS, Preset, get_preset
+from .roles import DEVELOPMENT_FRAMES, DEVELOPMENT_SEED, ROLES, Role
 from .simulate import SimulatedFrame, plan_splits, simulate_frames, simulate_sequence
 from .single import imaging_steps, make_particle
 from .window import intensity_window, relative_to_uint8
 
 __all__ = [
+    "DEVELOPMENT_FRAMES",
+    "DEVELOPMENT_SEED",
     "PRESETS",
+    "ROLES",
     "Body",
     "Instance",
     "Preset",
+    "Role",
     "SimulatedFrame",
     "adjusted_preset",
     "build_particle",
@@ -44,6 +49,7 @@ __all__ = [
     "simulate_sequence",
     "transmission",
     "write_fresh_pool",
+    "write_role_frames",
     "write_shifted_frames",
     "write_simulated_frames",
 ]

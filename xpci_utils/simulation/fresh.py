@@ -6,8 +6,8 @@ import numpy as np
 
 from xpci_utils.frames import FrameSet, binary_mask
 from xpci_utils.frames.tiles import tiles_of
-from xpci_utils.randomness import seed_of
 from xpci_utils.simulation.more import preset_of, shifted_preset
+from xpci_utils.simulation.roles import role_of
 from xpci_utils.simulation.scene import FRAMES_PER_SEQUENCE
 from xpci_utils.simulation.simulate import simulate_frames
 from xpci_utils.simulation.window import relative_to_uint8
@@ -24,10 +24,10 @@ def comparison_sets(frames: FrameSet, count: int, seed: int, workers: int = 1) -
     """
     if not (frames.simulated and count):
         return _masked(frames.examples("test")), {"training frames (floor)": _masked(frames.examples("train"))}
-    streams = {"reference": False, "fresh (floor)": False, "shifted (ceiling)": True}
+    roles = {"reference": False, "fresh (floor)": False, "shifted (ceiling)": True}
     sets = {
-        stream: _masked(fresh_examples(frames, count, seed, stream, shifted=shifted, workers=workers))
-        for stream, shifted in streams.items()
+        role: _masked(fresh_examples(frames, count, seed, role, shifted=shifted, workers=workers))
+        for role, shifted in roles.items()
     }
     return sets.pop("reference"), sets
 
@@ -37,24 +37,24 @@ def _masked(examples: Iterable[tuple[np.ndarray, np.ndarray]]) -> Pairs:
 
 
 def fresh_examples(
-    frames: FrameSet, count: int, seed: int, stream: str, *, shifted: bool = False, workers: int = 1
+    frames: FrameSet, count: int, seed: int, role: str, *, shifted: bool = False, workers: int = 1
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield ``count`` new (image, labels), uint8 [H, W], with the preset, sampling and 8-bit window of ``frames``.
 
     Each comes from a sequence of its own (frames of one share flat field, flux and metal, so a classifier recognises
-    them); where the set is seen in tiles, it is one tile. Seed and ``stream`` decide the bytes, and no stream repeats
-    a frame of the set. ``shifted`` simulates on another instrument (`shifted_preset`). ValueError if ``frames`` are not
-    simulated.
+    them); where the set is seen in tiles, it is one tile. Seed and ``role`` (`roles.ROLES`) decide the bytes, and no
+    role repeats a frame of the set. ``shifted`` simulates on another instrument (`shifted_preset`). ValueError if
+    ``frames`` are not simulated, or for an unknown role.
     """
     info, preset = frames.info, preset_of(frames)
     simulated = simulate_frames(
         count,
         frames.height,
         frames.width,
-        seed_of("fresh", stream, seed),
+        role_of(role).simulator_seed(seed),
         shifted_preset(preset) if shifted else preset,
         info["sampling"],
-        indices=[FRAMES_PER_SEQUENCE * i + i % FRAMES_PER_SEQUENCE for i in range(count)],
+        indices=role_of(role).indices(count),
         mask_jitter_px=info["mask_jitter_px"],
         workers=workers,
     )

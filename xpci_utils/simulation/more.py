@@ -1,7 +1,7 @@
-"""More frames of the source that a frame set came from: a pool with true labels, and a beamline set up otherwise.
+"""More frames of the source that a frame set came from: a pool with true labels, and frame sets of other roles.
 
-Both read everything they need (preset, size, sampling, 8-bit window) from the frame set that describes itself, and draw
-from seeds of their own, so that no sequence comes twice.
+All read everything they need (preset, size, sampling, 8-bit window) from the frame set that describes itself, and draw
+from the seeds of their role (`roles.ROLES`), so that no sequence comes twice.
 """
 
 from collections.abc import Iterator
@@ -17,9 +17,9 @@ from tqdm import tqdm
 from xpci_utils import files, paths
 from xpci_utils.frames import Frame, FrameSet, binary_mask, write_frames
 from xpci_utils.frames.frameset import read_png, write_png
-from xpci_utils.randomness import seed_of
 from xpci_utils.simulation.dataset import as_frame
 from xpci_utils.simulation.presets import Preset, get_preset
+from xpci_utils.simulation.roles import role_of
 from xpci_utils.simulation.simulate import simulate_frames
 
 
@@ -43,10 +43,32 @@ def shifted_preset(preset: Preset) -> Preset:
 
 def write_shifted_frames(frames: FrameSet, folder: str | Path, count: int, seed: int, workers: int = 1) -> FrameSet:
     """Write ``count`` test frames from the shifted preset, in the 8-bit window of ``frames``, as a frame set."""
-    preset = shifted_preset(preset_of(frames))
+    return _write_frames(frames, folder, shifted_preset(preset_of(frames)), count, seed, "shifted test", workers)
+
+
+def write_role_frames(
+    frames: FrameSet, folder: str | Path, count: int, seed: int, role: str, workers: int = 1
+) -> FrameSet:
+    """Write ``count`` new frames of a ``role`` (`roles.ROLES`) like those of ``frames``, as a frame set in ``folder``.
+
+    Their split is "test". A folder that holds these very frames is opened as it is. ValueError if ``frames`` are not
+    simulated.
+    """
+    folder = paths.resolve(folder)
+    drawn = {"role": role, "seed": seed, "count": count}
+    if (folder / "frames.json").is_file():  # it is written last
+        found = FrameSet.open(folder)
+        if found.info == frames.info | {"drawn": drawn}:
+            return found
+    return _write_frames(frames, folder, preset_of(frames), count, seed, role, workers, drawn=drawn)
+
+
+def _write_frames(
+    frames: FrameSet, folder: str | Path, preset: Preset, count: int, seed: int, role: str, workers: int, **about: dict
+) -> FrameSet:
     info = {name: value for name, value in frames.info.items() if name not in ("height", "width")}
-    simulated = _frames(frames, preset, count, seed_of("shifted frames", seed), workers=workers)
-    return write_frames(folder, simulated, info | {"preset": vars(preset)})
+    simulated = _frames(frames, preset, count, seed, role, workers=workers)
+    return write_frames(folder, simulated, info | {"preset": vars(preset)} | about)
 
 
 def write_fresh_pool(frames: FrameSet, folder: str | Path, count: int, seed: int, workers: int = 1) -> Path:
@@ -59,7 +81,7 @@ def write_fresh_pool(frames: FrameSet, folder: str | Path, count: int, seed: int
     for kind in ("images", "labels", "masks"):
         (folder / kind).mkdir(parents=True, exist_ok=True)
     done = len(list((folder / "masks").glob("*.png")))  # a frame's mask is written last
-    made = _frames(frames, preset_of(frames), count - done, seed_of("fresh pool", seed), start=done, workers=workers)
+    made = _frames(frames, preset_of(frames), count, seed, "fresh", start=done, workers=workers)
     for index, frame in enumerate(tqdm(made, total=count - done, desc="fresh frames", disable=None), start=done):
         mask = binary_mask(frame.labels).astype(np.uint8) * 255
         for kind, array in (("images", frame.image), ("labels", frame.labels), ("masks", mask)):
@@ -78,12 +100,15 @@ def _with_tuples(value: Any) -> Any:
 
 
 def _frames(
-    frames: FrameSet, preset: Preset, count: int, seed: int, *, start: int = 0, workers: int = 1
+    frames: FrameSet, preset: Preset, count: int, seed: int, role: str, *, start: int = 0, workers: int = 1
 ) -> Iterator[Frame]:
-    """Frames ``start``, ``start`` + 1, ... of a seed, as test frames like those of ``frames`` but for the preset."""
-    window, info = frames.info["window"], frames.info
+    """Frames ``start`` ... ``count`` - 1 of a role, as test frames like those of ``frames`` but for the preset."""
+    window, info, drawn = frames.info["window"], frames.info, role_of(role)
     options = {"sampling": info["sampling"], "mask_jitter_px": info["mask_jitter_px"], "workers": workers}
-    simulated = simulate_frames(count, frames.height, frames.width, seed, preset, start=start, **options)
+    options["indices"] = drawn.indices(count, start)
+    simulated = simulate_frames(
+        count - start, frames.height, frames.width, drawn.simulator_seed(seed), preset, **options
+    )
     return (as_frame(s, "test", (window["low"], window["high"]), window["kind"] == "log") for s in simulated)
 
 

@@ -93,6 +93,7 @@ class LabellerTraining(TrainingSettings):
     ema_decay: float = 0.0  # 0: the last weights
     adapter_blocks: Literal["all", "reference"] = "all"  # "reference": where finetune-SAM has them by default
     zero_init: bool = False  # adapters start as the identity
+    knowledge_frames: int = 0  # of an informed labeller: newly simulated frames to learn from beside the annotated
     weights_folder: str = "data/weights"
 
 

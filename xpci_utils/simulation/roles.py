@@ -1,0 +1,80 @@
+"""Roles of simulated frames: what each frame may be used for, and the one table that keeps the roles apart.
+
+A simulated frame follows from the simulator's seed, the number of its sequence and its place in it. Frames of one seed
+are kept apart by sequence. Frames of different streams are kept apart by seed: it is a hash of the stream's name and
+the seed of the stage that asks (`randomness.seed_of`), so that no sequence number can bring the same scene twice.
+"""
+
+from dataclasses import dataclass
+
+from xpci_utils.randomness import seed_of
+from xpci_utils.simulation.scene import FRAMES_PER_SEQUENCE
+
+
+@dataclass(frozen=True)
+class Role:
+    """Where the frames of a role are drawn from, and what they are for.
+
+    stream         names that make the simulator's seed together with the stage's; none: the stage's seed itself
+    sequences      of that seed, in words
+    per_sequence   frames that a sequence gives; frames of one sequence share powder, flat field and particles
+    seed           whose seed it is
+    use            what learns from the frames, or is measured on them
+    """
+
+    stream: tuple[str, ...]
+    sequences: str
+    per_sequence: int
+    seed: str
+    use: str
+
+    def simulator_seed(self, seed: int) -> int:
+        """The seed that `simulate_frames` gets, for the ``seed`` of a stage."""
+        return seed_of(*self.stream, seed) if self.stream else seed
+
+    def indices(self, count: int, start: int = 0) -> list[int]:
+        """Frame indices of the simulator's seed for frames ``start`` ... ``count`` - 1 of this role."""
+        if self.per_sequence == FRAMES_PER_SEQUENCE:
+            return list(range(start, count))
+        return [FRAMES_PER_SEQUENCE * i + i % FRAMES_PER_SEQUENCE for i in range(start, count)]
+
+
+EACH, ITS_OWN, ALL = "0, 1, ... of a seed of their own", "notebook 01", FRAMES_PER_SEQUENCE
+ROLES = {
+    "train": Role((), "0, 1, ...", ALL, ITS_OWN, "denoiser, labellers and networks learn from them"),
+    "validation": Role((), "the next ones", ALL, ITS_OWN, "weights are chosen on them during a training"),
+    "test": Role((), "the next ones", ALL, ITS_OWN, "scores of tables and figures; no choice is made on them"),
+    "shifted test": Role(("shifted frames",), EACH, ALL, ITS_OWN, "scores on another beamline set-up (Table S)"),
+    "fresh": Role(
+        ("fresh pool",), EACH, ALL, "notebook 04a", "pools `fresh` and `clamped`, arm `more`: controls with true labels"
+    ),
+    "development": Role(
+        ("fresh", "development"), EACH, 1, "always 0", "choices between methods; no run trains or tests on them"
+    ),
+    "knowledge": Role(
+        ("fresh", "knowledge"), EACH, 1, "the labeller's", "informed labellers alone learn from them; never a recipe"
+    ),
+    "unlabelled": Role(
+        ("fresh", "unlabelled"), EACH, 1, "the stage's", "frames whose labels are not used, as of a film"
+    ),
+    "reference": Role(("fresh", "reference"), EACH, 1, "notebook 04c", "what a pool is compared with"),
+    "fresh (floor)": Role(("fresh", "fresh (floor)"), EACH, 1, "notebook 04c", "how far new frames lie from these"),
+    "shifted (ceiling)": Role(
+        ("fresh", "shifted (ceiling)"), EACH, 1, "notebook 04c", "how far frames of another set-up lie from these"
+    ),
+    **{
+        f"sampler study {name}": Role(
+            ("fresh", f"sampler study {name}"), EACH, 1, "always 0", "the same, in docs/sampler_study"
+        )
+        for name in ("reference", "floor", "ceiling")
+    },
+}
+DEVELOPMENT_FRAMES, DEVELOPMENT_SEED = 400, 0
+
+
+def role_of(name: str) -> Role:
+    """The role of a name whose frames are drawn anew; ValueError for another name, or frames of notebook 01."""
+    known = {key: role for key, role in ROLES.items() if role.stream}
+    if name not in known:
+        raise ValueError(f"no new frames are drawn for the role {name!r}; choose from {', '.join(known)}")
+    return known[name]
