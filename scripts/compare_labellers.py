@@ -8,14 +8,15 @@ it does not say has the default of notebook 03. Each labeller learns from the fi
 simulated ones that no run trains or tests on: choices are made here, so the test frames stay out of it. Twenty
 validation frames cannot tell 0.60 from 0.65. The same probabilities are read in several ways, those of several seeds
 also as an ensemble. Every run is kept in --output, and an interrupted comparison goes on where it stopped. Prints the
-tables of docs/sam_experiments.md.
+tables of docs/sam_experiments.md. --teach writes a frame set from which students learn: the annotated frames, and new
+ones with the labels that all runs of the first labeller give them together; --frames takes it.
 """
 
 import argparse
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
@@ -26,7 +27,7 @@ import yaml
 
 from xpci_utils import files
 from xpci_utils.evaluation import score_labels
-from xpci_utils.frames import FrameSet, binary_mask
+from xpci_utils.frames import FrameSet, binary_mask, write_frames
 from xpci_utils.params import AdaptSam
 from xpci_utils.sam import (
     Naming,
@@ -60,6 +61,7 @@ STEPS = 1000  # where a variant names no number
 WAYS = tuple(product((False, True), ("pixel", "masked", "particle", "split")))  # symmetries, vote
 SCORES = ("dice_foreground", "micro_f1", "binary_dice", "particles_right")
 BLOCK = 16
+CONFIDENCE = 0.7  # of what students learn from
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--development", type=int, default=DEVELOPMENT_FRAMES, help="new simulated frames; 0: none")
     parser.add_argument("--together", action="store_true", help="further rows: ensembles of all variants given")
+    parser.add_argument("--teach", type=Path, help="folder for the frames that students learn from")
+    parser.add_argument("--unlabelled", type=int, default=600, help="new frames among those")
     parser.add_argument("--csv", type=Path, help="where to write all scores")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -102,6 +106,8 @@ def main() -> None:
             rows += ensemble(runs, runs[0].variant, judges)
         if options.together:
             rows += ensemble([run for runs in groups for run in runs], "all of these", judges)
+        if options.teach and labeller == options.labellers[0]:
+            teach([run for runs in groups for run in runs], frames, options.teach, options.unlabelled)
     table = pd.DataFrame(rows)
     if options.csv:
         files.write_csv(options.csv, table.round(4))
@@ -191,6 +197,25 @@ def ensemble(runs: list[Run], variant: str, judges: dict[str, FrameSet]) -> Iter
         }
         for way, scores in scores_of(means, judge).items():
             yield row | {"core_minutes": minutes, "frames": name, "way": way} | scores
+
+
+def teach(runs: list[Run], frames: FrameSet, folder: Path, count: int) -> None:
+    """Write the annotated frames, and ``count`` new ones of the role "unlabelled" with the labels of an ensemble.
+
+    One class per particle, on the average over runs and symmetries; particles below CONFIDENCE are ignored.
+    """
+    new = write_role_frames(frames, folder / "unlabelled", count, 0, "unlabelled")
+    models = [load_labeller(run.folder / "adapters.safetensors") for run in runs]
+    probabilities = np.mean([predicted(model, new, symmetries=True) for model in models], 0)
+    naming = Naming(vote="particle", min_confidence=CONFIDENCE)
+    labels = [labels_of(p, binary_mask(frame.labels), naming) for p, frame in zip(probabilities, new, strict=True)]
+    print("labels of the new frames:", score_labels(new, dict(zip(new.names, labels, strict=True))), flush=True)
+    labelled = [
+        replace(frame, name=f"new_{frame.name}", split="train", labels=found, instances=None)
+        for frame, found in zip(new, labels, strict=True)
+    ]
+    info = {name: value for name, value in frames.info.items() if name not in ("height", "width")}
+    write_frames(folder, [*frames.split("train"), *frames.split("val"), *labelled], info)
 
 
 def scores_of(probabilities: dict[bool, np.ndarray], judge: FrameSet) -> dict[str, dict[str, float]]:
