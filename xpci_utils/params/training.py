@@ -130,7 +130,7 @@ class AdaptSam(ShippableParameters):
     )
     copy_paste: bool = Field(False, description="paste particles of other annotated frames into each frame")
     close_up: int = Field(
-        0, ge=0, le=1024, description="side of the square at each particle that SAM sees [px]; 0: whole frames"
+        0, ge=0, multiple_of=8, description="side of the square at each particle that SAM sees [px]; 0: whole frames"
     )
     label_smoothing: float = Field(
         0.0, ge=0, lt=1, description="share of the target that the cross-entropy spreads over all classes"
