@@ -7,7 +7,7 @@ import pytest
 
 from xpci_utils import paths
 from xpci_utils.evaluation import score_labels
-from xpci_utils.frames import binary_mask
+from xpci_utils.frames import FrameSet, binary_mask
 from xpci_utils.sam import Naming, labels_of, load_labeller, predict_scores
 
 sys.path.insert(0, str(paths.root() / "scripts"))
@@ -62,3 +62,25 @@ def test_runs_are_kept_and_an_ensemble_is_their_mean(disc_frames, runs, monkeypa
         labels[frame.name] = labels_of(scores, mask, Naming(vote="particle"))
     assert mean["particle"]["micro_f1"] == pytest.approx(score_labels(judge, labels)["micro_f1"], abs=1e-3)
     assert "| vit_t |" in script.markdown(script.pd.DataFrame(rows))
+
+
+def test_students_get_the_annotated_frames_and_new_ones_as_an_ensemble_labels_them(
+    disc_frames, runs, tmp_path, monkeypatch
+):
+    train = disc_frames.split("train").take(4)
+    for run in runs:
+        script.adapted(run, train)
+    new = disc_frames.split("test")
+    monkeypatch.setattr(script, "write_role_frames", lambda *_: new)
+    monkeypatch.setattr(script, "CONFIDENCE", 0.3)
+    script.teach(runs, disc_frames, tmp_path / "taught", len(new))
+    taught = FrameSet.open(tmp_path / "taught")
+    assert len(taught.split("train")) == 12 + 4
+    assert taught.split("val").names == disc_frames.split("val").names
+    models = [load_labeller(run.folder / "adapters.safetensors") for run in runs]
+    for frame, original in zip(list(taught.split("train"))[12:], new, strict=True):
+        mask = binary_mask(original.labels)
+        scores = np.mean([predict_scores(m, original.image[None], mask[None], symmetries=True)[0] for m in models], 0)
+        expected = labels_of(scores, mask, Naming(vote="particle", min_confidence=0.3))
+        np.testing.assert_array_equal(frame.labels, expected)
+        np.testing.assert_array_equal(frame.image, original.image)
