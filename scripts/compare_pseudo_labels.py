@@ -17,18 +17,20 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from compare_sam_starts import DEVELOPMENT, development_scores
 from torch import nn
 from tune_networks import train_cell
 
 from xpci_utils import paths
+from xpci_utils.evaluation import score_labels
 from xpci_utils.frames import FrameSet
 from xpci_utils.params import TrainSegmentation
 from xpci_utils.params.cells import Cell
 from xpci_utils.params.places import pairs_place
 from xpci_utils.sam import Naming, label_pool
-from xpci_utils.segmentation import class_scores, load_network, save_network
-from xpci_utils.simulation.fresh import fresh_examples
+from xpci_utils.segmentation import load_network, predict, save_network
+from xpci_utils.simulation import DEVELOPMENT_FRAMES, DEVELOPMENT_SEED, write_role_frames
+
+SCORES = ("dice_foreground", "micro_f1")  # on the new frames
 
 
 @dataclass(frozen=True)
@@ -75,18 +77,18 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=1000)
     parser.add_argument("--backbones", nargs="+", default=["emcad"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--development", type=int, default=400, help="new simulated frames to score")
+    parser.add_argument("--development", type=int, default=DEVELOPMENT_FRAMES, help="new simulated frames to score")
     options = parser.parse_args()
     torch.set_num_threads(1)
     frames = FrameSet.open(options.run / "frames")
-    new = list(fresh_examples(frames, options.development, 0, "development"))
+    folder = options.output / f"development_{options.development}"
+    new = write_role_frames(frames, folder, options.development, DEVELOPMENT_SEED, "development")
     records = []
     for backbone, row, seed in product(options.backbones, options.rows, options.seeds):
-        network = trained(frames, options, backbone, row, seed)
-        scores = development_scores(lambda images, _, net=network: class_scores(net, images), new, frames.num_classes)
+        scores = score_labels(new, predict(trained(frames, options, backbone, row, seed), new))
         records.append({"backbone": backbone, "row": row.text, "seed": seed} | scores)
         print(records[-1], flush=True)
-    print(pd.DataFrame(records).groupby(["backbone", "row"], sort=False)[[*DEVELOPMENT]].agg(list).to_string())
+    print(pd.DataFrame(records).groupby(["backbone", "row"], sort=False)[[*SCORES]].agg(list).to_string())
 
 
 def trained(frames: FrameSet, options: argparse.Namespace, backbone: str, row: Row, seed: int) -> nn.Module:

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from xpci_utils.diffusion import build_denoiser, hybrid_loss, respaced_timesteps, trajectory
-from xpci_utils.diffusion.averaging import averaged_weights
 from xpci_utils.diffusion.clamping import clamped_block
 from xpci_utils.diffusion.diagnostics import probe
 from xpci_utils.diffusion.sampling import SAMPLERS, sample_block
@@ -17,6 +16,7 @@ from xpci_utils.sam.model import calibrate_batch_norm
 from xpci_utils.segmentation import BACKBONES, build_network
 from xpci_utils.segmentation.training import loss_of
 from xpci_utils.training import cross_entropy_and_dice
+from xpci_utils.training.averaging import averaged_weights
 from xpci_utils.training.loop import _pack, _unpack
 
 DENOISER = {

@@ -16,6 +16,7 @@ from xpci_utils.sam.adaptation import loss_of as sam_loss
 from xpci_utils.segmentation import BACKBONES, build_network
 from xpci_utils.segmentation.training import loss_of
 from xpci_utils.training import (
+    LabellerTraining,
     TrainingFolder,
     TrainingSettings,
     adamw,
@@ -61,7 +62,7 @@ def denoiser_step(prediction):
 def sam_step(variant):
     model = add_adapters(build_sam(variant, "reduced", 10)).train()
     images, labels = (127 + 40 * noise(2, 64, 64)).clamp(0, 255).byte(), labels_of()
-    return model, lambda bf16: sam_loss(model, images, labels, "dice", bf16, True)[0]
+    return model, lambda bf16: sam_loss(model, images, labels, LabellerTraining(bf16=bf16), True)[0]
 
 
 def segmentation_step(name):

@@ -11,6 +11,7 @@ from xpci_utils.simulation import fresh_examples, write_simulated_frames
 from xpci_utils.training import LabellerTraining, StoppedForTime, TrainingFolder
 
 SHORT = {"steps": 6, "batch_size": 2, "learning_rate": 1e-3}
+STRONGER = {"copy_paste": True, "close_up": 16, "ema_decay": 0.9, "label_smoothing": 0.1}
 
 
 def adapt(frames, folder, **options):
@@ -18,7 +19,10 @@ def adapt(frames, folder, **options):
     return adapt_sam(frames, settings, TrainingFolder(folder, folder / "work", "one"))
 
 
-@pytest.mark.parametrize("options", [{"labeller": "vit_b", "unprompted": 0.5}, {"labeller": "vit_t-noprompt"}])
+@pytest.mark.parametrize(
+    "options",
+    [{"labeller": "vit_b", "unprompted": 0.5}, {"labeller": "vit_t-noprompt"}, {"labeller": "vit_t"} | STRONGER],
+)
 def test_a_resumed_run_equals_an_uninterrupted_one(disc_frames, tmp_path, monkeypatch, options):
     whole = adapt(disc_frames, tmp_path / "whole", **options)
     with monkeypatch.context() as patch:
@@ -132,3 +136,29 @@ def test_a_stopped_informed_labeller_goes_on_with_the_same_frames(simulated, tmp
 def test_frames_of_ones_own_inform_no_labeller(disc_frames, tmp_path):
     with pytest.raises(ValueError, match=r"vit_t-informed4 is an informed labeller.*frames of your own"):
         adapt(disc_frames, tmp_path, labeller="vit_t-informed4")
+
+
+def test_the_labeller_that_is_kept_is_the_average_of_its_weights(disc_frames, tmp_path):
+    """With no memory the average is the last weights; with one it lies elsewhere, and nothing else has changed."""
+    last, forgetful, average = (
+        adapt(disc_frames, tmp_path / str(decay), labeller="vit_t", ema_decay=decay).state_dict()
+        for decay in (0.0, 1e-12, 0.9)
+    )
+    assert all(torch.allclose(last[name], forgetful[name], rtol=1e-5, atol=1e-7) for name in last)
+    distance = sum((last[name] - average[name]).norm() for name in last if last[name].is_floating_point())
+    assert distance > 1e-3
+    losses = [[r["loss"] for r in files.read_jsonl(tmp_path / decay / "history.jsonl")] for decay in ("0.0", "0.9")]
+    assert losses[0] == losses[1]
+
+
+def test_a_labeller_of_close_ups_says_so_and_one_without_a_prompt_sees_whole_frames(disc_frames, tmp_path):
+    model = adapt(disc_frames, tmp_path / "prompted", labeller="vit_t", close_up=16, steps=2, evaluations=1)
+    assert load_labeller(tmp_path / "prompted" / "adapters.safetensors").config["close_up"] == 16
+    labels = predict_frames(model, disc_frames.split("test"))
+    for frame in disc_frames.split("test"):
+        assert not labels[frame.name][frame.labels == 0].any()  # the rest of a frame is background
+    one, other = (
+        adapt(disc_frames, tmp_path / str(side), labeller="vit_t-noprompt", close_up=side, steps=2) for side in (0, 16)
+    )
+    assert "close_up" not in other.config
+    assert all(torch.equal(tensor, other.state_dict()[name]) for name, tensor in one.state_dict().items())

@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from xpci_utils.frames import FrameSet, binary_mask
+from xpci_utils.frames import binary_mask
 from xpci_utils.frames.frameset import write_png
 from xpci_utils.params import TrainSegmentation
 from xpci_utils.params.cells import Cell
 from xpci_utils.segmentation import Batches, training_of
-from xpci_utils.segmentation.copy_paste import ParticlePaste, find_place, pick_particle
 from xpci_utils.training import NetworkTraining, augment
 
 SETTINGS = {"mixing": "half", "steps": 30, "batch_size": 4}
@@ -124,84 +123,30 @@ def test_fewer_annotated_frames_than_the_denoiser_saw_are_refused_with_synthetic
     assert len(training(frames, pool, "emcad__r0002__true__n00008__fresh").annotated) == 2  # no network saw anything
 
 
-class TestCopyPaste:
-    """On a flat donor and target everything can be computed by hand."""
+def test_what_the_arm_says_of_the_augmentation_holds_after_the_pasting(frames):
+    """Without room nothing is pasted, and what is left is the augmentation alone."""
+    full = np.full((64, 64), 2, np.uint8), np.full((64, 64), 2, np.uint8)
+    full[0][:7] = 9
+    views = {}
+    for arm in ("copypaste", "copypaste-noaug"):
+        plan = training(frames, None, f"emcad__r0004__none__n00000__{arm}")
+        views[arm] = {plan.view(*full, np.random.default_rng(seed))[0].tobytes() for seed in range(9)}
+    assert views["copypaste-noaug"] == {full[0].tobytes()}
+    assert len(views["copypaste"]) > 1
 
-    @pytest.fixture
-    def donor(self):
-        image, labels = np.full((32, 32), 200, np.uint8), np.zeros((32, 32), np.uint8)
-        image[10:16, 12:18], labels[10:16, 12:18] = 100, 3  # lets half of the beam through
-        image[9, 12:18] = 220  # its fringe, in the background
-        labels[0:4, 0:4] = 5  # cut by the border: never pasted
-        return image, labels
 
-    @pytest.mark.parametrize("window", [{"kind": "linear", "low": 0.0, "high": 1.275}, None])
-    def test_what_is_pasted_multiplies_what_is_there(self, donor, window):
-        target = np.full((32, 32), 160, np.uint8)
-        image, labels = ParticlePaste([donor], window).paste(
-            target, np.zeros((32, 32), np.uint8), *donor, np.random.default_rng(0)
-        )
-        assert (labels == 3).sum() == 36
-        np.testing.assert_array_equal(image[labels == 3], 80)  # 160 * 100 / 200
-        assert sorted(np.unique(image)) == [80, 160, 176]  # particle, beam, fringe: 160 * 220 / 200
-        assert (image == 176).sum() == 6
-        assert 5 not in labels
+@pytest.mark.parametrize(("arm", "version"), [("mix", 1), ("noaug", 1), ("copypaste", 1), ("copypaste-flips", 1),
+                                              ("halfbatch-noaug", 1), ("copypaste-noaug", 3)])  # fmt: skip
+def test_only_results_that_changed_have_another_version(arm, version):
+    assert TrainSegmentation(cell=f"transunet__r0040__none__n00000__{arm}__s0").version == version
 
-    def test_in_a_logarithmic_window_grey_levels_add(self, donor):
-        paste = ParticlePaste([donor], {"kind": "log", "low": -2.0, "high": 0.5})
-        labels = np.zeros((32, 32), np.uint8)
-        image, labels = paste.paste(np.full((32, 32), 160, np.uint8), labels, *donor, np.random.default_rng(1))
-        np.testing.assert_array_equal(image[labels == 3], 60)  # 160 + 100 - 200
 
-    @pytest.mark.parametrize("kind", ["linear", "log"])
-    def test_grey_levels_survive_the_way_to_intensity_and_back(self, kind):
-        paste = ParticlePaste([], {"kind": kind, "low": -0.9 if kind == "log" else 0.11, "high": 1.23})
-        levels = np.arange(256, dtype=np.uint8)
-        np.testing.assert_array_equal(paste.grey(paste.intensity(levels)), levels)
-
-    def test_without_room_or_a_whole_particle_nothing_changes(self, donor):
-        full, empty = np.full((32, 32), 2, np.uint8), np.zeros((32, 32), np.uint8)
-        for labels, donor_labels in ((full, donor[1]), (empty, np.where(donor[1] == 5, 5, 0).astype(np.uint8))):
-            image = np.full((32, 32), 160, np.uint8)
-            found = ParticlePaste([donor]).paste(image, labels, donor[0], donor_labels, np.random.default_rng(0))
-            assert found[0] is image
-            assert found[1] is labels
-
-    @pytest.mark.parametrize("seed", range(10))
-    def test_a_particle_is_whole_and_lands_inside_where_there_is_room(self, examples, seed):
-        rng = np.random.default_rng(seed)
-        labels, target = examples[seed][1], examples[seed + 1][1]
-        particle = pick_particle(labels, rng)
-        if particle is None:
-            return
-        assert not np.concatenate([particle[0], particle[-1], particle[:, 0], particle[:, -1]]).any()
-        assert len(np.unique(labels[particle])) == 1
-        place = find_place(particle, particle, target, rng)
-        if place:
-            assert (target[place[1]][particle[place[0]]] != 0).mean() <= 0.2
-
-    def test_what_the_arm_says_of_the_augmentation_holds_after_the_pasting(self, frames: FrameSet):
-        """Without room nothing is pasted, and what is left is the augmentation alone."""
-        full = np.full((64, 64), 2, np.uint8), np.full((64, 64), 2, np.uint8)
-        full[0][:7] = 9
-        views = {}
-        for arm in ("copypaste", "copypaste-noaug"):
-            plan = training(frames, None, f"emcad__r0004__none__n00000__{arm}")
-            views[arm] = {plan.view(*full, np.random.default_rng(seed))[0].tobytes() for seed in range(9)}
-        assert views["copypaste-noaug"] == {full[0].tobytes()}
-        assert len(views["copypaste"]) > 1
-
-    @pytest.mark.parametrize(("arm", "version"), [("mix", 1), ("noaug", 1), ("copypaste", 1), ("copypaste-flips", 1),
-                                                  ("halfbatch-noaug", 1), ("copypaste-noaug", 3)])  # fmt: skip
-    def test_only_results_that_changed_have_another_version(self, arm, version):
-        assert TrainSegmentation(cell=f"transunet__r0040__none__n00000__{arm}__s0").version == version
-
-    def test_the_arm_adds_particles_of_annotated_frames(self, frames: FrameSet):
-        plan = training(frames, None, "emcad__r0004__none__n00000__copypaste")
-        image, labels = plan.annotated[0]
-        views = [plan.view(image, labels, np.random.default_rng(seed)) for seed in range(20)]
-        areas = [binary_mask(view[1]).sum() for view in views]
-        assert min(areas) >= 0.8 * binary_mask(labels).sum()  # at most a fifth of a pasted particle hides another
-        assert np.mean(areas) > 1.1 * binary_mask(labels).sum()
-        again = plan.view(image, labels, np.random.default_rng(3))
-        assert all(np.array_equal(a, b) for a, b in zip(again, views[3], strict=True))
+def test_the_arm_adds_particles_of_annotated_frames(frames):
+    plan = training(frames, None, "emcad__r0004__none__n00000__copypaste")
+    image, labels = plan.annotated[0]
+    views = [plan.view(image, labels, np.random.default_rng(seed)) for seed in range(20)]
+    areas = [binary_mask(view[1]).sum() for view in views]
+    assert min(areas) >= 0.8 * binary_mask(labels).sum()  # at most a fifth of a pasted particle hides another
+    assert np.mean(areas) > 1.1 * binary_mask(labels).sum()
+    again = plan.view(image, labels, np.random.default_rng(3))
+    assert all(np.array_equal(a, b) for a, b in zip(again, views[3], strict=True))

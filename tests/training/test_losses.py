@@ -49,3 +49,16 @@ def test_a_batch_of_ignored_pixels_is_finite():
 def test_unknown_dice_is_named():
     with pytest.raises(ValueError, match=r'focal.*"dice" or "generalised"'):
         cross_entropy_and_dice(torch.zeros(1, 2, 1, 1), torch.zeros(1, 1, 1, dtype=torch.long), "focal")
+
+
+def test_smoothing_spreads_a_share_of_the_target_over_all_classes():
+    """Against (1 - s) (-log p_y) + s mean_c (-log p_c), the mean over known pixels; Dice stays as it is."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 5, 3, 4, generator=generator, dtype=torch.float64)
+    labels = torch.randint(0, 5, (2, 3, 4), generator=generator)
+    labels[0, 0, :2] = 255
+    found, dice = cross_entropy_and_dice(logits, labels, smoothing=0.1)
+    rows = (-logits.log_softmax(1)).movedim(1, -1)[labels != 255]
+    truth = rows[torch.arange(len(rows)), labels[labels != 255]]
+    assert found == pytest.approx((0.9 * truth + 0.1 * rows.mean(1)).mean().item(), rel=1e-12)
+    assert torch.equal(dice, cross_entropy_and_dice(logits, labels)[1])

@@ -140,9 +140,9 @@ def _timed(call: Callable[[int], object]) -> tuple[float, float, dict]:
 def _denoiser(parameters: TrainDdpm, view: View, examples: list, device: torch.device) -> Subject:
     """Section 2.1; a forward pass is one step of the strided ancestral sampler, of which two are taken."""
     from xpci_utils.diffusion import PairTensors, build_denoiser, denoiser_config
-    from xpci_utils.diffusion.averaging import averaged_weights
     from xpci_utils.diffusion.sampling import sample_block
     from xpci_utils.diffusion.training import make_update
+    from xpci_utils.training.averaging import averaged_weights
 
     config = denoiser_config(parameters.size, view.height, view.width, **parameters.network_settings)
     denoiser = build_denoiser(config).to(device)
@@ -168,10 +168,11 @@ def _denoiser(parameters: TrainDdpm, view: View, examples: list, device: torch.d
 def _sam(parameters: AdaptSam, view: View, examples: list, device: torch.device) -> Subject:
     """Section 2.2, from random weights: the official ones cost the same."""
     from xpci_utils.sam import add_adapters, build_sam, predict_scores, set_trainable
-    from xpci_utils.sam.adaptation import draw_batch, loss_of
+    from xpci_utils.sam.adaptation import draw_batch, loss_of, view_of
 
     labeller = parse_labeller(parameters.labeller)
     variant, prompted = labeller.variant, labeller.prompted
+    settings = parameters.settings()
     model = build_sam(variant, parameters.size, view.classes)
     add_adapters(model, blocks=parameters.adapter_blocks)
     set_trainable(model, parameters.trainable)
@@ -179,8 +180,8 @@ def _sam(parameters: AdaptSam, view: View, examples: list, device: torch.device)
     optimizer = adamw(p for p in model.parameters() if p.requires_grad)
 
     def update(step: int) -> None:
-        batch = draw_batch(examples, parameters.batch_size, 0, step, parameters.augmentation)
-        _descend(optimizer, loss_of(model.train(), *batch, parameters.dice, parameters.bf16, prompted)[0])
+        batch = draw_batch(examples, settings.batch_size, 0, step, view_of(settings, examples))
+        _descend(optimizer, loss_of(model.train(), *batch, settings, prompted)[0])
 
     image, labels = examples[0]
     return Subject(model, optimizer, update, lambda: predict_scores(model, image[None], labels[None] > 0))

@@ -12,7 +12,6 @@ import torch
 from diffusers.training_utils import EMAModel
 from torch import Tensor
 
-from xpci_utils.diffusion.averaging import averaged_weights
 from xpci_utils.diffusion.denoiser import Denoiser, load_denoiser, save_denoiser
 from xpci_utils.diffusion.diagnostics import (
     QUARTILES,
@@ -39,6 +38,7 @@ from xpci_utils.training import (
     set_lr,
     warm_up,
 )
+from xpci_utils.training.averaging import averaged_weights
 
 WEIGHTS = "denoiser_ema.safetensors"
 

@@ -128,6 +128,14 @@ class AdaptSam(ShippableParameters):
     augmentation: Augmentation = Field(
         "affine", description="none, as printed in the paper, flips and quarter turns, or any rotation"
     )
+    copy_paste: bool = Field(False, description="paste particles of other annotated frames into each frame")
+    close_up: int = Field(
+        0, ge=0, multiple_of=8, description="side of the square at each particle that SAM sees [px]; 0: whole frames"
+    )
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="share of the target that the cross-entropy spreads over all classes"
+    )
+    ema_decay: float = Field(0.0, ge=0, lt=1, description="decay of the averaged weights; 0: the last weights")
     adapter_blocks: Literal["all", "reference"] = Field(
         "all", description="encoder blocks with adapters; reference: default of finetune-SAM (0, 1, 10, 11 of ViT-B)"
     )

@@ -3,7 +3,9 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,6 +16,7 @@ from xpci_utils.params.cells import parse_labeller
 from xpci_utils.randomness import numpy_rng, stream_indices
 from xpci_utils.sam.adapters import add_adapters, set_trainable
 from xpci_utils.sam.checkpoints import load_official_weights, load_pretrained, save_labeller
+from xpci_utils.sam.close_up import CloseUp
 from xpci_utils.sam.model import SemanticSam, build_sam, calibrate_batch_norm
 from xpci_utils.simulation.more import write_role_frames
 from xpci_utils.training import (
@@ -28,6 +31,12 @@ from xpci_utils.training import (
     run_steps,
     set_lr,
 )
+from xpci_utils.training.augmentation import View
+from xpci_utils.training.averaging import averaged, averaged_weights
+from xpci_utils.training.copy_paste import ParticlePaste
+
+if TYPE_CHECKING:
+    from diffusers.training_utils import EMAModel
 
 WEIGHT_DECAY, BETA2 = 0.1, 0.999  # section 3.1
 LABELLER_FILE = "adapters.safetensors"
@@ -53,16 +62,26 @@ def adapt_sam(frames: FrameSet, settings: LabellerTraining, stage: StagePlace) -
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     betas = (settings.beta1, BETA2)
     optimizer = adamw(parameters, settings.learning_rate, betas=betas, weight_decay=WEIGHT_DECAY)
+    average = averaged_weights(parameters, settings.ema_decay) if settings.ema_decay else None
+    view = view_of(settings, examples, frames.info.get("window"))
+    batches = partial(draw_batch, examples, settings.batch_size, settings.seed, view=view)
     validation = frames.examples("val") if any(row["split"] == "val" for row in frames.rows) else []
+
+    def evaluate(step: int) -> dict[str, float]:
+        with averaged(average, parameters):
+            return watch(model, validation, settings)
+
     run_steps(
         settings,
-        update=make_update(model, optimizer, examples, settings),
-        state={"model": TrainableState(model), "optimizer": optimizer},
+        update=make_update(model, optimizer, batches, settings, average),
+        state={"model": TrainableState(model), "optimizer": optimizer} | ({"average": average} if average else {}),
         stage=stage,
-        evaluate=(lambda step: watch(model, validation, settings)) if validation else None,
+        evaluate=evaluate if validation else None,
         log_every=max(1, min(25, settings.steps // 10)),
         description=f"adapting {settings.labeller}",
     )
+    if average:
+        average.copy_to(parameters)
     save_labeller(stage.folder / LABELLER_FILE, model)
     return model.eval()
 
@@ -92,22 +111,28 @@ def build_labeller(frames: FrameSet, examples: Sequence[Example], settings: Labe
     set_trainable(model, settings.trainable)
     model.config |= {"labeller": settings.labeller, "mask_prompt": named.prompted, "steps": settings.steps}
     model.config |= {"knowledge_frames": named.knowledge_frames} if named.knowledge_frames else {}
+    model.config |= {"close_up": settings.close_up} if close_up_of(settings) else {}
     return model.to(default_device()).train()
 
 
 def make_update(
-    model: SemanticSam, optimizer: torch.optim.Optimizer, examples: Sequence[Example], settings: LabellerTraining
+    model: SemanticSam,
+    optimizer: torch.optim.Optimizer,
+    batches: Callable[[int], tuple[torch.Tensor, torch.Tensor]],
+    settings: LabellerTraining,
+    average: "EMAModel | None" = None,
 ) -> Callable[[int], dict[str, float]]:
-    """The optimiser step as a function of the step number."""
+    """The optimiser step as a function of the step number; ``batches`` makes images and labels of it."""
     prompted_from = settings.unprompted * settings.steps if model.config["mask_prompt"] else math.inf
 
     def update(step: int) -> dict[str, float]:
         set_lr(optimizer, poly_lr(settings.learning_rate, step, settings.steps))
-        images, labels = draw_batch(examples, settings.batch_size, settings.seed, step, settings.augmentation)
-        loss, parts = loss_of(model, images, labels, settings.dice, settings.bf16, step >= prompted_from)
+        loss, parts = loss_of(model, *batches(step), settings, step >= prompted_from)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
+        if average:
+            average.step(p for p in model.parameters() if p.requires_grad)
         return parts
 
     return update
@@ -142,13 +167,26 @@ class TrainableState:
             parameter.copy_(tensors[name])
 
 
+def close_up_of(settings: LabellerTraining) -> int:
+    """Side of the close-ups that a labeller sees; 0 for whole frames, which one without a prompt always sees."""
+    return settings.close_up if parse_labeller(settings.labeller).prompted else 0
+
+
+def view_of(settings: LabellerTraining, donors: Sequence[Example], window: dict | None = None) -> View:
+    """What a labeller is shown of an example while it learns; ``donors`` and their 8-bit ``window`` for copy-paste."""
+    view: View = partial(augment, kind=settings.augmentation)
+    if settings.copy_paste:
+        view = ParticlePaste(donors, window, settings.augmentation)
+    return CloseUp(view, close_up_of(settings)) if close_up_of(settings) else view
+
+
 def draw_batch(
-    examples: Sequence[Example], batch_size: int, seed: int, step: int, augmentation: str = "symmetries"
+    examples: Sequence[Example], batch_size: int, seed: int, step: int, view: View = augment
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Images and labels, both uint8 [batch, H, W], of one step: padded, each in a random view."""
+    """Images and labels, both uint8 [batch, H, W], of one step: padded, each in a random ``view``."""
     choices = numpy_rng("sam augmentation", seed, step)
     batch = [
-        augment(pad_image(image), pad_labels(labels), choices, augmentation)
+        view(pad_image(image), pad_labels(labels), choices)
         for image, labels in (
             examples[index] for index in stream_indices(len(examples), batch_size, "sam batches", seed, step=step)
         )
@@ -158,15 +196,16 @@ def draw_batch(
 
 
 def loss_of(
-    model: SemanticSam, images: torch.Tensor, labels: torch.Tensor, dice: str, bf16: bool, prompted: bool
+    model: SemanticSam, images: torch.Tensor, labels: torch.Tensor, settings: LabellerTraining, prompted: bool
 ) -> tuple[torch.Tensor, dict[str, float]]:
     """Cross-entropy + Dice of one batch, and what the history records of it."""
     device = model.pixel_mean.device
     masks = torch.from_numpy(binary_mask(labels.cpu().numpy())).to(device) if prompted else None  # before labels move
     images, labels = images.to(device), labels.to(device)
-    with precision(device, bf16):
+    with precision(device, settings.bf16):
         logits = model(images, masks)
-    cross_entropy, dice_loss = cross_entropy_and_dice(logits.float(), labels, dice)
+    smoothing = settings.label_smoothing
+    cross_entropy, dice_loss = cross_entropy_and_dice(logits.float(), labels, settings.dice, smoothing=smoothing)
     loss = cross_entropy + dice_loss
     parts = {"loss": loss.item(), "cross_entropy": cross_entropy.item(), "dice_loss": dice_loss.item()}
     return loss, parts | foreground(logits.detach(), labels)
@@ -190,9 +229,10 @@ def watch(model: SemanticSam, examples: Sequence[Example], settings: LabellerTra
     """Means over the validation examples, for the history."""
     model.eval()
     records = []
-    for image, labels in examples:
-        one, true = (torch.from_numpy(array[None]) for array in (pad_image(image), pad_labels(labels)))
-        parts = loss_of(model, one, true, settings.dice, settings.bf16, model.config["mask_prompt"])[1]
-        records.append(parts)
+    view = view_of(replace(settings, augmentation="none", copy_paste=False), examples)
+    for index, (image, labels) in enumerate(examples):
+        shown = view(pad_image(image), pad_labels(labels), numpy_rng("sam watch", index))
+        one, true = (torch.from_numpy(array[None]) for array in shown)
+        records.append(loss_of(model, one, true, settings, model.config["mask_prompt"])[1])
     model.train()
     return {f"val_{name}": float(np.mean([record[name] for record in records])) for name in records[0]}

@@ -1,6 +1,7 @@
 """A labeller at work: naming the particles of annotated test frames and of the synthetic pool (section 2.2)."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from xpci_utils.frames import IGNORE, FrameSet, binary_mask, crop, frame_scores,
 from xpci_utils.frames.frameset import read_png, write_png
 from xpci_utils.sam.adaptation import LABELLER_FILE
 from xpci_utils.sam.checkpoints import load_labeller
+from xpci_utils.sam.close_up import close_up_scores
 from xpci_utils.sam.model import SemanticSam
 from xpci_utils.sam.naming import Naming, labels_of, least_confident, particle_probabilities, regions_of
 from xpci_utils.training import StoppedForTime, dihedral, set_threads, time_is_over, watched
@@ -31,23 +33,34 @@ def predict_scores(
 ) -> np.ndarray:
     """Class probabilities float32 [N, C, h, w] of frames uint8 [N, h, w] and masks [N, h, w] (bool).
 
-    A labeller that was adapted without mask prompt ignores the masks. ``symmetries`` averages over the eight (or, for
-    frames that are not square, four) symmetries of the frame.
+    A labeller that was adapted without mask prompt ignores the masks; one that was adapted to close-ups sees the
+    particles of a mask one by one. ``symmetries`` averages over the eight (or, for frames that are not square, four)
+    symmetries of what the labeller sees.
     """
     model.eval()
+    if not model.config["mask_prompt"]:
+        masks = None
+    elif masks is None:
+        raise ValueError("this labeller was adapted with mask prompts and needs the masks")
+    elif side := model.config.get("close_up", 0):
+        predict = partial(_probabilities, model, symmetries=symmetries)
+        return close_up_scores(predict, images, masks, side, model.num_classes)
     height, width = images.shape[-2:]
-    prompts = None
-    if model.config["mask_prompt"]:
-        if masks is None:
-            raise ValueError("this labeller was adapted with mask prompts and needs the masks")
-        prompts = torch.from_numpy(np.pad(masks, ((0, 0), *padding(height, width))))
-    padded = torch.from_numpy(pad_image(images))
-    total = 0
-    count = symmetries_of(*padded.shape[-2:]) if symmetries else 1
+    prompts = None if masks is None else np.pad(masks, ((0, 0), *padding(height, width)))
+    return crop(_probabilities(model, pad_image(images), prompts, symmetries), height, width)
+
+
+def _probabilities(
+    model: SemanticSam, images: np.ndarray, masks: np.ndarray | None, symmetries: bool = False
+) -> np.ndarray:
+    """Class probabilities of frames as they are, averaged over their ``symmetries`` where that is asked for."""
+    views = [None if x is None else torch.from_numpy(x) for x in (images, masks)]
+    total: torch.Tensor | int = 0
+    count = symmetries_of(*images.shape[-2:]) if symmetries else 1
     for k in range(count):
-        logits = model(*(x if x is None else dihedral(x, k).to(model.pixel_mean.device) for x in (padded, prompts)))
+        logits = model(*(x if x is None else dihedral(x, k).to(model.pixel_mean.device) for x in views))
         total = total + undo_dihedral(logits.float().softmax(1).cpu(), k)
-    return crop(total / count, height, width).numpy()
+    return (total / count).numpy()
 
 
 def undo_dihedral(array, k: int):

@@ -11,7 +11,6 @@ import numpy as np
 from xpci_utils import paths
 from xpci_utils.frames import FrameSet, PoolImages
 from xpci_utils.params.cells import Cell
-from xpci_utils.segmentation.copy_paste import ParticlePaste
 from xpci_utils.segmentation.training import (
     Examples,
     NetworkData,
@@ -21,6 +20,7 @@ from xpci_utils.segmentation.training import (
     training_steps,
 )
 from xpci_utils.training import NetworkTraining, augment
+from xpci_utils.training.copy_paste import ParticlePaste
 
 
 def training_of(

@@ -28,6 +28,7 @@ from xpci_utils.training import (
     run_steps,
     set_lr,
 )
+from xpci_utils.training.augmentation import View
 
 if TYPE_CHECKING:
     from xpci_utils.segmentation.networks import Network
@@ -41,7 +42,6 @@ class Examples(Protocol):
     def __getitem__(self, index: int, /) -> tuple[np.ndarray, np.ndarray]: ...
 
 
-View = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
 Score = Callable[[FrameSet, dict[str, np.ndarray]], float]
 
 MIXINGS = ("half", "concat", "pretrain", "added")

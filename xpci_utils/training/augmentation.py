@@ -5,11 +5,15 @@ does (Gu et al. 2024: rotation, resized crops, contrast jitter), which its promp
 networks, which start from random weights and see only a few dozen particles, and for a control. "none" is another one.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.ndimage import affine_transform
 
 from xpci_utils.frames import IGNORE
 from xpci_utils.training.symmetries import dihedral, symmetries_of
+
+View = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
 
 KINDS = ("none", "symmetries", "affine")
 SCALES, CONTRASTS, SHIFT = (0.7, 1.4), (0.7, 1.4), 0.25

@@ -21,17 +21,20 @@ EPSILON = 1e-5
 
 
 def cross_entropy_and_dice(
-    logits: torch.Tensor, labels: torch.Tensor, dice: str = "dice", ignore_index: int = 255
+    logits: torch.Tensor, labels: torch.Tensor, dice: str = "dice", ignore_index: int = 255, smoothing: float = 0.0
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """(cross-entropy, Dice loss), both scalars, to be added 1:1.
 
     ``logits`` [N, C, h, w]; ``labels`` [N, h, w] of 0..C-1, or ``ignore_index`` where nothing is known. Both terms
     use the softmax over all C classes, the background included. ``dice`` is "dice" (mean over the classes, sums
     pooled over the batch) or "generalised" (Sudre et al. 2017: classes weighted by their inverse squared volume).
+    ``smoothing`` is the share of the target that the cross-entropy spreads over all classes (Szegedy et al. 2016).
     """
     labels = labels.long()
     known = labels != ignore_index
-    cross_entropy = functional.cross_entropy(logits, labels, ignore_index=ignore_index, reduction="sum")
+    cross_entropy = functional.cross_entropy(
+        logits, labels, ignore_index=ignore_index, reduction="sum", label_smoothing=smoothing
+    )
     cross_entropy = cross_entropy / known.sum().clamp(min=1)
     truth = functional.one_hot(torch.where(known, labels, 0), logits.shape[1]).movedim(-1, 1) * known[:, None]
     probabilities = logits.softmax(1) * known[:, None]

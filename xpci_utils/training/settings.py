@@ -68,7 +68,9 @@ class LabellerTraining(TrainingSettings):
     mask prompt, and "-frozen" for a class head that keeps its start (only the adapters are trained then). ``beta1`` is
     printed as 0.99, perhaps for 0.9: it remembers a hundred steps, too many for a run of a few hundred. The first
     ``unprompted`` share of the steps shows no mask: a SAM with random weights that is shown from the start where the
-    particles are learns their classes late.
+    particles are learns their classes late. ``copy_paste`` adds particles of other annotated frames, ``close_up`` shows
+    one particle at a time (with a mask prompt alone: without it the labeller has to find the particles), ``ema_decay``
+    keeps the average of the weights.
     """
 
     labeller: str = "vit_b"
@@ -84,7 +86,11 @@ class LabellerTraining(TrainingSettings):
     prompt_scale: float = 10.0  # the mask prompt is +-this, as signed logits
     unprompted: float = 0.0
     dice: Literal["dice", "generalised"] = "dice"
+    label_smoothing: float = 0.0  # of the cross-entropy
     augmentation: Augmentation = "symmetries"
+    copy_paste: bool = False
+    close_up: int = 0  # side of the square at a particle that SAM sees [px]; 0: whole frames
+    ema_decay: float = 0.0  # 0: the last weights
     adapter_blocks: Literal["all", "reference"] = "all"  # "reference": where finetune-SAM has them by default
     zero_init: bool = False  # adapters start as the identity
     knowledge_frames: int = 0  # of an informed labeller: newly simulated frames to learn from beside the annotated

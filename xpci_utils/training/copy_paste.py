@@ -1,4 +1,4 @@
-"""Copy-paste of particles between annotated frames, the augmentation that competes with generated frames.
+"""Copy-paste of particles between annotated frames: the augmentation that competes with generated frames.
 
 X-ray frames are transmissions: a second particle in the beam multiplies what the first one left (fringes included),
 where a photograph's would cover it. So what is pasted is a factor, the donor's intensity over its open beam.
@@ -11,7 +11,8 @@ from scipy.ndimage import binary_dilation
 from skimage.measure import label as connected_components
 
 from xpci_utils.frames import binary_mask, pad_image, pad_labels
-from xpci_utils.training import augment, dihedral, symmetries_of
+from xpci_utils.training.augmentation import augment
+from xpci_utils.training.symmetries import dihedral, symmetries_of
 
 Example = tuple[np.ndarray, np.ndarray]
 MOST, TRIES, OVERLAP = 3, 8, 0.2
@@ -19,15 +20,15 @@ FRINGE_PX = 3  # the ring around a particle that is pasted with it: edge fringes
 
 
 class ParticlePaste:
-    """A view of an example: 1 to 3 particles of other ``donors`` pasted in, then flips and quarter turns.
+    """A view of an example: 1 to 3 particles of other ``donors`` pasted in, then the ``augmentation`` of `augment`.
 
     ``window`` is that of ``frames.json``: what grey levels mean. ``kind`` is the augmentation that follows
     (`training.augment`). Call it with (padded image, padded labels, generator).
     """
 
-    def __init__(self, donors: Sequence[Example], window: dict | None = None, kind: str = "symmetries"):
+    def __init__(self, donors: Sequence[Example], window: dict | None = None, augmentation: str = "symmetries"):
         self.donors, self.window = donors, window or {"kind": "linear", "low": 0.0, "high": 1.0}
-        self.kind = kind
+        self.augmentation = augmentation
 
     def __call__(self, image: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> Example:
         for _ in range(rng.integers(1, MOST + 1)):
@@ -35,7 +36,7 @@ class ParticlePaste:
             k = int(rng.integers(symmetries_of(*image.shape)))
             donor, donor_labels = dihedral(pad_image(donor), k), dihedral(pad_labels(donor_labels), k)
             image, labels = self.paste(image, labels, donor, donor_labels, rng)
-        return augment(image, labels, rng, kind=self.kind)
+        return augment(image, labels, rng, self.augmentation)
 
     def paste(self, image: np.ndarray, labels: np.ndarray, donor: np.ndarray, donor_labels: np.ndarray, rng) -> Example:
         """``image`` and ``labels`` (uint8 [H, W]) with one particle of the donor where there is room for it.

@@ -1,11 +1,15 @@
-"""The average of the denoiser's weights over its training, of which the samples are drawn."""
+"""The average of a network's weights over its training: of the denoiser, which samples with it, and of labellers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from diffusers.training_utils import EMAModel
 from torch import nn
+
+if TYPE_CHECKING:
+    from diffusers.training_utils import EMAModel
 
 
 def averaged_weights(parameters: Iterable[nn.Parameter], decay: float = 0.9999, warmup: bool = True) -> EMAModel:
@@ -19,6 +23,23 @@ def averaged_weights(parameters: Iterable[nn.Parameter], decay: float = 0.9999, 
     EMAModel warms up whatever its `use_ema_warmup` says, which only picks the curve. The constant decay needs
     `min_decay`, and `update_after_step=-1`, because otherwise the first step copies.
     """
+    from diffusers.training_utils import EMAModel  # half of what a labeller would load, which seldom needs it
+
     if warmup:
         return EMAModel(parameters, decay=decay)
     return EMAModel(parameters, decay=decay, min_decay=decay, update_after_step=-1)
+
+
+@contextmanager
+def averaged(average: EMAModel | None, parameters: Iterable[nn.Parameter]) -> Iterator[None]:
+    """Inside, `parameters` hold their `average`, and afterwards their own values again; None: always their own."""
+    if average is None:
+        yield
+        return
+    parameters = list(parameters)
+    average.store(parameters)
+    average.copy_to(parameters)
+    try:
+        yield
+    finally:
+        average.restore(parameters)
