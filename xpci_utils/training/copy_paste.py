@@ -22,8 +22,7 @@ FRINGE_PX = 3  # the ring around a particle that is pasted with it: edge fringes
 class ParticlePaste:
     """A view of an example: 1 to 3 particles of other ``donors`` pasted in, then the ``augmentation`` of `augment`.
 
-    ``window`` is that of ``frames.json``: what grey levels mean. ``kind`` is the augmentation that follows
-    (`training.augment`). Call it with (padded image, padded labels, generator).
+    ``window`` is that of ``frames.json``: what grey levels mean. Call it with (padded image, padded labels, generator).
     """
 
     def __init__(self, donors: Sequence[Example], window: dict | None = None, augmentation: str = "symmetries"):
