@@ -100,8 +100,10 @@ def _lines_of(path: Path, current: set[tuple], again: bool) -> list[dict]:
     """The lines of the table that belong to a ``current`` result; StageError for others, or ``again`` removes them."""
     if not path.is_file():
         return []
-    read = {"dtype": {"identity": str}, "keep_default_na": False, "na_values": {"value": [""]}}
-    lines = pd.read_csv(path, **read).to_dict("records")
+    table = pd.read_csv(
+        path, dtype={"identity": str}, float_precision="round_trip", keep_default_na=False, na_values={"value": [""]}
+    )
+    lines: list[dict] = table.to_dict("records")
     stale = [line for line in lines if tuple(line[name] for name in _KEY) not in current]
     if stale and not again:
         named = dict.fromkeys(f"{line['row']} ({line['labeller']}, seed {line['seed']})" for line in stale)
