@@ -161,7 +161,7 @@ def test_shards_of_a_pool_are_checked_and_are_no_part_of_its_identity():
 
 def test_parameters_of_labels_and_audit_concern_no_pair():
     """Another way to label repeats the labelling, another audit the audit; what sampling did, the inputs tell."""
-    ways = {"symmetries": True, "vote": "particle", "min_confidence": 0.9}
+    ways = {"symmetries": True, "vote": "particle", "min_confidence": 0.9, "kept_share": 0.5}
     for name, value in {**ways, "labeller": "vit_t", "labeller_seed": 1, "pool": "fresh"}.items():
         assert decisive(LabelPairs(**{name: value})) != decisive(LabelPairs()), name
     assert not ways.keys() & SamplePairs.model_fields.keys()
@@ -175,6 +175,8 @@ def test_held_out_masks_are_labelled_whole():
     whose profile ignores doubtful particles elsewhere asks for all of them here."""
     with pytest.raises(ParameterError, match="min_confidence must be 0 for the pool 'heldout'"):
         LabelPairs.checked({"pool": "heldout", "min_confidence": 0.9})
+    with pytest.raises(ParameterError, match="kept_share must be 1 for the pool 'heldout'"):
+        LabelPairs.checked({"pool": "heldout", "kept_share": 0.9})
     assert LabelPairs(pool="fresh", min_confidence=0.9).min_confidence == 0.9
     place = labels_place("heldout", "vit_b")
     assert LabelPairs.checked({"min_confidence": 0.9, **place.parameters}).min_confidence == 0

@@ -2,18 +2,22 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from xpci_utils import paths
+from xpci_utils import paths, stages
+from xpci_utils.frames.frameset import write_png
 from xpci_utils.params import ParameterError, SamplePairs, Sweep
-from xpci_utils.params.profiles import notebook_parameters, overlay, profiles, run_root, sweep_of
+from xpci_utils.params.places import pairs_place
+from xpci_utils.params.profiles import notebook_parameters, overlay, profiles, run_root, stage_parameters, sweep_of
 from xpci_utils.params.runs import cells_of, stage_folders
-from xpci_utils.running import cli, folder, reproduce
+from xpci_utils.running import cli, folder, reproduce, snakefile
 
 GRIDDED = [name for name in profiles() if overlay(name).stages]
 OF_FOLDERS = [name for name in GRIDDED if notebook_parameters(name, "01_prepare_frames").source == "folder"]
@@ -142,3 +146,52 @@ def test_counts_for_each_frame_are_rounded_up_and_come_before_numbers():
         sweep.for_frames(5000)  # names of cells have five digits
     with pytest.raises(ParameterError, match="counts_per_frame must be distinct and contain 0"):
         Sweep.checked({"counts_per_frame": [25.0]})
+
+
+@pytest.fixture
+def filmed(mine):
+    """The same folder with two frames that the import kept without annotation."""
+    apart = mine / "unlabelled"
+    apart.mkdir()
+    for name in ("bare0", "bare1"):
+        write_png(apart / f"{name}.png", np.full((40, 60), 7, np.uint8))
+    (apart / "frames.csv").write_text("name,sequence,film,frame,time_us\nbare0,a,f,0,\nbare1,a,f,1,\n")
+    return mine
+
+
+def test_a_folder_without_unlabelled_frames_is_told_before_anything_runs(mine, filmed, started, capsys):
+    command = ["reproduce", "--profile", "own_frames", "--grid", "unlabelled", "--frames", str(mine)]
+    assert cli.main(command) == 0
+    assert len(started) == 1
+    (filmed / "unlabelled/frames.csv").unlink()
+    assert cli.main(command) == 2
+    assert "holds no frames without annotation to learn from: 'xpci import" in capsys.readouterr().err
+    assert len(started) == 1
+
+
+def test_unlabelled_frames_are_those_of_the_folder_and_decide_their_pool_alone(filmed, tmp_path):
+    """By their content: one grey level changes the pool, and neither the frames nor the paper's pool."""
+    own = {"source_folder": str(filmed)}
+
+    def decided():
+        places = ("frames", "pools/ddpm/pairs", "pools/unlabelled/pairs")
+        return [stages.decisive(stage_parameters("own_frames", place, tmp_path, own)) for place in places]
+
+    before = decided()
+    assert snakefile.options(pairs_place("unlabelled"), own).endswith(f" -p source_folder {shlex.quote(str(filmed))}")
+    assert snakefile.options(pairs_place("ddpm"), own) == " -p pool ddpm"
+    assert "source_content" not in before[1]
+    write_png(filmed / "unlabelled/bare1.png", np.full((40, 60), 8, np.uint8))
+    assert [one == other for one, other in zip(decided(), before, strict=True)] == [True, True, False]
+
+
+def test_the_grid_of_unlabelled_frames_is_scheduled_with_the_folder(filmed, tmp_path):
+    sweep = folder.grid_of("own_frames", tmp_path, {"source_folder": str(filmed)})
+    config = ("profile=own_frames", "grid=unlabelled", f"frames={filmed}", f"run_root={tmp_path}/run")
+    done = snakemake("--dry-run", "--quiet", "progress", "--printshellcmds", "--config", *config)
+    text = done.stdout + done.stderr
+    assert done.returncode == 0, text
+    scheduled = {line.split(f"{tmp_path}/run/")[1].strip() for line in text.splitlines() if "output: " in line}
+    assert scheduled == {f"{place}/run.json" for place in stage_folders(sweep, "unlabelled")}
+    (command,) = [shlex.split(line) for line in text.splitlines() if "04a_sample_pairs.yaml" in line]
+    assert command[command.index("source_folder") + 1] == str(filmed)

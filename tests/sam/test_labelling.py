@@ -13,6 +13,7 @@ from xpci_utils.sam import (
     build_sam,
     evaluate_naming,
     label_pool,
+    least_confident,
     most_frequent_class,
     naming_scores,
     particle_table,
@@ -205,3 +206,24 @@ def test_labels_of_annotated_frames_are_scored_and_others_are_not(disc_frames, t
     half[:16] = 0
     write_png(tmp_path / "000000.png", half)
     assert score_pool(tmp_path, disc_frames, "test")["test"]["dice"] < 1
+
+
+def test_a_share_of_every_class_is_kept_over_the_whole_pool(pool):
+    """Left out are whole particles, chosen by the probabilities of particles.csv; the tables describe what is left."""
+    naming = Naming(vote="particle", kept_share=0.5)
+    label_pool(pool / "pairs", pool / "labeller", pool / "whole", naming=Naming(vote="particle"))
+    label_pool(pool / "pairs", pool / "labeller", pool / "kept", naming=naming)
+    whole, kept = (pd.read_csv(pool / name / "particles.csv") for name in ("whole", "kept"))
+    columns = [name for name in whole if name.startswith("p_")]
+    assert list(kept) == list(whole)
+    same = ["name", "region", "pixels", *columns]
+    pd.testing.assert_frame_equal(whole[same], kept[same])
+    left_out = least_confident(whole[columns].to_numpy(), 0.5)
+    assert 0 < left_out.sum() < len(whole)
+    assert (kept["class"] == np.where(left_out, 255, whole["class"])).all()
+    for (_, row), out in zip(whole.iterrows(), left_out, strict=True):
+        inside = regions_of(read_png(pool / "pairs/masks" / row["name"]) > 0, "particle") == row["region"]
+        before, after = (read_png(pool / name / row["name"])[inside] for name in ("whole", "kept"))
+        assert (after == 255).all() if out else (after == before).all()
+    again = label_pool(pool / "pairs", pool / "labeller", pool / "kept", naming=naming)
+    pd.testing.assert_frame_equal(pd.read_csv(again.parent / "particles.csv"), kept)

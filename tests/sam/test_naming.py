@@ -5,7 +5,7 @@ import pytest
 
 from xpci_utils.evaluation import dice_per_class, score_labels
 from xpci_utils.frames import IGNORE, Frame, write_frames
-from xpci_utils.sam import Naming, labels_of
+from xpci_utils.sam import Naming, labels_of, least_confident
 from xpci_utils.sam.naming import particle_probabilities, regions_of, split_touching
 
 
@@ -92,3 +92,18 @@ def test_unsure_particles_are_ignored_and_scored_as_left_out(vote, tmp_path):
 def test_an_unknown_vote_is_named():
     with pytest.raises(ValueError, match="choose from pixel, masked, particle, split"):
         Naming(vote="majority")
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 1.0])
+def test_of_every_class_the_same_share_is_kept(share):
+    """Class by class with a sorted list; a class whose particles are all unsure keeps its best ones, too."""
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet([0.5] * 4, 60)
+    unsure = probabilities.argmax(1) == 2
+    probabilities[unsure] = 0.75 * probabilities[unsure] + 0.25 / 4
+    left_out = least_confident(probabilities, share)
+    for c in range(4):
+        members = np.flatnonzero(probabilities.argmax(1) == c)
+        best = sorted(members, key=lambda i: -probabilities[i].max())[: int(np.ceil(share * len(members)))]
+        assert sorted(members[~left_out[members]]) == sorted(best)
+    assert not least_confident(np.full((5, 3), 1 / 3), 0.2).any(), "equal ones are kept alike"

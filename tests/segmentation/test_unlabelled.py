@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from xpci_utils.frames import FolderError, FrameSet, unlabelled
 from xpci_utils.frames.frameset import read_png, write_png
@@ -20,8 +21,12 @@ COUNT = 5
 
 
 def network_of(frames, folder):
-    """An untrained network that finds some particles and leaves some background, in ``folder``."""
+    """An untrained network whose background is made likely enough to leave some of a frame to it, in ``folder``."""
     network = build_network("emcad", frames.num_classes, size="quick", image_size=frames.example_shape, seed=1).eval()
+    with torch.no_grad():
+        grey = torch.rand(4, 1, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+        logits = network(grey)
+        network.heads[-1].bias[0] += (logits[:, 1:].amax(1) - logits[:, 0]).median()
     save_network(folder / "model.safetensors", network, frames)
     return network
 
