@@ -85,7 +85,7 @@ def images_without_annotation(
             "import more (--unlabelled N), or lower pairs of notebook 04a and the counts of the grid"
         )
     chosen = np.linspace(0, len(places) - 1, count).round().astype(int)[start:]
-    return (_cut(*places[index], frames) for index in chosen)
+    return (_cut(one, window, frames) for one, window in (places[index] for index in chosen))
 
 
 def _cut(one: UnlabelledFrame, window: tuple[slice, slice], frames: FrameSet) -> np.ndarray:

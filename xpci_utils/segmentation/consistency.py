@@ -93,9 +93,10 @@ def strong_view(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def cut_mix(images: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """``images`` and ``labels`` [N, H, W] where half of the frames have a rectangle of the frame before them."""
     inside = np.zeros(images.shape, bool)
+    height, width = images.shape[-2:]
     for one in inside:
         if rng.random() < MIXED:
-            one[random_box(*one.shape, rng)] = True
+            one[random_box(height, width, rng)] = True
     before = (np.roll(part, 1, axis=0) for part in (images, labels))
     mixed_images, mixed_labels = (np.where(inside, b, part) for b, part in zip(before, (images, labels), strict=True))
     return mixed_images, mixed_labels
