@@ -128,3 +128,10 @@ def test_films_that_do_not_fit_are_refused_with_a_sentence(tmp_path, make):
 def test_a_film_that_is_not_there_is_named(tmp_path):
     with pytest.raises(FolderError, match=r"nowhere\.tif does not exist"):
         open_recording(tmp_path / "nowhere.tif", RELATIVE, 2.0)
+
+
+def test_a_time_between_frames_that_is_assumed_is_told(raw_file, film_file):
+    """Speeds depend on it: where the film does not know it, the assumed value stands in what is printed."""
+    assumed = "the film does not state the time between its frames: 20 us are assumed (frame_interval_us)"
+    assert any(line.startswith(assumed) for line in open_recording(raw_file, RELATIVE, 2.0, frame_interval_us=20).said)
+    assert not any("time between" in line for line in open_recording(raw_file, RELATIVE, 2.0).said)

@@ -90,8 +90,16 @@ def synthetic_set(
 
 
 def is_suggested(folder: str | Path) -> bool:
-    """Whether a folder is what notebook 07 wrote of a film, with the frames that it would annotate next."""
-    return (paths.resolve(folder) / SUGGESTIONS / "next_frames.csv").is_file()
+    """Whether a folder is what notebook 07 wrote of a film, with the frames that it would annotate next.
+
+    StageError for the place of a film's result that notebook 07 has not finished.
+    """
+    folder = paths.resolve(folder)
+    if folder.parent.name == "video" and stages.read_run(folder) is None:
+        raise StageError(
+            f"{paths.display(folder)} is not finished; 'xpci video FILM' applies a network to the film first"
+        )
+    return (folder / SUGGESTIONS / "next_frames.csv").is_file()
 
 
 def suggested_set(folder: str | Path, count: int = 0, old: bool = False) -> ExportSet:

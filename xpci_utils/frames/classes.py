@@ -26,6 +26,8 @@ def read_classes(path: str | Path) -> list[FrameClass]:
     """Background first, then the classes 1, 2, 3, ... of a YAML file; ValueError says what is wrong where."""
     path = paths.resolve(path)
     if not path.is_file():
+        if not path.parent.is_dir():
+            raise ValueError(f"there is no folder {paths.display(path.parent)}")
         raise ValueError(f"there is no classes file {paths.display(path)}; data/classes.yaml shows the form")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))

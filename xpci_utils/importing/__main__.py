@@ -58,8 +58,8 @@ def _parser() -> argparse.ArgumentParser:
         epilog=FORMATS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("images", metavar="IMAGES")
-    parser.add_argument("masks", metavar="MASKS")
+    parser.add_argument("images", metavar="IMAGES", help="a film or a folder of frames, in any of the formats below")
+    parser.add_argument("masks", metavar="MASKS", help="their annotations, in any of the formats below")
     parser.add_argument("out", metavar="OUT", help="the folder to write; it must not exist yet")
     parser.add_argument("--classes", help="names and colours, like data/classes.yaml; else the annotation tool's own")
     parser.add_argument("--flats", help="reference frames of the open beam, in any of the formats")
@@ -88,22 +88,27 @@ def _parser() -> argparse.ArgumentParser:
         choices=PAIR_BY,
         default="auto",
         help="which annotation belongs to which frame: by equal names, by the number in the names as it is or counted "
-        "from one, in the order of the names; auto: what names and pixels leave no doubt of",
+        "from one, in the order of the names; auto: the rule that names and pixels allow; otherwise the import asks",
     )
     parser.add_argument(
         "--grey",
         choices=["shown", "stored", *CHANNELS],
         default="shown",
-        help="grey levels: as programs show them, as stored (behind a palette or a calibration), or out of a colour",
+        help="grey levels: as programs show them, as stored (behind a palette or a calibration), or computed from "
+        "a colour picture",
     )
-    parser.add_argument("--onto", metavar="FOLDER", help="an imported folder whose frames OUT shall hold, too")
+    parser.add_argument(
+        "--onto", metavar="FOLDER", help="an earlier imported folder; OUT then also contains its frames"
+    )
     parser.add_argument(
         "--again",
         choices=AGAIN,
         default="ask",
         help="with --onto, frames that are annotated there already: take the new annotation, or keep the old one",
     )
-    parser.add_argument("--gap", type=int, help="frames to leave out beside each cut of a film, where splits meet")
+    parser.add_argument(
+        "--gap", type=int, help="number of frames to leave out on each side of a cut between two splits"
+    )
     parser.add_argument("--pixel-um", type=float, help="size of a pixel in the sample plane [um]")
     _add_readings(parser)
     return parser
@@ -124,14 +129,15 @@ def _add_readings(parser: argparse.ArgumentParser) -> None:
         help="frames on which nothing is marked: annotated, so without particles, or unlabelled, so not annotated yet",
     )
     parser.add_argument(
-        "--take-unchecked", action="store_true", help="take labels of a network, too, that nobody has looked at"
+        "--take-unchecked", action="store_true", help="also take labels of a network that nobody has checked"
     )
     parser.add_argument(
         "--mask-values",
         choices=CHOICES,
         default="auto",
         help="what numbers in masks mean: class indices; binary, 0 and one value for the only class; instances, a "
-        "number per particle; from-one, indices with 1 for the background (ilastik). auto: indices, and asks in doubt",
+        "number per particle; from-one, indices with 1 for the background (ilastik). auto: indices; the import asks "
+        "if this is not certain",
     )
     parser.add_argument(
         "--instance-classes", help="CSV name,instance,class: classes of the particles in instance masks"

@@ -44,7 +44,8 @@ def _identity_of(folder: Path, reader: str) -> str:
         state = f"has lost {', '.join(gone)}" if gone else "is not finished"
         raise StageError(
             f"{paths.display(folder)} {state}, and {reader} reads it; run the stage that writes it "
-            f"{'again' if gone else 'first'} ('make reproduce{' FORCE=1' if gone else ''}' runs all in order)"
+            f"{'again' if gone else 'first'} ('make reproduce{' FORCE=1' if gone else ''}', with the PROFILE and "
+            "FRAMES of that run, runs all in order)"
         )
     return record["identity"]
 

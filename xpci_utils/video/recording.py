@@ -84,7 +84,7 @@ def open_recording(
     raw = levels is not None and levels.stored == 8 and not correction.said
     mapped = "8 bit, taken as it is" if raw else f"{window['kind']} window {window['low']:g} to {window['high']:g}"
     said = (f"grey levels: {levels or 'floats'}", *(correction.said or ("no correction",)), mapped)
-    said = (*film.notes, *_about_blank(blank, len(sample)), *said)
+    said = (*film.notes, *_about_time(film, frame_interval_us), *_about_blank(blank, len(sample)), *said)
     recording = Recording(film, correction, shift, window, film[0].shape, said)
     _check_range(recording)
     return recording
@@ -102,6 +102,16 @@ def _noting_blank(film: Film, sample: np.ndarray, blank: list[int]) -> Iterator[
 def _about_blank(blank: list[int], looked_at: int) -> tuple[str, ...]:
     said = f"{len(blank)} of {looked_at} frames looked at hold one single value (first: frame {min(blank, default=0)})"
     return (said,) if blank else ()
+
+
+def _about_time(film: Film, interval_us: float | None) -> tuple[str, ...]:
+    """What is assumed where the film does not know the time between its frames."""
+    if film.interval_us or not interval_us:
+        return ()
+    return (
+        f"the film does not state the time between its frames: {interval_us:g} us are assumed (frame_interval_us), and "
+        "every speed depends on it",
+    )
 
 
 def _shift(levels: Levels, window: dict) -> int:
