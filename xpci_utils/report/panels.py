@@ -28,10 +28,10 @@ class LabelMap(NamedTuple):
 
     labels: np.ndarray
     colours: Sequence[str]
-    numbers: bool = False
+    numbers: bool = True
 
 
-def label_maps(labels: Sequence[np.ndarray], colours: Sequence[str], *, numbers: bool = False) -> list[LabelMap]:
+def label_maps(labels: Sequence[np.ndarray], colours: Sequence[str], *, numbers: bool = True) -> list[LabelMap]:
     """A row of label maps for `show_rows`, all in the same colours, with or without ``numbers``."""
     return [LabelMap(one, colours, numbers) for one in labels]
 
