@@ -87,7 +87,7 @@ def test_measured_rates_take_the_place_of_assumed_ones(measured, capsys):
     speed = Gpu(measured=MeasuredRates.read(measured))
     costs = CostTable.read("paper")
     (assumed,), (job,) = (jobs_module.dry_run("paper", [CELL], costs, s) for s in (jobs_module.A100, speed))
-    looks = 577 * costs.costs["transunet", "forward"].gpu_seconds()
+    looks = 597 * costs.costs["transunet", "forward"].gpu_seconds()
     assert job.steps == 255_000
     assert job.gpu_hours == pytest.approx((255_000 * 0.2 + looks) / 3600)
     assert job.gpu_gib == pytest.approx(17.25 + 0.8)
