@@ -81,7 +81,7 @@ def test_the_published_scale_in_units_of_work():
 
 
 def test_a_job_by_hand(table):
-    """EMCAD with 500 pairs: 17,500 steps of 4 frames, 21 evaluations on 20 frames, 2 on the test frames, 1 on the shifted."""
+    """EMCAD with 500 pairs: 17,500 steps of 4 frames, 21 times 20 frames, 2 times the test frames, once the shifted."""
     (job,) = dry_run("paper", ["segmentation/emcad__r0200__vit_b__n00500__mix__s0"], table)
     frames = stage_parameters("paper", "frames", paths.resolve("runs/paper"), {})
     looks = 21 * frames.val_frames + 2 * frames.test_frames + frames.shifted_test_frames

@@ -125,4 +125,4 @@ def test_a_folder_that_cannot_be_folded_stops_before_anything_is_trained(study, 
     assert cross_study.main(["--frames", study.own["source_folder"], "--cores", "1"]) == 2
     assert "there are 1 sequences; 3 folds need one each" in capsys.readouterr().err
     assert cross_study.main(["--frames", str(study.root / "nowhere")]) == 2
-    assert "there is no classes file" in capsys.readouterr().err
+    assert "there is no folder" in capsys.readouterr().err

@@ -89,7 +89,7 @@ def test_a_file_of_labelme_that_names_another_picture_is_told(bench, taken):
         path.write_text(json.dumps(content if i == 3 else content | {"imagePath": f"..\\f{i}.jpg"}))
     mask, said = taken()
     assert np.array_equal(mask, bench.mask)
-    assert "though it names another picture (imagePath): 1 (the first in " in said
+    assert "although imagePath gives another picture: 1 (the first in " in said
     assert "f3.json)" in said
 
 

@@ -69,7 +69,7 @@ def test_no_near_copies_are_left_between_splits(bring, form):
     folder, printed = bring(list(slow_film()), form)
     assert not check_up_folder(folder).twins
     left = COUNT - len(dealt(folder)[0])
-    assert f"{left} frames beside the cuts are left out as near copies" in printed
+    assert f"{left} frames beside the cuts are left out: near copies of frames in another split (--gap)" in printed
     assert 0 < left <= COUNT / 3
 
 

@@ -229,7 +229,9 @@ def test_every_control_stands_beside_its_own_reference(study):
                        "none__n00000__halfbatch": "mix", "none__n00000__halfbatch-noaug": "noaug"}.items():  # fmt: skip
         assert table.loc[f"emcad__r0004__{arm}", "reference"] == f"emcad__r0004__none__n00000__{other}", arm
     name = table.loc["emcad__r0004__vit_b__n00004__added-w025-noaug", "name"]
-    assert name.startswith("pairs beside whole batches, weighted 0.25, no augmentation: 4 simulated + 4 synthetic")
+    assert name.startswith(
+        "pairs beside whole batches, weighted 0.25, no augmentation: 4 + 4 synthetic by SAM-b\nover no augmentation: 4"
+    )
     scores = study.cells.set_index("cell")["dice"]
     gains = control_gains(study).query("row == 'emcad__r0004__vit_b__n00004__noaug'").set_index("seed")["gain"]
     for seed in (0, 1):

@@ -25,8 +25,8 @@ from xpci_utils.segmentation.prediction import network_input
 
 if TYPE_CHECKING:
     from xpci_utils.segmentation.networks import Network
-    from xpci_utils.segmentation.training import View
     from xpci_utils.training import NetworkTraining
+    from xpci_utils.training.augmentation import View
 
 CONTRASTS, BRIGHTNESS = (0.5, 1.5), 0.25  # factor about the median; shift at most, as a share of the 256 grey levels
 BLURS, NOISE = (0.1, 1.0), 0.05  # sigma [px]; standard deviation at most, as a share of the 256 grey levels
