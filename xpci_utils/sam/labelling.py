@@ -55,7 +55,7 @@ def _probabilities(
 ) -> np.ndarray:
     """Class probabilities of frames as they are, averaged over their ``symmetries`` where that is asked for."""
     views = [None if x is None else torch.from_numpy(x) for x in (images, masks)]
-    total: torch.Tensor | int = 0
+    total = torch.zeros(())
     count = symmetries_of(*images.shape[-2:]) if symmetries else 1
     for k in range(count):
         logits = model(*(x if x is None else dihedral(x, k).to(model.pixel_mean.device) for x in views))
