@@ -105,9 +105,9 @@ def test_an_informed_labeller_learns_from_the_frames_of_its_role_too(simulated, 
     drawn = []
     original = adaptation.draw_batch
 
-    def watched(examples, *rest):
+    def watched(examples, *rest, **options):
         drawn.append(examples)
-        return original(examples, *rest)
+        return original(examples, *rest, **options)
 
     monkeypatch.setattr(adaptation, "draw_batch", watched)
     plain = adapt(simulated, tmp_path / "plain", labeller="vit_t", seed=1, epochs=2)
