@@ -57,9 +57,6 @@ ROLES = {
     "unlabelled": Role(
         ("fresh", "unlabelled"), EACH, 1, "the stage's", "frames whose labels are not used, as of a film"
     ),
-    "unlabelled sequences": Role(
-        ("fresh", "unlabelled sequences"), EACH, ALL, "always 0", "the same, in which particles are seen again"
-    ),
     "reference": Role(("fresh", "reference"), EACH, 1, "notebook 04c", "what a pool is compared with"),
     "fresh (floor)": Role(("fresh", "fresh (floor)"), EACH, 1, "notebook 04c", "how far new frames lie from these"),
     "shifted (ceiling)": Role(
