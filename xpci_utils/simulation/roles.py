@@ -51,9 +51,6 @@ ROLES = {
     "development": Role(("fresh", "development"), EACH, 1, "0", "choices between methods; no run learns from them"),
     "knowledge": Role(("fresh", "knowledge"), EACH, 1, "the labeller's seed", "informed labellers learn from them"),
     "unlabelled": Role(("fresh", "unlabelled"), EACH, 1, "the seed of the stage", "frames whose labels are not used"),
-    "unlabelled sequences": Role(
-        ("fresh", "unlabelled sequences"), EACH, ALL, "0", "the same, where particles are seen several times"
-    ),
     "reference": Role(("fresh", "reference"), EACH, 1, OF_04C, "what the frames of a pool are compared with"),
     "fresh (floor)": Role(("fresh", "fresh (floor)"), EACH, 1, OF_04C, "how far new frames lie from the reference"),
     "shifted (ceiling)": Role(("fresh", "shifted (ceiling)"), EACH, 1, OF_04C, "the same for another beamline set-up"),
