@@ -25,7 +25,8 @@ def results(root):
     """Hashes of everything that carries a result: weights, pictures, pool, tables; what it cost is left out."""
     kinds = ("*.safetensors", "*.csv", "pools/**/*.png", "frames/**/*.png", "report/tables/*")
     files = {path for kind in kinds for path in root.rglob(kind) if "work" not in path.parts}
-    files -= {path for path in files if path.name in ("tablec.md", "tablec.tex")}  # print minutes; the CSV is compared
+    minutes = {f"table{letter}.{kind}" for letter in "cu" for kind in ("md", "tex")}  # printed there; CSVs are compared
+    files -= {path for path in files if path.name in minutes}
     return {str(path.relative_to(root)): hashlib.sha256(content(path)).hexdigest() for path in sorted(files)}
 
 

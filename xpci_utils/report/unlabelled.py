@@ -18,7 +18,7 @@ def unlabelled_table(results: Results) -> Table:
     """Table U: every network on annotated frames alone, and with each arm that takes frames without annotation."""
     rows = unlabelled_rows(results.sweep)
     data = pd.DataFrame([_row(row, alone, results) for alone, *others in rows.values() for row in (alone, *others)])
-    if data.empty or not data["seeds"].any():
+    if data.empty or not data.loc[data["row"] != data["alone"], "seeds"].any():  # nothing to compare yet
         return Table("table u", "", data.iloc[:0], data.iloc[:0])
     cells = [parse_row(row) for row in data["row"]]
     printed = pd.DataFrame({"Network": [BACKBONE_NAMES[cell.backbone] for cell in cells]})
