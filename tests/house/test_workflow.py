@@ -1,12 +1,14 @@
 """The Snakefile declares exactly the runs of a sweep; status reads them from the folders."""
 
 import os
+import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from xpci_utils import paths, stages
 from xpci_utils.params import PrepareFrames, SamplePairs, Sweep, TrainDdpm, generate
@@ -175,3 +177,10 @@ def test_status_tells_done_failed_and_to_do(small_house, count_stage):
     assert states["frames"] == "done"
     assert states["ddpm"] == "failed"
     assert states["report"] == "to do"
+
+
+def test_the_cluster_profile_knows_every_rule():
+    """A rule without memory and run time of its own asks a cluster for the default, which may be too little."""
+    rules = re.findall(r"^rule (\w+):", (paths.root() / "Snakefile").read_text(encoding="utf-8"), re.M)
+    profile = yaml.safe_load((paths.root() / "profiles/slurm/config.yaml").read_text(encoding="utf-8"))
+    assert sorted(profile["set-resources"]) == sorted(rules)

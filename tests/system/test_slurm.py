@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from xpci_utils import paths, stages
 from xpci_utils.params import Sweep
@@ -97,7 +98,7 @@ def wait_for_node(environment, folder):
 
 def snakemake(environment, root, *arguments):
     """Snakemake with the Slurm profile; no GPU, little memory, and checks as often as a test can wait for."""
-    rules = ("frames", "ddpm", "sam", "pairs", "labels", "segmentation", "report")
+    rules = yaml.safe_load((paths.root() / "profiles/slurm/config.yaml").read_text())["set-resources"]
     small = [f"{rule}:{what}" for rule in rules for what in ("gpu=0", "mem_mb=1500", "runtime=10")]
     command = [BIN / "snakemake", "--workflow-profile", "profiles/slurm", "--set-resources", *small]
     command += ["--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "5"]
