@@ -19,7 +19,7 @@ from xpci_utils.diffusion import (
     write_pool,
 )
 from xpci_utils.diffusion import pool as pool_module
-from xpci_utils.frames import PairExamples
+from xpci_utils.frames import PairExamples, specks
 from xpci_utils.frames.specks import remove_specks
 
 torch.set_num_threads(1)
@@ -152,7 +152,7 @@ def test_a_pool_without_shards_has_none(tmp_path):
 
 def test_killed_and_longer_pools_go_on(denoiser, tmp_path, monkeypatch):
     whole = contents(write_pool(denoiser, tmp_path / "whole", 14, SETTINGS))
-    real, calls = pool_module.write_png, []
+    real, calls = specks.write_png, []
 
     def killed(path, array):
         calls.append(path)
@@ -160,11 +160,11 @@ def test_killed_and_longer_pools_go_on(denoiser, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         real(path, array)
 
-    monkeypatch.setattr(pool_module, "write_png", killed)
+    monkeypatch.setattr(specks, "write_png", killed)
     with pytest.raises(KeyboardInterrupt):
         write_pool(denoiser, tmp_path / "killed", 10, SETTINGS)
     assert len(list((tmp_path / "killed" / "blocks").iterdir())) == 1
-    monkeypatch.setattr(pool_module, "write_png", real)
+    monkeypatch.setattr(specks, "write_png", real)
     write_pool(denoiser, tmp_path / "killed", 10, SETTINGS)
     write_pool(denoiser, tmp_path / "killed", 14, SETTINGS)
     assert contents(tmp_path / "killed") == whole

@@ -22,8 +22,7 @@ from xpci_utils import files
 from xpci_utils.diffusion.clamping import masks_of_block
 from xpci_utils.diffusion.denoiser import Denoiser
 from xpci_utils.diffusion.sampling import SAMPLERS, sample_pairs
-from xpci_utils.frames.frameset import write_png
-from xpci_utils.frames.specks import pair_row, remove_specks
+from xpci_utils.frames.specks import write_pair
 from xpci_utils.training import StoppedForTime, time_is_over, watched
 
 Examples = Sequence[tuple[np.ndarray, np.ndarray]]  # (image, mask or labels)
@@ -81,13 +80,8 @@ def write_block(
 ) -> None:
     """Make the pairs `members`, write their PNG files, then the block's table."""
     images, masks = make_pairs(denoiser, members, settings, known)
-    rows = []
-    for index, image, mask in zip(members, images, masks, strict=True):
-        mask, *counts = remove_specks(mask, settings.min_component_px)
-        row = pair_row(index, mask, *counts)
-        write_png(folder / "images" / row["name"], image)
-        write_png(folder / "masks" / row["name"], mask)
-        rows.append(row)
+    pairs = zip(members, images, masks, strict=True)
+    rows = [write_pair(folder, *pair, settings.min_component_px) for pair in pairs]
     files.write_csv(table, pd.DataFrame(rows))
 
 

@@ -1,9 +1,12 @@
-"""What every pool says about a mask: its components, and the specks that were removed from it."""
+"""What every pool writes of a pair: its pictures, and what pairs.csv says about its mask."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy import ndimage
+
+from xpci_utils.frames.files import write_png
 
 ANY_NEIGHBOUR = np.ones((3, 3), dtype=bool)
 
@@ -14,6 +17,15 @@ def remove_specks(mask: np.ndarray, min_px: int) -> tuple[np.ndarray, int, int]:
     small = np.bincount(components.ravel(), minlength=count + 1)[1:] < min_px
     cleaned = np.where(np.append(True, small)[components], 0, 255).astype(np.uint8)
     return cleaned, int((~small).sum()), int(small.sum())
+
+
+def write_pair(folder: Path, index: int, image: np.ndarray, mask: np.ndarray, min_px: int) -> dict[str, Any]:
+    """Write ``image`` uint8 and ``mask`` [H, W] without specks below ``min_px`` pixels; returns their `pair_row`."""
+    mask, *counts = remove_specks(mask, min_px)
+    row = pair_row(index, mask, *counts)
+    write_png(folder / "images" / row["name"], image)
+    write_png(folder / "masks" / row["name"], mask)
+    return row
 
 
 def pair_row(index: int, mask: np.ndarray, components: int, removed: int = 0) -> dict[str, Any]:

@@ -14,8 +14,7 @@ import pandas as pd
 
 from xpci_utils import files
 from xpci_utils.frames import FrameSet, images_without_annotation
-from xpci_utils.frames.frameset import write_png
-from xpci_utils.frames.specks import pair_row, remove_specks
+from xpci_utils.frames.specks import write_pair
 from xpci_utils.segmentation.prediction import class_scores, load_network
 from xpci_utils.simulation.more import unlabelled_frames
 from xpci_utils.training import StoppedForTime, time_is_over
@@ -56,18 +55,9 @@ def make_unlabelled_pool(
             raise StoppedForTime(f"masks stopped for time before frame {len(rows)} of {pairs}; run it again to go on")
         masks = class_scores(network, np.stack(block)).argmax(1) > 0
         pairs_of_block = enumerate(zip(block, masks, strict=True), start=len(rows))
-        made = [_write_pair(folder, index, *pair, min_component_px) for index, pair in pairs_of_block]
+        made = [write_pair(folder, index, *pair, min_component_px) for index, pair in pairs_of_block]
         files.append_jsonl(progress, {"rows": made})
         rows += made
     files.write_csv(folder / "pairs.csv", pd.DataFrame(rows))
     progress.unlink()
     return folder
-
-
-def _write_pair(folder: Path, index: int, image: np.ndarray, particles: np.ndarray, min_px: int) -> dict:
-    """Write the frame and its mask without specks; returns their line of pairs.csv."""
-    mask, *counts = remove_specks(particles, min_px)
-    row = pair_row(index, mask, *counts)
-    write_png(folder / "images" / row["name"], image)
-    write_png(folder / "masks" / row["name"], mask)
-    return row
