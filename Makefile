@@ -92,14 +92,14 @@ same-results: $(INSTALLED)
 
 ## make test        run lint, the unit tests and the quick grid, and compare every notebook with it
 test: lint
-	$(BIN)/pytest -q tests --ignore tests/system --ignore tests/quick
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(CORES) --dist worksteal tests --ignore tests/system --ignore tests/quick
 	$(MAKE) reproduce PROFILE=quick FORCE=1
-	$(BIN)/pytest -q --nbval --nbval-current-env -x notebooks
+	$(BIN)/pytest -q -n $(CORES) --dist loadfile --nbval --nbval-current-env notebooks
 	$(BIN)/pytest -q -s tests/quick
 
 ## make test-system interrupt, break and resume the smoke grid; open its notebooks and report in a browser
 test-system: $(INSTALLED)
-	$(BIN)/pytest -q -s tests/system
+	$(BIN)/pytest -q -n $(CORES) --dist loadfile tests/system
 
 ## make rehearse    PROFILE=paper: run notebooks 01 to 06 with every count reduced to one, and write the cost table
 ##                  PROFILE=own_frames_gpu FRAMES=folder: the same on a few of your own frames

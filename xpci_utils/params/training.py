@@ -44,7 +44,7 @@ class TrainDdpm(ShippableParameters):
         "v", description="prediction target; the paper: eps; v: with a Wiener skip, for reduced sizes"
     )
     diffusion_steps: int = Field(4000, ge=2, description="T, forward steps of the cosine schedule")
-    steps: int = Field(600, ge=1, description="optimiser steps")
+    steps: int = Field(500, ge=1, description="optimiser steps")
     batch_size: int = Field(16, ge=1, description="frames per optimiser step")
     learning_rate: float = Field(1e-3, gt=0, description="AdamW learning rate")
     lr_decay: Literal["constant", "cosine"] = Field("cosine", description="constant as published, or cosine decay to 0")
@@ -119,7 +119,7 @@ class AdaptSam(ShippableParameters):
     unprompted: float = Field(
         0.0, ge=0, le=1, description="share of the steps, at the start, without mask prompt; the paper: 0"
     )
-    steps: int = Field(300, ge=1, description="optimiser steps; ignored when epochs > 0")
+    steps: int = Field(250, ge=1, description="optimiser steps; ignored when epochs > 0")
     epochs: int = Field(0, ge=0, description="passes over the annotated frames; 0: use steps")
     batch_size: int = Field(8, ge=1, description="frames per optimiser step")
     learning_rate: float = Field(1e-3, gt=0, description="AdamW learning rate, decayed by (1 - t/n)^0.9")
@@ -190,6 +190,10 @@ def networks_changed_with_version_2(parameters: "TrainSegmentation") -> bool:
     return emcad or (backbone == "transunet" and parameters.size == "paper")
 
 
+def is_emcad(parameters: "TrainSegmentation") -> bool:
+    return Cell.parse(parameters.cell).backbone == "emcad"
+
+
 def pasted_with_an_augmentation(parameters: "TrainSegmentation") -> bool:
     """Copy-paste flipped and turned whatever else the arm's name said."""
     cell = Cell.parse(parameters.cell)
@@ -203,6 +207,7 @@ class TrainSegmentation(StageParameters):
     changes = {
         2: Change("EMCAD's decoder and TransUNet's attention as published", networks_changed_with_version_2),
         3: Change("copy-paste is followed by the augmentation in the arm's name", pasted_with_an_augmentation),
+        4: Change("EMCAD's depth-wise 1x1 convolutions are products, which rounds otherwise", is_emcad),
     }
     products = ("model.safetensors", "history.jsonl", "metrics.json", "per_frame.csv")
 
@@ -224,7 +229,7 @@ class TrainSegmentation(StageParameters):
     augmentation: Augmentation = Field(
         "symmetries", description="none, as printed in the paper, flips and quarter turns, or any rotation"
     )
-    steps: int = Field(200, ge=1, description="optimiser steps; ignored when epochs > 0")
+    steps: int = Field(260, ge=1, description="optimiser steps; ignored when epochs > 0")
     epochs: int = Field(0, ge=0, description="passes over the training set; 0: use steps")
     batch_size: int = Field(8, ge=1, description="frames per optimiser step")
     learning_rate: float = Field(6e-3, gt=0, description="AdamW learning rate, decayed by (1 - t/n)^0.9")

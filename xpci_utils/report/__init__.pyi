@@ -1,3 +1,4 @@
+from .advice import advice
 from .baselines import compare_baselines, foreground_shares
 from .build import all_tables, write_report
 from .claims import caution, compare_claims
@@ -23,6 +24,7 @@ __all__ = [
     "Results",
     "Table",
     "adapter_sketch",
+    "advice",
     "all_tables",
     "annotated_and_synthetic",
     "build_figures",

@@ -20,6 +20,7 @@ from xpci_utils.params.cells import parse_row
 from xpci_utils.params.places import cell_place, labeller_place, parse_place
 from xpci_utils.params.profiles import stage_parameters, sweep_of
 from xpci_utils.params.runs import cells_of, pool_labellers, stage_folders
+from xpci_utils.report.advice import fold_advice
 from xpci_utils.report.study import GAINS
 from xpci_utils.report.tables import Table
 from xpci_utils.report.wording import BACKBONE_NAMES, interval, labeller_name, plural, score
@@ -64,9 +65,11 @@ class Study:
 
 
 def write_study(study: Study) -> None:
-    """Write scores per image, the tables and where they come from, of the folds that are finished."""
+    """Write scores per image, the tables, advice and where they come from, of the folds that are finished."""
     scores = pd.concat([read_fold(study, fold) for fold in study.finished], ignore_index=True)
     write_tables(scores, study.root)
+    gained = pd.read_csv(study.root / "gains.csv")
+    files.write_text(study.root / "advice.md", fold_advice(gained, scores["frame"].nunique()))
     files.write_csv(study.root / "folds.csv", pd.DataFrame([fold_row(study, fold) for fold in study.finished]), **CSV)
     runs = {
         f"fold_{fold}/{place}": recorded(study.fold_root(fold) / place)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from xpci_utils.report import captions
+from xpci_utils.report.advice import advice_lines
 from xpci_utils.report.baselines import compare_baselines
 from xpci_utils.report.claims import caution, claims_html
 from xpci_utils.report.differences import published_differences
@@ -45,6 +46,8 @@ def write_page(
         claims_html(results),
         '<h3 id="inconsistencies">Where the paper disagrees with itself</h3>',
         inconsistencies_html(),
+        '<h2 id="next">What to do next</h2>',
+        f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in advice_lines(results))}</ul>",
         '<h2 id="baselines">Comparison with the simplest alternative</h2>',
         html_table(compare_baselines(results), "text"),
         '<h2 id="tables">Tables</h2>',
@@ -61,7 +64,7 @@ def write_page(
 
 
 def _navigation(folder: Path) -> str:
-    sections = ("claims", "baselines", "tables", "figures", "differences", "provenance")
+    sections = ("claims", "next", "baselines", "tables", "figures", "differences", "provenance")
     links = [f'<a href="#{name}">{name.capitalize()}</a>' for name in sections]
     if (folder / NOTEBOOKS).is_file():
         links.append(f'<a href="{NOTEBOOKS}"><b>Notebooks</b></a>')

@@ -207,6 +207,7 @@ def _labeller_row(labeller: str, seed: int, runs: dict, measured: dict) -> dict:
         return identity
     noisy = measured.get(labels_place("heldout", labeller, seed).folder, {}).get("test", {})
     noisy = {f"noisy_{name}": value for name, value in noisy.items()}
+    noisy |= {f"validation_{name}": value for name, value in measured[place].get("validation", {}).items()}
     return identity | _measured(measured[place], runs[place], ("description", "head", "parameters")) | noisy
 
 
@@ -228,8 +229,13 @@ def _core_seconds(folder: Path, run: dict) -> float:
 
 
 def _metrics(folder: Path) -> dict:
-    path = folder / "metrics.json"
-    return read_json(path) if path.is_file() else {}
+    """metrics.json of a stage; for a labeller with its scores on validation frames, by the paper's way of labelling."""
+    path, ways = folder / "metrics.json", folder / "namings.csv"
+    metrics = read_json(path) if path.is_file() else {}
+    if ways.is_file():
+        plain = pd.read_csv(ways).iloc[0]  # each pixel by itself, as in the paper
+        metrics |= {"validation": {name: float(plain[name]) for name in METRIC_NAMES if name in plain}}
+    return metrics
 
 
 def _per_frame(root: Path, runs: dict) -> pd.DataFrame:

@@ -66,6 +66,8 @@ def run(study: Study, cores: int | None) -> int:
         if study.finished:
             write_study(study)
     print(f"{len(study.finished)} of {len(study.folds)} folds are finished; tables: {paths.display(study.root)}")
+    if study.finished:
+        print((study.root / "advice.md").read_text(encoding="utf-8"), end="")
     for fold in failed:
         print(f"error: fold_{fold} failed; see {paths.display(study.fold_root(fold) / 'logs')}", file=sys.stderr)
     return int(bool(failed))
