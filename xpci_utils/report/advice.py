@@ -92,7 +92,8 @@ def study_sentence(ratio: float) -> str:
     parts = [f"{what} {interval(one)}" for what, one in study_effects(ratio).items()]
     return (
         f"The study of this repository, on simulated frames, measured these changes of the micro-F1 of "
-        f"{BACKBONE_NAMES[STUDY_BACKBONE]}: {'; '.join(parts)}."
+        f"{BACKBONE_NAMES[STUDY_BACKBONE]} (in square brackets a 95 % interval, in round ones each of two trainings): "
+        f"{'; '.join(parts)}."
     )
 
 
