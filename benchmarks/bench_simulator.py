@@ -35,15 +35,15 @@ def peak_mib() -> float:
 
 def main() -> None:
     workers = int(sys.argv[1]) if len(sys.argv) > 1 else 2
-    found = {}
+    seconds = {}
     for height, width, preset, count in CASES:
-        found[height] = seconds_per_frame(height, width, preset, count, workers)
+        seconds[height] = seconds_per_frame(height, width, preset, count, workers)
         print(
-            f"{height:4d} x {width:3d} {preset:12s} {1 / found[height]:6.1f} frames/s"
-            f"  {1e6 * found[height] / (height * width):5.2f} us per pixel  peak {peak_mib():4.0f} MiB"
+            f"{height:4d} x {width:3d} {preset:12s} {1 / seconds[height]:6.1f} frames/s"
+            f"  {1e6 * seconds[height] / (height * width):5.2f} us per pixel  peak {peak_mib():4.0f} MiB"
         )
-    print(f"259 frames of 624 x 640: {259 * found[624] / 60:.1f} minutes with {workers} workers")
-    if 259 * found[624] > 300 or found[64] > 1 / 40 or peak_mib() > 1536:
+    print(f"259 frames of 624 x 640: {259 * seconds[624] / 60:.1f} minutes with {workers} workers")
+    if 259 * seconds[624] > 300 or seconds[64] > 1 / 40 or peak_mib() > 1536:
         sys.exit("the simulator misses its goals: 5 minutes for 259 frames, 40 small frames per second, 1.5 GiB")
 
 

@@ -56,11 +56,11 @@ def weak_fringe(diameter_um: float, blur_um: float, grid_um: float = 0.1) -> flo
 
 def scan() -> None:
     """Print the settings that do best in one respect each, and the preset's."""
-    preset, found = get_preset("aps32id_u18"), {}
+    preset, settings = get_preset("aps32id_u18"), {}
     for z, core, tail, share in product(DISTANCES_M, CORE_SIGMAS_UM, TAIL_SIGMAS_UM, TAIL_SHARES):
         changes = {"distance_m": z, "psf_core_sigma_um": core, "psf_tail_sigma_um": tail, "psf_tail_share": share}
         fringes = [sphere_fringe(d, replace(preset, **changes)) for d in DIAMETERS_UM]
-        found[f"{z} m, {core} µm, {share:.0%} of {tail:.0f} µm"] = fringes
+        settings[f"{z} m, {core} µm, {share:.0%} of {tail:.0f} µm"] = fringes
 
     def misses(fringes: list[Fringe], *names: str) -> float:
         return sum(outside(f, name) for f in fringes for name in names or ("fringe", "rim", "fwhm_um"))
@@ -68,18 +68,19 @@ def scan() -> None:
     def ratio(fringes: list[Fringe]) -> float:
         return fringes[-1].peak / fringes[0].peak
 
-    every = sum(misses(f) == 0 for f in found.values())
-    wide = {name: f for name, f in found.items() if misses(f, "fwhm_um") == 0}
-    high = {name: f for name, f in found.items() if misses(f, "fringe") == 0}
+    every = sum(misses(f) == 0 for f in settings.values())
+    wide = {name: f for name, f in settings.items() if misses(f, "fwhm_um") == 0}
+    high = {name: f for name, f in settings.items() if misses(f, "fringe") == 0}
     print(
-        f"{len(found)} settings; {len(high)} with both peaks, {len(wide)} with both widths, {every} with all in range"
+        f"{len(settings)} settings; {len(high)} with both peaks, {len(wide)} with both widths, "
+        f"{every} with all in range"
     )
     print("| setting | peak, % | ratio | rim, % | FWHM, µm | peak outside the edge, µm |\n|---|---|---|---|---|---|")
-    flattest, flattest_wide = (min(part, key=lambda name: ratio(part[name])) for part in (found, wide))
-    nearest = min(found, key=lambda name: misses(found[name]))
-    print(row(f"smallest ratio: {flattest}", found[flattest]))
+    flattest, flattest_wide = (min(part, key=lambda name: ratio(part[name])) for part in (settings, wide))
+    nearest = min(settings, key=lambda name: misses(settings[name]))
+    print(row(f"smallest ratio: {flattest}", settings[flattest]))
     print(row(f"smallest ratio with both widths in range: {flattest_wide}", wide[flattest_wide]))
-    print(row(f"least outside the ranges in all: {nearest}", found[nearest]))
+    print(row(f"least outside the ranges in all: {nearest}", settings[nearest]))
     print(row("the preset", [sphere_fringe(d, preset) for d in DIAMETERS_UM]))
     weak = (weak_fringe(DIAMETERS_UM[1], blur) / weak_fringe(DIAMETERS_UM[0], blur) for blur in BLURS_UM)
     print(

@@ -211,8 +211,8 @@ def teach(runs: list[Run], frames: FrameSet, folder: Path, count: int) -> None:
     labels = [labels_of(p, binary_mask(frame.labels), naming) for p, frame in zip(probabilities, new, strict=True)]
     print("labels of the new frames:", score_labels(new, dict(zip(new.names, labels, strict=True))), flush=True)
     labelled = [
-        replace(frame, name=f"new_{frame.name}", split="train", labels=found, instances=None)
-        for frame, found in zip(new, labels, strict=True)
+        replace(frame, name=f"new_{frame.name}", split="train", labels=label_map, instances=None)
+        for frame, label_map in zip(new, labels, strict=True)
     ]
     info = {name: value for name, value in frames.info.items() if name not in ("height", "width")}
     write_frames(folder, [*frames.split("train"), *frames.split("val"), *labelled], info)
@@ -221,7 +221,7 @@ def teach(runs: list[Run], frames: FrameSet, folder: Path, count: int) -> None:
 def scores_of(probabilities: dict[bool, np.ndarray], judge: FrameSet) -> dict[str, dict[str, float]]:
     """SCORES by way; ``probabilities`` without and with averaging over symmetries."""
     truth = [frame.labels for frame in judge]
-    found = {}
+    rows = {}
     for symmetries, vote in WAYS:
         naming = Naming(vote=vote)
         labels = [
@@ -231,13 +231,13 @@ def scores_of(probabilities: dict[bool, np.ndarray], judge: FrameSet) -> dict[st
         tables = [particle_table(one, binary_mask(true), true) for one, true in zip(labels, truth, strict=True)]
         binary = [naming_scores(one, true)["binary_dice"] for one, true in zip(labels, truth, strict=True)]
         scores = score_labels(judge, dict(zip(judge.names, labels, strict=True)))
-        found[f"{vote}{', symmetries' if symmetries else ''}"] = {
+        rows[f"{vote}{', symmetries' if symmetries else ''}"] = {
             "dice_foreground": scores["dice_foreground"],
             "micro_f1": scores["micro_f1"],
             "binary_dice": float(np.nanmean(binary)),
             "particles_right": float(np.concatenate([t["class"] == t["true_class"] for t in tables]).mean()),
         }
-    return found
+    return rows
 
 
 def markdown(table: pd.DataFrame) -> str:

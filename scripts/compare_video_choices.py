@@ -80,8 +80,8 @@ def compare_regions(scores: Callable, window: tuple) -> None:
     for preset, height, width, frames in FILMS:
         film = make_film(400, height, width, SEED, preset)
         for name, (see, regions) in ways.items():
-            found = detection(film, see, window, frames, regions)
-            print(f"{preset:12s} {name:34s} F1 {found[0]:.3f}  precision {found[1]:.3f}  recall {found[2]:.3f}")
+            result = detection(film, see, window, frames, regions)
+            print(f"{preset:12s} {name:34s} F1 {result[0]:.3f}  precision {result[1]:.3f}  recall {result[2]:.3f}")
 
 
 def compare_uncertainty(scores: Callable, window: tuple, training: list[np.ndarray]) -> None:
@@ -95,8 +95,8 @@ def compare_uncertainty(scores: Callable, window: tuple, training: list[np.ndarr
     for measure in (frame_uncertainty, particle_uncertainty):
         known = np.array([measure(scores(image[None])[0]) for image in training])
         for name, images in sets.items():
-            found = np.array([measure(scores(image[None])[0]) for image in images])
-            print(f"{measure.__name__:22s} {name:18s} {(found[:, None] > known).mean():.2f}")
+            values = np.array([measure(scores(image[None])[0]) for image in images])
+            print(f"{measure.__name__:22s} {name:18s} {(values[:, None] > known).mean():.2f}")
 
 
 def with_unknown_object(image: np.ndarray, seed: int) -> np.ndarray:
@@ -119,7 +119,7 @@ def compare_suggestions(scores: Callable, window: tuple, pixel_um: float) -> Non
     for seed in QUIET_SEEDS:
         film = make_film(QUIET_FRAMES, 128, 128, seed)
         annotated = range(0, film.frames, EVERY)
-        uncertainty, descriptions, tracks, shown = seen_in(film, scores, window, pixel_um)
+        uncertainty, descriptions, tracks, shown = film_measures(film, scores, window, pixel_um)
         bare, apart = np.where(np.isin(range(film.frames), annotated), 0, uncertainty), frames_in_view(tracks)
         ways = {
             "the most uncertain": np.argsort(-bare)[:10],
@@ -135,15 +135,15 @@ def compare_suggestions(scores: Callable, window: tuple, pixel_um: float) -> Non
     print(pd.DataFrame(rows, columns=columns).pivot(index="film", columns="way").to_string())
 
 
-def seen_in(film: Film, scores: Callable, window: tuple, pixel_um: float) -> tuple:
+def film_measures(film: Film, scores: Callable, window: tuple, pixel_um: float) -> tuple:
     """(uncertainty, descriptions, tracks, true particles in view of every frame) of a film."""
     uncertainty, descriptions, tables, shown = [], [], [], []
     for number in range(film.frames):
         frame = film.frame(number)
         image = relative_to_uint8(frame.image, window)
         probability = frame_scores(scores, image, 0)
-        found = pd.DataFrame(find_particles(probability, image, pixel_um, SMALLEST, 0.99)[1])
-        tables.append(found.assign(frame=number, particle=range(1, len(found) + 1)))
+        particles = pd.DataFrame(find_particles(probability, image, pixel_um, SMALLEST, 0.99)[1])
+        tables.append(particles.assign(frame=number, particle=range(1, len(particles) + 1)))
         uncertainty.append(frame_uncertainty(probability))
         descriptions.append(describe_frame(probability))
         ids, sizes = np.unique(frame.instances[frame.labels != IGNORE], return_counts=True)

@@ -65,10 +65,10 @@ def main() -> None:
     for kind in ("linear", "log"):
         window = intensity_window((frame.image for frame in frames[:400]), log=kind == "log")
         train, held_out = (crops(part, window, kind == "log") for part in (frames[:400], frames[400:]))
-        found = [recalls(train, held_out, seed) for seed in range(3)]
-        accuracies = [recall.mean() for recall in found]
+        trials = [recalls(train, held_out, seed) for seed in range(3)]
+        accuracies = [recall.mean() for recall in trials]
         print(f"{kind:6s} balanced accuracy {np.mean(accuracies):.3f} (seeds {np.round(accuracies, 3)}),", end=" ")
-        print(f"lowest class recall {min(recall.min() for recall in found):.2f}")
+        print(f"lowest class recall {min(recall.min() for recall in trials):.2f}")
 
 
 if __name__ == "__main__":

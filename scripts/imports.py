@@ -68,14 +68,14 @@ def needs(module: str) -> frozenset[str]:
 
 def closure(start: set[str], packages: bool = True) -> set[str]:
     """All modules that some modules need, directly or not, and with ``packages`` those that they lie in."""
-    found: set[str] = set()
+    members: set[str] = set()
     waiting = set(start)
     while waiting:
         module = waiting.pop()
-        found.add(module)
+        members.add(module)
         above = module.rpartition(".")[0]
-        waiting |= (needs(module) | ({above} if packages and above and above != PACKAGE else set())) - found
-    return found
+        waiting |= (needs(module) | ({above} if packages and above and above != PACKAGE else set())) - members
+    return members
 
 
 def notebook_code(notebook: str) -> ast.Module:

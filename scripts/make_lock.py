@@ -27,8 +27,8 @@ def main() -> None:
         report = Path(folder, "report.json")
         command = [f"{folder}/bin/python", "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed"]
         subprocess.run([*command, "--report", str(report), f"{ROOT}[test,slurm,cameras,filters]"], check=True)
-        found = [item["metadata"] for item in json.loads(report.read_text())["install"]]
-    pins = sorted((normal(item["name"]), item["version"]) for item in found)
+        packages = [item["metadata"] for item in json.loads(report.read_text())["install"]]
+    pins = sorted((normal(item["name"]), item["version"]) for item in packages)
     lines = [pin(name, version) for name, version in pins if name != "xpci-utils"]
     (ROOT / "requirements.lock").write_text(HEADER + "\n".join(lines) + "\n", encoding="utf-8")
     print(f"requirements.lock: {len(lines)} packages", file=sys.stderr)

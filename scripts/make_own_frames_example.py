@@ -81,13 +81,13 @@ def draw_pictures(example: Path, frames: Path, run: Path) -> None:
 
 def _draw_import(film: Film, frames: Path) -> None:
     classes = read_classes(frames / "classes.yaml")
-    found = check_folder(frames, classes)
-    names = sorted(found.masks, key=lambda name: -np.count_nonzero(read_indices(found.masks[name])))[:2]
+    content = check_folder(frames, classes)
+    names = sorted(content.masks, key=lambda name: -np.count_nonzero(read_indices(content.masks[name])))[:2]
     figure, axes = plt.subplots(2, 3, figsize=(0.7 * TEXT_WIDTH, 0.55 * TEXT_WIDTH), layout="constrained")
     for row, name in zip(axes, names, strict=True):
-        raw, image = film[film.names.index(name)], to_uint8(read_grey(found.images[name]), found.window)
+        raw, image = film[film.names.index(name)], to_uint8(read_grey(content.images[name]), content.window)
         shown = [to_uint8(raw, (float(raw.min()), float(raw.max()))), image]
-        shown.append(overlay(image, read_indices(found.masks[name]), [one.colour for one in classes]))
+        shown.append(overlay(image, read_indices(content.masks[name]), [one.colour for one in classes]))
         for ax, picture, title in zip(row, shown, (name, "corrected", "annotated"), strict=True):
             show_image(ax, picture)
             ax.set_title(title)
@@ -96,14 +96,14 @@ def _draw_import(film: Film, frames: Path) -> None:
 
 def _draw_time(frames: Path, video: Path) -> None:
     """Which frames are annotated, in which split, and which the network would have annotated next."""
-    found = check_folder(frames, read_classes(frames / "classes.yaml"))
-    apart, table = unlabelled(frames, found), pd.read_csv(video / "frames.csv")
+    content = check_folder(frames, read_classes(frames / "classes.yaml"))
+    apart, table = unlabelled(frames, content), pd.read_csv(video / "frames.csv")
     suggested = pd.read_csv(video / "suggestions/next_frames.csv")
     figure, ax = plt.subplots(figsize=(TEXT_WIDTH, 2), layout="constrained")
     ax.plot(table.frame, table.uncertainty / table.uncertainty.max(), marker="", color="black", lw=0.8)
     ax.plot(suggested.frame, suggested.uncertainty / table.uncertainty.max(), "v", linestyle="", color="black")
     for row, (split, marker) in enumerate((("train", "o"), ("val", "s"), ("test", "D")), 1):
-        own = [int(name[-5:]) for name, given in found.splits.items() if given == split]
+        own = [int(name[-5:]) for name, given in content.splits.items() if given == split]
         bare = [one.frame for one in apart if one.split == split]
         ax.plot(bare, [-0.2 * row] * len(bare), "|", linestyle="", color="0.7", ms=4)
         ax.plot(own, [-0.2 * row] * len(own), marker, linestyle="", ms=3.5)

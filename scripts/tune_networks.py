@@ -56,9 +56,9 @@ def measured(
     place = output / "__".join(f"{value:g}" if isinstance(value, float) else str(value) for value in setting.values())
     if not (place / "scores.json").is_file():
         files.write_json(place / "scores.json", setting | trained(frames, place, **setting))
-    found = files.read_json(place / "scores.json")
-    print({name: value if isinstance(value, str) else round(value, 4) for name, value in found.items()}, flush=True)
-    return found
+    scores = files.read_json(place / "scores.json")
+    print({name: value if isinstance(value, str) else round(value, 4) for name, value in scores.items()}, flush=True)
+    return scores
 
 
 def trained(

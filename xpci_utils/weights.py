@@ -43,10 +43,10 @@ def check(parameters: ShippableParameters, frames: Mapping) -> Path:
                 f"there are no shipped weights for {parameters.place}: {paths.display(path)} is missing. Leave out "
                 "START=shipped, or write them with 'make ship' from a finished run"
             )
-    found, expected = sha256(folder / parameters.weights_file), noted_sha256(note)
-    if found != expected:
+    digest, expected = sha256(folder / parameters.weights_file), noted_sha256(note)
+    if digest != expected:
         raise ShippedError(
-            f"{paths.display(folder / parameters.weights_file)} is damaged or of another run: its sha256 is {found}, "
+            f"{paths.display(folder / parameters.weights_file)} is damaged or of another run: its sha256 is {digest}, "
             f"{note.name} says {expected}; 'git checkout {paths.display(root)}' restores it"
         )
     _same(files.read_json(folder / "run.json"), parameters, folder)

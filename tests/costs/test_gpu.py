@@ -179,10 +179,10 @@ def hurried(monkeypatch):
     ],
 )
 def test_every_unit_of_a_network_is_measured_in_every_precision(parameters, units, hurried):
-    found = list(gpu.measure_here(parameters, SMALL, block=3))
-    assert {(rate.unit, rate.precision, rate.batch) for rate in found} == units
-    assert all(rate.seconds > 0 for rate in found)
-    lines = list(gpu.sampler_lines(MeasuredRates.of(found, gpu.facts())))
+    rates = list(gpu.measure_here(parameters, SMALL, block=3))
+    assert {(rate.unit, rate.precision, rate.batch) for rate in rates} == units
+    assert all(rate.seconds > 0 for rate in rates)
+    lines = list(gpu.sampler_lines(MeasuredRates.of(rates, gpu.facts())))
     assert len(lines) == (6 if isinstance(parameters, TrainDdpm) else 0)
 
 
@@ -196,8 +196,8 @@ def test_what_does_not_fit_into_memory_is_left_out(hurried, monkeypatch, capsys)
 
     monkeypatch.setattr(gpu, "_timed", timed)
     cell = "emcad__r0040__none__n00000__mix__s0"
-    found = list(gpu.measure_here(TrainSegmentation(cell=cell, batch_size=2), SMALL, 1))
-    assert {rate.precision for rate in found if rate.unit == "step"} == {"fp32", "bf16"}
+    rates = list(gpu.measure_here(TrainSegmentation(cell=cell, batch_size=2), SMALL, 1))
+    assert {rate.precision for rate in rates if rate.unit == "step"} == {"fp32", "bf16"}
     assert "emcad step in tf32: 2 frames do not fit into memory" in capsys.readouterr().err
 
 
@@ -212,7 +212,7 @@ def test_all_six_networks_are_measured_as_published():
 
 def test_measuring_in_a_process_of_its_own_and_writing_it(tmp_path):
     cell = "emcad__r0040__none__n00000__mix__s0"
-    found = gpu.measure_stage(TrainSegmentation(cell=cell, batch_size=1), SMALL, 1)
-    path = MeasuredRates.of(found, gpu.facts()).write(tmp_path / "rates.csv")
-    assert MeasuredRates.read(path).rates.keys() == {("emcad", r.unit, r.precision) for r in found}
+    rates = gpu.measure_stage(TrainSegmentation(cell=cell, batch_size=1), SMALL, 1)
+    path = MeasuredRates.of(rates, gpu.facts()).write(tmp_path / "rates.csv")
+    assert MeasuredRates.read(path).rates.keys() == {("emcad", r.unit, r.precision) for r in rates}
     assert json.loads(path.with_suffix(".json").read_text())["torch"]

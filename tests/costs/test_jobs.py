@@ -52,16 +52,16 @@ def paper_work(folder):
 
 @pytest.mark.parametrize("which", ["paper", "full", "controls"])
 def test_each_job_is_listed_once_and_totals_add_up(table, which):
-    found = dry_run("paper", folders_of("paper", which), table)
-    assert [job.folder for job in found] == folders_of("paper", which)
-    assert len({job.folder for job in found}) == len(found)
-    total = jobs_module.total(found)
+    jobs = dry_run("paper", folders_of("paper", which), table)
+    assert [job.folder for job in jobs] == folders_of("paper", which)
+    assert len({job.folder for job in jobs}) == len(jobs)
+    total = jobs_module.total(jobs)
     for name in ("steps", "gpu_hours", "cpu_hours", "disk_gib"):
-        assert getattr(total, name) == pytest.approx(sum(getattr(job, name) for job in found))
+        assert getattr(total, name) == pytest.approx(sum(getattr(job, name) for job in jobs))
     for name in ("gpu_gib", "work_gib"):
-        assert getattr(total, name) == max(getattr(job, name) for job in found)
-    text = "\n".join(jobs_module.lines("paper", found))
-    assert all(text.count(f"{job.folder} ") == 1 for job in found)
+        assert getattr(total, name) == max(getattr(job, name) for job in jobs)
+    text = "\n".join(jobs_module.lines("paper", jobs))
+    assert all(text.count(f"{job.folder} ") == 1 for job in jobs)
 
 
 def test_the_published_scale_in_units_of_work():
@@ -127,14 +127,12 @@ def test_what_the_table_does_not_know_is_a_dash_and_said(table):
     none = "\n".join(jobs_module.lines("laptop", dry_run("laptop", folders_of("laptop"), None)))
     assert "Profile laptop has no cost table: 'make rehearse PROFILE=laptop' measures one." in none
     less = {key: cost for key, cost in table.costs.items() if key[0] != "emcad"}
-    found = dry_run("paper", folders_of("paper"), dataclasses.replace(table, costs=less))
-    unknown = [job for job in found if job.gpu_hours is None]
+    jobs = dry_run("paper", folders_of("paper"), dataclasses.replace(table, costs=less))
+    unknown = [job for job in jobs if job.gpu_hours is None]
     assert unknown
     assert all("emcad" in job.folder for job in unknown)
-    assert f"{len(unknown)} jobs, printed with a dash" in "\n".join(jobs_module.lines("paper", found))
-    assert (
-        jobs_module.total(found).gpu_hours < jobs_module.total(dry_run("paper", folders_of("paper"), table)).gpu_hours
-    )
+    assert f"{len(unknown)} jobs, printed with a dash" in "\n".join(jobs_module.lines("paper", jobs))
+    assert jobs_module.total(jobs).gpu_hours < jobs_module.total(dry_run("paper", folders_of("paper"), table)).gpu_hours
 
 
 def test_nothing_is_predicted_for_frames_that_only_the_user_knows(table):
@@ -144,9 +142,9 @@ def test_nothing_is_predicted_for_frames_that_only_the_user_knows(table):
 def of_folder(shape, tile=0, counts=(16, 4, 4)):
     """Parameters of frames as `counted` makes them of a check-up."""
     splits = [split for split, count in zip(("train", "val", "test"), counts, strict=True) for _ in range(count)]
-    seen = SimpleNamespace(frames=pd.DataFrame({"split": splits}), shape=shape, tile=tile)
+    checkup = SimpleNamespace(frames=pd.DataFrame({"split": splits}), shape=shape, tile=tile)
     frames = profile_stage("own_frames_gpu", "frames").model_copy(update={"classes_file": "data/classes.yaml"})
-    return work.counted(frames, seen)
+    return work.counted(frames, checkup)
 
 
 def own_work(place, frames):
@@ -193,9 +191,9 @@ def test_every_job_on_the_largest_frames_that_stay_whole_fits_a_card_of_24_gb():
     limit = profile_stage("own_frames_gpu", "frames").largest_tile
     frames = of_folder((limit, limit))
     table = jobs_module.table_of("own_frames_gpu").for_view(work.view_of(frames))
-    found = dry_run("own_frames_gpu", stage_folders(sweep_of("own_frames_gpu").for_frames(16)), table, frames=frames)
-    assert all(job.gpu_gib is not None for job in found)
-    assert not any(jobs_module.exceeds(job, 24.0) for job in found)
+    jobs = dry_run("own_frames_gpu", stage_folders(sweep_of("own_frames_gpu").for_frames(16)), table, frames=frames)
+    assert all(job.gpu_gib is not None for job in jobs)
+    assert not any(jobs_module.exceeds(job, 24.0) for job in jobs)
 
 
 def test_a_dry_run_of_a_folder_says_its_counts_and_predicts(write_own_frames, tmp_path, capsys):

@@ -18,9 +18,9 @@ def test_the_page_is_made_from_the_committed_tables():
 @pytest.mark.parametrize("grid", GRIDS)
 def test_every_job_fits_on_a_card_of_the_papers_workstation(profile, grid):
     """24 GB (1e9 bytes): readings, controls and what takes a night as well as the paper's grid."""
-    found = jobs.dry_run(profile, stage_folders(sweep_of(profile), grid), jobs.table_of(profile))
-    assert all(job.gpu_gib is not None for job in found)
-    assert not [(job.folder, job.gpu_gib) for job in found if jobs.exceeds(job, jobs.CARD_GB)]
+    listing = jobs.dry_run(profile, stage_folders(sweep_of(profile), grid), jobs.table_of(profile))
+    assert all(job.gpu_gib is not None for job in listing)
+    assert not [(job.folder, job.gpu_gib) for job in listing if jobs.exceeds(job, jobs.CARD_GB)]
 
 
 def test_both_profiles_stand_side_by_side():

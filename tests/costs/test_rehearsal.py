@@ -83,8 +83,8 @@ def test_a_few_frames_of_a_users_own_are_rehearsed_in_the_tiles_of_all(write_own
     )
     view, own = rehearsal.prepared("own_frames_gpu", {"source_folder": str(mine)})
     assert view == View(96, 96, 3), "8 times the squares of 9 pixels, as a multiple of 32"
-    found = check_folder(own["source_folder"], read_classes(f"{own['source_folder']}/classes.yaml"))
-    assert Counter(found.splits.values()) == {"train": 2, "val": 1, "test": 2}
+    content = check_folder(own["source_folder"], read_classes(f"{own['source_folder']}/classes.yaml"))
+    assert Counter(content.splits.values()) == {"train": 2, "val": 1, "test": 2}
     assert folder_digest(mine) == before
     stages = rehearsal.rehearsed_stages("own_frames_gpu", own=own)
     assert (stages[0].tile, stages[0].largest_tile) == (96, 0)

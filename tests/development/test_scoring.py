@@ -96,8 +96,8 @@ def test_scores_are_those_of_an_independent_computation(run):
     for row, labels in predicted.items():
         known = truth != 255
         expected = f1_score(truth[known], labels[known], labels=range(1, 10), average="micro", zero_division=0)
-        found = table[(table["row"] == row) & (table["metric"] == "micro_f1")]
-        assert found["value"].tolist() == [pytest.approx(expected, abs=1e-9)], row
+        rows = table[(table["row"] == row) & (table["metric"] == "micro_f1")]
+        assert rows["value"].tolist() == [pytest.approx(expected, abs=1e-9)], row
     assert table.groupby("row")["labeller"].first().to_dict() == {"labeller": LABELLER, CELLS[0][:-4]: "none"}
     record = stages.read_run(run / "segmentation" / CELLS[0])
     assert set(table.loc[table["row"] != "labeller", "identity"]) == {record["identity"]}
@@ -105,10 +105,10 @@ def test_scores_are_those_of_an_independent_computation(run):
 
 def test_scores_of_every_frame_are_kept_beside_the_table(run):
     table = score_run(run, COUNT)
-    found = pd.read_csv(run / f"development/per_frame/segmentation__{CELLS[0]}.csv")
+    frames = pd.read_csv(run / f"development/per_frame/segmentation__{CELLS[0]}.csv")
     mean = table[(table["row"] != "labeller") & (table["metric"] == "dice")]["value"].item()
-    assert len(found) == found["sequence"].nunique() == COUNT
-    assert found["dice"].mean() == pytest.approx(mean)
+    assert len(frames) == frames["sequence"].nunique() == COUNT
+    assert frames["dice"].mean() == pytest.approx(mean)
 
 
 def test_what_is_scored_is_not_scored_again(run, scored):

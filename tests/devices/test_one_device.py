@@ -122,11 +122,11 @@ def test_shared_adapters_follow_their_owner():
 
 def test_batch_norm_is_calibrated_where_the_network_is(monkeypatch):
     """Frames come from the CPU. (The average itself needs values, which `meta` has not.)"""
-    model, seen = build_sam("vit_t", "reduced").to("meta"), []
-    monkeypatch.setattr(type(model), "preprocess", lambda _, images, __: seen.append(images.device.type))
+    model, devices = build_sam("vit_t", "reduced").to("meta"), []
+    monkeypatch.setattr(type(model), "preprocess", lambda _, images, __: devices.append(images.device.type))
     monkeypatch.setattr(type(model.image_encoder), "forward", lambda *_: None)
     calibrate_batch_norm(model, torch.zeros(2, 64, 64))
-    assert seen == ["meta"]
+    assert devices == ["meta"]
 
 
 def test_an_average_from_a_checkpoint_goes_where_the_average_lives():

@@ -121,15 +121,15 @@ def test_tf32_is_set_and_restored_and_touches_nothing_on_a_cpu():
 
 @pytest.mark.parametrize("tf32", [False, True])
 def test_a_training_computes_in_the_precision_of_its_settings(tf32, tmp_path):
-    seen = []
+    precisions = []
 
     def update(step):
-        seen.append(torch.backends.cuda.matmul.fp32_precision)
+        precisions.append(torch.backends.cuda.matmul.fp32_precision)
         return {"loss": 0.0}
 
     settings = TrainingSettings(steps=2, batch_size=1, learning_rate=1e-3, tf32=tf32)
     run_steps(settings, update, {}, TrainingFolder(tmp_path, tmp_path / "work", "a"))
-    assert seen == ["tf32" if tf32 else "none"] * 2
+    assert precisions == ["tf32" if tf32 else "none"] * 2
     assert torch.backends.cuda.matmul.fp32_precision == "none"
 
 

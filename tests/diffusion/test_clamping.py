@@ -48,13 +48,13 @@ def test_the_mask_is_the_conditional_mean_of_gaussian_pairs():
     generators = [torch.Generator().manual_seed(i) for i in range(count)]
     slopes = []
     for rounds in (1, 12):
-        found = clamped_block(exact, known, generators, 20, rounds, bf16=False)
-        assert torch.equal(found[:, :1], known[:, :1].clamp(-1, 1))
-        slope, offset = np.polyfit(*found[:, :, 0, 0].T.numpy(), 1)
+        block = clamped_block(exact, known, generators, 20, rounds, bf16=False)
+        assert torch.equal(block[:, :1], known[:, :1].clamp(-1, 1))
+        slope, offset = np.polyfit(*block[:, :, 0, 0].T.numpy(), 1)
         slopes.append(slope)
     assert slopes[1] == pytest.approx(0.8, abs=0.1)
     assert abs(slopes[1] - 0.8) < abs(slopes[0] - 0.8)
-    assert np.std(found[:, 1, 0, 0].numpy() - slope * found[:, 0, 0, 0].numpy() - offset) < 0.24
+    assert np.std(block[:, 1, 0, 0].numpy() - slope * block[:, 0, 0, 0].numpy() - offset) < 0.24
 
 
 def test_posterior_is_the_gaussian_conditional():
@@ -65,8 +65,8 @@ def test_posterior_is_the_gaussian_conditional():
     mean = ab_s**0.5 * x_0 + cross / (1 - ab_t) * (x_t - ab_t**0.5 * x_0)
     variance = (1 - ab_s) - cross**2 / (1 - ab_t)
     for noise in (0.0, 1.0, -2.0):
-        found = posterior(x_t, x_0, ab_t, ab_s, torch.tensor(noise))
-        assert found.item() == pytest.approx((mean + variance**0.5 * noise).item(), abs=1e-6)
+        sample = posterior(x_t, x_0, ab_t, ab_s, torch.tensor(noise))
+        assert sample.item() == pytest.approx((mean + variance**0.5 * noise).item(), abs=1e-6)
 
 
 @pytest.mark.usefixtures("one_thread")

@@ -152,11 +152,11 @@ def test_residual_scale_is_the_spread_of_what_wiener_leaves():
 
 def fed_times(denoiser, t):
     """What the U-Net is given for the time steps `t`."""
-    seen = []
-    handle = denoiser.unet.time_proj.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    inputs_of_unet = []
+    handle = denoiser.unet.time_proj.register_forward_pre_hook(lambda _, inputs: inputs_of_unet.append(inputs[0]))
     denoiser(torch.zeros(len(t), 2, 32, 32), t)
     handle.remove()
-    return seen[0].tolist()
+    return inputs_of_unet[0].tolist()
 
 
 @pytest.mark.parametrize("base", [SMALL, SKIP])

@@ -76,8 +76,8 @@ def test_training_killed_at_three_random_steps_ends_with_the_same_weights(tmp_pa
     train(whole)
     rng = np.random.default_rng(11)
     for step in sorted(rng.choice(np.arange(2, 25), 3, replace=False)):
-        seen = lambda: max((r["step"] for r in files.read_jsonl(cut / "history.jsonl")), default=0)  # noqa: E731
-        assert killed_after(seen, step, rng.uniform(0, 0.03), train, cut), "training ended before it was killed"
+        last_step = lambda: max((r["step"] for r in files.read_jsonl(cut / "history.jsonl")), default=0)  # noqa: E731
+        assert killed_after(last_step, step, rng.uniform(0, 0.03), train, cut), "training ended before it was killed"
         assert not (cut / "denoiser_ema.safetensors").exists()
     train(cut)
     weights = [(folder / "denoiser_ema.safetensors").read_bytes() for folder in (whole, cut)]

@@ -32,12 +32,12 @@ def test_signed_distance_is_that_to_the_nearest_pixel_of_the_other_kind():
 
 def test_background_fringe_and_rim_of_toys_are_what_was_drawn(toys):
     """To 3 %: clipping at 3 standard deviations takes 1.5 % off the noise."""
-    found = []
+    measures = []
     for image, mask in toys:
         distance = signed_distance(mask)
         level, noise = background_of(image, distance)
-        found.append((level, noise, *edge_contrast(image, distance, level, noise)))
-    level, noise, fringe, rim = np.mean(found, axis=0)
+        measures.append((level, noise, *edge_contrast(image, distance, level, noise)))
+    level, noise, fringe, rim = np.mean(measures, axis=0)
     assert level == pytest.approx(190, abs=0.2)
     assert noise == pytest.approx(5, rel=0.03)
     assert (fringe, rim) == pytest.approx((4, 12), rel=0.03)

@@ -39,15 +39,15 @@ def test_planted_copies_are_found_and_new_frames_are_not(frames, tmp_path):
     The shares come from about 100 particles each; three standard errors of 5 % are 6.5 %.
     """
     copies = plant(frames["train"][:15], noise=8.0, seed=9)
-    found = audit([*copies, *frames["fresh"]], frames["train"], frames["held_out"])
-    summary = found.summary()
+    result = audit([*copies, *frames["fresh"]], frames["train"], frames["held_out"])
+    summary = result.summary()
     assert summary["planted_found"] >= 0.9
     assert summary["false_alarms"] <= 0.115
     in_copies = len(particle_crops(copies))
-    scores = found.scores["pool"]
-    assert (scores[:in_copies] <= found.threshold).mean() >= 0.85
-    assert (scores[in_copies:] <= found.threshold).mean() <= 0.115
-    write_audit(found, tmp_path)
+    scores = result.scores["pool"]
+    assert (scores[:in_copies] <= result.threshold).mean() >= 0.85
+    assert (scores[in_copies:] <= result.threshold).mean() <= 0.115
+    write_audit(result, tmp_path)
     assert files.read_json(tmp_path / "memorisation.json")["pool_particles"] == len(scores)
     assert read_png(tmp_path / "memorisation.png").shape == (2 * (SIDE_PX + 2), 8 * (SIDE_PX + 2))
 
@@ -69,13 +69,13 @@ def test_the_distance_is_the_smallest_over_symmetries_and_shifts():
     """Against loops in float64; float32 sums of 16 squares keep four digits."""
     rng = np.random.default_rng(0)
     library = Crops(rng.uniform(0, 255, (1, 3, 6, 6)).astype(np.float32), np.ones((3, 6, 6), bool))
-    seen = np.ones((5, 4, 4), bool)
-    seen[:, 0] = False  # beyond the frame's upper border: must not count
-    queries = Crops(rng.uniform(0, 255, (2, 5, 4, 4)).astype(np.float32), seen)
+    visible = np.ones((5, 4, 4), bool)
+    visible[:, 0] = False  # beyond the frame's upper border: must not count
+    queries = Crops(rng.uniform(0, 255, (2, 5, 4, 4)).astype(np.float32), visible)
     expected = np.full(5, np.inf)
     for i in range(5):
         for crop, shifted, symmetry in product(library.pixels[0], queries.pixels[:, i], range(8)):
-            query, counts = dihedral(shifted.astype(float), symmetry), dihedral(seen[i], symmetry)
+            query, counts = dihedral(shifted.astype(float), symmetry), dihedral(visible[i], symmetry)
             for row, column in product(range(3), range(3)):
                 gap = (query - crop[row : row + 4, column : column + 4])[counts]
                 expected[i] = min(expected[i], gap.std())
@@ -95,9 +95,9 @@ def test_large_particles_are_shrunk_to_the_crop(frames):
 
 def test_nothing_to_audit_is_said_and_not_guessed(frames, tmp_path):
     empty = [(np.full((64, 64), 100, np.uint8), np.zeros((64, 64), bool))] * 4
-    found = audit(empty, frames["train"], frames["held_out"][:40])
-    assert found.summary()["pool_flagged"] is None
-    assert found.summary()["planted_found"] >= 0.5
-    write_audit(found, tmp_path)
+    result = audit(empty, frames["train"], frames["held_out"][:40])
+    assert result.summary()["pool_flagged"] is None
+    assert result.summary()["planted_found"] >= 0.5
+    write_audit(result, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["memorisation.json"]
     assert audit(frames["fresh"], empty, empty).summary()["threshold"] is None

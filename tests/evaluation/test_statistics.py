@@ -82,7 +82,7 @@ def scores(seed, lift=0.0, sequences=8):
 def test_pseudovalues_are_those_computed_the_long_way(metric):
     """Leave out every sequence in turn and summarise the rest with the function that makes the tables' numbers."""
     with_pairs, without = {s: scores(s, 0.1) for s in (0, 1)}, {s: scores(s + 10) for s in (0, 1)}
-    found = paired_difference(with_pairs, without, metric)
+    difference = paired_difference(with_pairs, without, metric)
     by_seed, values = [], []
     for seed in (0, 1):
         whole = summarise(with_pairs[seed])[metric] - summarise(without[seed])[metric]
@@ -94,12 +94,14 @@ def test_pseudovalues_are_those_computed_the_long_way(metric):
         by_seed.append(whole)
         values.append(8 * whole - 7 * np.array(left))
     expected = two_way_interval(np.array(by_seed), np.array(values))
-    assert found.mean == pytest.approx(np.mean(by_seed), abs=1e-12)
-    assert (found.low, found.high, found.p) == pytest.approx((expected.low, expected.high, expected.p), abs=1e-12)
-    assert (found.seeds, found.sequences) == (2, 8)
-    assert found.by_seed == pytest.approx(by_seed, abs=1e-12)
-    bare = found.without_interval()
-    assert (bare.mean, bare.by_seed, bare.excludes_zero) == (found.mean, found.by_seed, False)
+    assert difference.mean == pytest.approx(np.mean(by_seed), abs=1e-12)
+    assert (difference.low, difference.high, difference.p) == pytest.approx(
+        (expected.low, expected.high, expected.p), abs=1e-12
+    )
+    assert (difference.seeds, difference.sequences) == (2, 8)
+    assert difference.by_seed == pytest.approx(by_seed, abs=1e-12)
+    bare = difference.without_interval()
+    assert (bare.mean, bare.by_seed, bare.excludes_zero) == (difference.mean, difference.by_seed, False)
     assert all(math.isnan(value) for value in (bare.low, bare.high, bare.p))
 
 
@@ -121,8 +123,8 @@ def test_seeds_that_only_one_row_has_are_left_out_and_one_seed_has_no_interval()
 
 def test_a_row_compared_with_itself_differs_by_nothing():
     same = {seed: scores(seed) for seed in range(3)}
-    found = paired_difference(same, same, "dice")
-    assert (found.mean, found.low, found.high, found.p) == (0, 0, 0, 1)
+    difference = paired_difference(same, same, "dice")
+    assert (difference.mean, difference.low, difference.high, difference.p) == (0, 0, 0, 1)
 
 
 def test_a_class_in_a_few_sequences_counts_those_sequences_only():

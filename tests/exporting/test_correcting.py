@@ -49,9 +49,9 @@ def test_what_nobody_changes_comes_back_equal(layout, labels, tmp_path_factory):
     """Regions of one pixel, with holes, touching at corners, at the border: not one pixel differs."""
     folder = tmp_path_factory.mktemp("set")
     out = export(set_of(folder, [labels, labels.T[:9].copy()]), layout, folder / "out")
-    found = open_annotations(out / LAYOUTS[layout], CLASSES, How())
-    assert np.array_equal(found.read("f0"), labels)
-    assert np.array_equal(found.read("f1"), labels.T[:9])
+    annotations = open_annotations(out / LAYOUTS[layout], CLASSES, How())
+    assert np.array_equal(annotations.read("f0"), labels)
+    assert np.array_equal(annotations.read("f1"), labels.T[:9])
 
 
 def squares(i):
@@ -90,23 +90,23 @@ def state(folder):
 
 
 def splits_of(folder):
-    found = check_folder(folder, read_classes(folder / "classes.yaml"))
-    return found, {found.sequences[name]: split for name, split in found.splits.items()}
+    content = check_folder(folder, read_classes(folder / "classes.yaml"))
+    return content, {content.sequences[name]: split for name, split in content.splits.items()}
 
 
 def test_frames_without_annotation_are_kept_apart(earlier, film, capsys):
     """As many as there are, with the film's grey levels, each in the sequence of the annotated frames around it."""
-    found, dealt = splits_of(earlier)
-    apart = unlabelled(earlier, found)
+    content, dealt = splits_of(earlier)
+    apart = unlabelled(earlier, content)
     frames = tifffile.imread(film)
     assert [one.frame for one in apart] == [i for i in range(COUNT) if i % 3]
     assert all(np.array_equal(one.grey, frames[one.frame]) for one in apart)
     assert all(one.name == f"june_{one.frame:05d}" and one.film.endswith("june.tif") for one in apart)
-    window = found.window
+    window = content.window
     assert np.array_equal(
         apart[0].image(window), np.clip(np.round((frames[1] - window[0]) / np.ptp(window) * 255), 0, 255)
     )
-    place = {int(name[-5:]): found.sequences[name] for name in found.splits}
+    place = {int(name[-5:]): content.sequences[name] for name in content.splits}
     for one in apart:
         around = [
             max((i for i in place if i < one.frame), default=None),
@@ -116,7 +116,7 @@ def test_frames_without_annotation_are_kept_apart(earlier, film, capsys):
         assert one.sequence in beside
         guarded = sorted({dealt[own] for own in beside}, key=["test", "val", "train"].index)
         assert one.split == guarded[0]
-    assert not {one.name for one in apart} & found.images.keys()
+    assert not {one.name for one in apart} & content.images.keys()
 
 
 def test_so_many_of_them_evenly_spaced(earlier, film, tmp_path, capsys):
@@ -146,9 +146,9 @@ def test_notebook_01_reads_the_same_frames_with_and_without_them(earlier):
 def proposed(earlier):
     """What notebook 07 leaves of the film: four frames with the network's labels, one square of them too small."""
     run, chosen = earlier.parent / "run", [4, 25, 40, 55]
-    found, _ = splits_of(earlier)
+    content, _ = splits_of(earlier)
     info = {"class_names": NAMES, "class_colours": COLOURS, "pixel_size_um": 2.0, "tile": 0}
-    write_frames(run / "frames", read_folder(found), info)
+    write_frames(run / "frames", read_folder(content), info)
     record(run / "frames", "x", {})
     video = run / "video/film"
     labels = [squares(i) for i in chosen]
@@ -160,8 +160,8 @@ def proposed(earlier):
     write_suggestions(video / "suggestions", zip(names, images, labels, strict=True), table, NAMES, COLOURS)
     (video / "metrics.json").write_text('{"pixel_size_um": 2.0}')
     record(run / f"segmentation/{CELL}", "network", {"frames": "x"})
-    told = {"run_root": "elsewhere", "output_folder": "", "cell": CELL, "film_path": "june film.tif"}
-    record(video, "film", {f"segmentation/{CELL}": "network"}, parameters=told)
+    values = {"run_root": "elsewhere", "output_folder": "", "cell": CELL, "film_path": "june film.tif"}
+    record(video, "film", {f"segmentation/{CELL}": "network"}, parameters=values)
     return video, names, labels
 
 
@@ -229,17 +229,17 @@ def test_corrected_proposals_come_back_onto_the_earlier_frames(layout, earlier, 
     assert f"3 frames are added to the {len(before_images(before))} of {earlier}" in printed
     assert state(earlier) == before  # only read
 
-    (old, dealt), (found, now) = splits_of(earlier), splits_of(new)
+    (old, dealt), (content, now) = splits_of(earlier), splits_of(new)
     frames = tifffile.imread(film)
     for name, expected in zip(names, corrected(labels), strict=False):
-        assert np.array_equal(read_indices(found.masks[name]), expected)
-        assert np.array_equal(read_grey(found.images[name]), frames[int(name[-5:])])
-    assert found.images.keys() == old.images.keys() | set(names[:3])
-    assert {name: found.splits[name] for name in old.splits} == old.splits
-    assert {name: found.sequences[name] for name in old.sequences} == old.sequences
+        assert np.array_equal(read_indices(content.masks[name]), expected)
+        assert np.array_equal(read_grey(content.images[name]), frames[int(name[-5:])])
+    assert content.images.keys() == old.images.keys() | set(names[:3])
+    assert {name: content.splits[name] for name in old.splits} == old.splits
+    assert {name: content.sequences[name] for name in old.sequences} == old.sequences
     assert now == dealt  # new frames are in sequences that there were, so with the frames beside them
     was = {one.name: (one.sequence, one.split) for one in unlabelled(earlier, old)}
-    assert all((found.sequences[name], found.splits[name]) == was[name] for name in names[:3])
+    assert all((content.sequences[name], content.splits[name]) == was[name] for name in names[:3])
     assert {one.name for one in unlabelled(new)} == was.keys() - set(names[:3])
     record = json.loads((new / "import.json").read_text())
     assert record["pixel_size_um"] == 2.0
@@ -256,8 +256,8 @@ def test_labels_that_nobody_looked_at_can_be_taken(earlier, proposed, film, tmp_
     assert import_main(command) == 2
     assert "annotates no frame; 4 frames (the first is june_00004) still carry the mark" in capsys.readouterr().err
     assert import_main([*command, "--take-unchecked"]) == 0
-    found, _ = splits_of(tmp_path / "new")
-    assert all(np.array_equal(read_indices(found.masks[n]), own) for n, own in zip(names, labels, strict=True))
+    content, _ = splits_of(tmp_path / "new")
+    assert all(np.array_equal(read_indices(content.masks[n]), own) for n, own in zip(names, labels, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -275,14 +275,14 @@ def test_proposals_of_an_earlier_network_are_refused(place, identity, inputs, pr
     info = json.loads((run / "frames/frames.json").read_text())
     (run / "frames/frames.json").write_text(json.dumps(info | {"class_names": ["background", "shell", "drop"]}))
     assert export_main([str(video), "labelme", str(tmp_path / "set")]) == 2
-    said = capsys.readouterr().err
-    assert f"{video} is of an earlier network: {run / place} changed since" in said
-    assert "apply the network again (xpci video 'june film.tif' --force, with the other options as before)" in said
-    assert "--old-proposals" in said
+    message = capsys.readouterr().err
+    assert f"{video} is of an earlier network: {run / place} changed since" in message
+    assert "apply the network again (xpci video 'june film.tif' --force, with the other options as before)" in message
+    assert "--old-proposals" in message
     assert not (tmp_path / "set").exists()
     assert export_main([str(video), "labelme", str(tmp_path / "set"), "--old-proposals"]) == 0
-    found = open_annotations(tmp_path / "set", CLASSES, How(take_unchecked=True))
-    assert all(np.array_equal(found.read(name), own) for name, own in zip(names, labels, strict=True))
+    annotations = open_annotations(tmp_path / "set", CLASSES, How(take_unchecked=True))
+    assert all(np.array_equal(annotations.read(name), own) for name, own in zip(names, labels, strict=True))
 
 
 def test_proposals_whose_network_is_being_trained_are_refused(proposed, tmp_path, capsys):
@@ -326,15 +326,15 @@ def test_a_frame_that_is_annotated_already_is_asked_about(earlier, film, tmp_pat
     for i in (3, 4):
         Image.fromarray(other).save(masks / f"june_{i:05d}.png")
     assert onto(film, earlier, tmp_path, masks, "--pair-by", "name") == 2
-    assert "1 frames are annotated in" in (said := capsys.readouterr().err)
-    assert "--again new" in said
+    assert "1 frames are annotated in" in (message := capsys.readouterr().err)
+    assert "--again new" in message
     for again, expected in (("new", other), ("old", squares(3))):
         folder = tmp_path / again
         folder.mkdir()
         assert onto(film, earlier, folder, masks, "--pair-by", "name", "--again", again) == 0
-        found, _ = splits_of(folder / "new")
-        assert np.array_equal(read_indices(found.masks["june_00003"]), expected)
-        assert np.array_equal(read_indices(found.masks["june_00004"]), other)
+        content, _ = splits_of(folder / "new")
+        assert np.array_equal(read_indices(content.masks["june_00003"]), expected)
+        assert np.array_equal(read_indices(content.masks["june_00004"]), other)
 
 
 def test_another_film_of_the_same_name_is_refused(earlier, film, tmp_path, capsys):
@@ -355,12 +355,12 @@ def test_a_new_film_is_a_sequence_of_its_own_for_training(earlier, film, tmp_pat
     Image.fromarray(squares(4)).save(masks / "july_00004.png")
     tifffile.imwrite(other, tifffile.imread(film)[:, ::-1], photometric="minisblack", metadata={"axes": "TYX"})
     assert onto(other, earlier, tmp_path, masks, "--pair-by", "name", "--unlabelled", 3) == 0
-    (old, _), (found, _) = splits_of(earlier), splits_of(tmp_path / "new")
-    assert (found.splits["july_00004"], found.sequences["july_00004"]) == ("train", "july")
-    assert {name for name, split in found.splits.items() if split == "test"} == {
+    (old, _), (content, _) = splits_of(earlier), splits_of(tmp_path / "new")
+    assert (content.splits["july_00004"], content.sequences["july_00004"]) == ("train", "july")
+    assert {name for name, split in content.splits.items() if split == "test"} == {
         name for name, split in old.splits.items() if split == "test"
     }
-    apart = unlabelled(tmp_path / "new", found)
+    apart = unlabelled(tmp_path / "new", content)
     assert [one.name for one in apart if one.sequence == "july"] == ["july_00000", "july_00030", "july_00059"]
     assert len(apart) == 3 + len(unlabelled(earlier))
 

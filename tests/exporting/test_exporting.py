@@ -26,7 +26,7 @@ def both(run_root):
 def test_the_set_names_what_it_holds(both, run_root):
     assert [item.name for item in both][:5] == [f"synthetic_{i:06d}" for i in range(5)]
     assert [item.split for item in both] == ["train"] * 8 + ["val", "test", "test"]
-    assert both.told == f"5 synthetic frames of {run_root}, labelled by vit_b, with 6 annotated given frames"
+    assert both.description == f"5 synthetic frames of {run_root}, labelled by vit_b, with 6 annotated given frames"
     assert len(synthetic_set(run_root, "vit_t", count=2)) == 2
 
 
@@ -58,10 +58,10 @@ def test_pairs_of_one_size_pass_the_check_of_notebook_01(run_root, tmp_path):
 def test_nnunet_finds_its_layout(both, tmp_path):
     """The rules of nnU-Net v2: names, endings, consecutive labels, ignore as the last one, counted cases."""
     out = export(both, "nnunet", tmp_path / "Dataset501_particles")
-    told = json.loads((out / "dataset.json").read_text())
-    assert told["labels"] == {"background": 0, "drop": 1, "shell": 2, "ignore": 3}
-    assert (told["file_ending"], told["numTraining"]) == (".png", 9)
-    assert told["channel_names"] == {"0": "X-ray phase contrast"}
+    dataset = json.loads((out / "dataset.json").read_text())
+    assert dataset["labels"] == {"background": 0, "drop": 1, "shell": 2, "ignore": 3}
+    assert (dataset["file_ending"], dataset["numTraining"]) == (".png", 9)
+    assert dataset["channel_names"] == {"0": "X-ray phase contrast"}
     for part, count in {"Tr": 9, "Ts": 2}.items():
         cases = sorted(path.name for path in (out / f"labels{part}").iterdir())
         images = sorted(path.name for path in (out / f"images{part}").iterdir())
@@ -88,13 +88,13 @@ def test_coco_is_what_pycocotools_and_our_own_import_read(both, tmp_path, capsys
     assert files == ["instances_test.json", "instances_train.json", "instances_val.json"]
     items = {item.name: item for item in both}
     for path in (out / "annotations").iterdir():
-        found, again = COCO(str(path)), open_annotations(path, read_classes_of(both, tmp_path))
-        assert [c["name"] for c in found.loadCats(found.getCatIds())] == ["drop", "shell", "ignore"]
-        for image in found.loadImgs(found.getImgIds()):
+        coco, again = COCO(str(path)), open_annotations(path, read_classes_of(both, tmp_path))
+        assert [c["name"] for c in coco.loadCats(coco.getCatIds())] == ["drop", "shell", "ignore"]
+        for image in coco.loadImgs(coco.getImgIds()):
             item = items.pop(image["file_name"][:-4])
             labels = np.zeros(item.labels.shape, np.uint8)
-            for one in found.loadAnns(found.getAnnIds(image["id"])):
-                mask = found.annToMask(one).astype(bool)
+            for one in coco.loadAnns(coco.getAnnIds(image["id"])):
+                mask = coco.annToMask(one).astype(bool)
                 assert not labels[mask].any()
                 assert one["area"] == mask.sum()
                 x, y, width, height = one["bbox"]
@@ -156,8 +156,8 @@ def test_imagej_itself_opens_the_labels(both, tmp_path):
     (tmp_path / "look.ijm").write_text(MACRO.replace("X, Y", f"{x}, {y}"))
     command = ["xvfb-run", "-a", "imagej", "-b", str(tmp_path / "look.ijm"), str(out / "synthetic_labels.tif")]
     printed = subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
-    found = printed.strip().splitlines()[-1].split()
-    assert [float(v) if v[0].isdigit() else v for v in found] == [20, 16, 5, 2, "µm", 2, 0xCC, 0x33, 0x11]
+    values = printed.strip().splitlines()[-1].split()
+    assert [float(v) if v[0].isdigit() else v for v in values] == [20, 16, 5, 2, "µm", 2, 0xCC, 0x33, 0x11]
 
 
 @pytest.mark.parametrize("layout", FORMATS)

@@ -37,10 +37,10 @@ def info(run_root, **changes):
     ],
 )
 def test_reserved_names_of_classes_get_another(both, names, expected):
-    found = renamed(replace(both, class_names=["background", *names]))
-    assert found.class_names == ["background", *expected]
+    items = renamed(replace(both, class_names=["background", *names]))
+    assert items.class_names == ["background", *expected]
     assert all(
-        f"class {n!r} is called {e!r} here" in found.told for n, e in zip(names, expected, strict=True) if n != e
+        f"class {n!r} is called {e!r} here" in items.description for n, e in zip(names, expected, strict=True) if n != e
     )
 
 
@@ -83,8 +83,8 @@ def test_an_unknown_pixel_is_not_written_as_one_micrometre(run_root, tmp_path, s
     info(run_root, pixel_size_um=stored)
     out = export(synthetic_set(run_root, "vit_b", annotated=True), "imagej", tmp_path / "set")
     for path in out.glob("*.tif"):
-        found = open_film(path).pixel_um
-        assert found == (None if expected is None else pytest.approx(expected))
+        pixel_um = open_film(path).pixel_um
+        assert pixel_um == (None if expected is None else pytest.approx(expected))
         with tifffile.TiffFile(path) as file:
             assert ("unit" in file.imagej_metadata) == (expected is not None)
 
@@ -99,10 +99,10 @@ def test_the_own_nnunet_export_can_be_read_again(both, tmp_path):
             (out / f"labelsTr/{item.name}.png").unlink()
     import_frames(Request(out / "imagesTr", out / "labelsTr", tmp_path / "again"))
     assert [c.name for c in read_classes(tmp_path / "again/classes.yaml")] == both.class_names
-    found = open_masks(tmp_path / "again/masks", read_classes(tmp_path / "again/classes.yaml"))
-    assert len(found.names) == len(items) == 3
-    for name in found.names:
-        assert np.array_equal(found.read(name), items[name.removesuffix("_0000")].labels)
+    masks = open_masks(tmp_path / "again/masks", read_classes(tmp_path / "again/classes.yaml"))
+    assert len(masks.names) == len(items) == 3
+    for name in masks.names:
+        assert np.array_equal(masks.read(name), items[name.removesuffix("_0000")].labels)
         assert np.array_equal(open_film(tmp_path / f"again/images/{name}.png")[0], items[name[:-5]].image)
 
 

@@ -22,8 +22,8 @@ def padded_pixels(height, width):
 def test_what_networks_see_is_never_more_than_the_limit(height, width, diameter, largest):
     """And a frame is cut only if it has to be, into tiles that every network takes without padding."""
     tile = choose_tile(height, width, diameter, largest)
-    seen = [min(tile or side, side) for side in (height, width)]
-    assert padded_pixels(*seen) <= largest**2
+    extent = [min(tile or side, side) for side in (height, width)]
+    assert padded_pixels(*extent) <= largest**2
     assert (tile == 0) == (padded_pixels(height, width) <= largest**2)
     assert tile % 32 == 0
     assert tile in (0, largest) or tile >= max(256, 8 * diameter)
@@ -47,12 +47,12 @@ def test_tiles_by_hand(shape, diameter, tile):
 
 def test_the_check_up_chooses_by_the_class_with_the_largest_particles_and_says_so(write_own_frames, tmp_path):
     mine = write_own_frames(tmp_path / "mine", height=288, width=320, side=33)
-    seen = check_up_folder(mine, largest_tile=288)
-    diameter = seen.classes["median", "diameter [px]"].max()
+    checkup = check_up_folder(mine, largest_tile=288)
+    diameter = checkup.classes["median", "diameter [px]"].max()
     assert diameter == pytest.approx(33 * (4 / 3.14159) ** 0.5, abs=0.05)  # the circle of a square's area
-    assert seen.tile == 288, "8 x 37 pixels are more than the limit"
+    assert checkup.tile == 288, "8 x 37 pixels are more than the limit"
     assert len(tiles_of(288, 320, 288)) == 2
-    printed = str(seen)
+    printed = str(checkup)
     assert (
         "networks see tiles of 288 x 288 pixels, 2 of each frame: whole frames would be more than 288 x 288; a tile is "
         "8 times as wide as the class with the largest particles (" in printed
@@ -68,7 +68,7 @@ def test_the_check_up_chooses_by_the_class_with_the_largest_particles_and_says_s
 def test_splits_are_known_from_names_alone(write_own_frames, tmp_path, folds):
     """As the full check finds them; images that cannot be read do not matter."""
     mine = write_own_frames(tmp_path / "mine")
-    found = check_folder(mine, read_classes(mine / "classes.yaml"), folds=folds)
+    content = check_folder(mine, read_classes(mine / "classes.yaml"), folds=folds)
     for path in (mine / "images").iterdir():
         path.write_bytes(b"")
-    assert splits_of(mine, folds=folds) == found.splits
+    assert splits_of(mine, folds=folds) == content.splits

@@ -54,15 +54,15 @@ def test_given_splits_are_kept(folder, classes):
     (folder / "splits").mkdir()
     for split, names in {"train": "f0 f1 f2.png", "val": "f3", "test": "f4"}.items():
         (folder / f"splits/{split}.txt").write_text(names.replace(" ", "\n"))
-    found = check_folder(folder, classes)
-    assert found.splits == {"f0": "train", "f1": "train", "f2": "train", "f3": "val", "f4": "test"}
+    content = check_folder(folder, classes)
+    assert content.splits == {"f0": "train", "f1": "train", "f2": "train", "f3": "val", "f4": "test"}
 
 
 def test_frames_of_a_sequence_stay_together(folder, classes):
     rows = "\n".join(f"f{i},video{i // 2}" for i in range(10))
     (folder / "sequences.csv").write_text(f"name,sequence\n{rows}\n")
-    found = check_folder(folder, classes)
-    assert all(found.splits[f"f{i}"] == found.splits[f"f{i + 1}"] for i in range(0, 10, 2))
+    content = check_folder(folder, classes)
+    assert all(content.splits[f"f{i}"] == content.splits[f"f{i + 1}"] for i in range(0, 10, 2))
 
 
 @pytest.mark.parametrize(("folds", "videos"), [(2, 4), (3, 5), (5, 5), (4, 10)])
@@ -72,13 +72,13 @@ def test_folds_test_every_frame_once_and_part_no_sequence(folder, classes, folds
     (folder / "sequences.csv").write_text(f"name,sequence\n{rows}\n")
     tested, validated = [], []
     for fold in range(folds):
-        found = check_folder(folder, classes, folds=folds, fold=fold)
-        assert set(found.splits) == {f"f{i}" for i in range(10)}
-        of = {found.sequences[name]: split for name, split in found.splits.items()}
-        assert all(of[found.sequences[name]] == split for name, split in found.splits.items())
-        tested += [name for name, split in found.splits.items() if split == "test"]
-        validated.append({name for name, split in found.splits.items() if split == "val"})
-    assert sorted(tested) == sorted(found.images)
+        content = check_folder(folder, classes, folds=folds, fold=fold)
+        assert set(content.splits) == {f"f{i}" for i in range(10)}
+        of = {content.sequences[name]: split for name, split in content.splits.items()}
+        assert all(of[content.sequences[name]] == split for name, split in content.splits.items())
+        tested += [name for name, split in content.splits.items() if split == "test"]
+        validated.append({name for name, split in content.splits.items() if split == "val"})
+    assert sorted(tested) == sorted(content.images)
     assert len(set(map(frozenset, validated))) == folds
 
 
@@ -104,10 +104,10 @@ def test_sixteen_bits_use_the_window_of_the_training_frames(folder, classes):
         grey = np.linspace(400, 3600, 192).reshape(12, 16).astype(np.uint16)
         tifffile.imwrite(folder / f"images/f{i}.tif", grey)
         (folder / f"images/f{i}.png").unlink()
-    found = check_folder(folder, classes)
-    frame = next(read_folder(found))
-    assert 395 <= found.window[0] < 500
-    assert 3500 < found.window[1] <= 3600
+    content = check_folder(folder, classes)
+    frame = next(read_folder(content))
+    assert 395 <= content.window[0] < 500
+    assert 3500 < content.window[1] <= 3600
     assert (frame.image.min(), frame.image.max()) == (0, 255)
     assert abs(int(frame.image[6, 0]) - 128) < 4
 

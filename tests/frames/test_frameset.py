@@ -33,9 +33,15 @@ def frames(count=4, height=20, width=30, split="train"):
 
 def test_what_is_written_is_read(tmp_path):
     written = list(frames())
-    found = write_frames(tmp_path, written, INFO)
-    assert (len(found), found.height, found.width, found.num_classes, found.simulated) == (4, 20, 30, 2, True)
-    for one, other in zip(found, written, strict=True):
+    frame_set = write_frames(tmp_path, written, INFO)
+    assert (len(frame_set), frame_set.height, frame_set.width, frame_set.num_classes, frame_set.simulated) == (
+        4,
+        20,
+        30,
+        2,
+        True,
+    )
+    for one, other in zip(frame_set, written, strict=True):
         assert np.array_equal(one.image, other.image)
         assert np.array_equal(one.labels, other.labels)
         assert (one.name, one.sequence, one.split) == (other.name, other.sequence, other.split)
@@ -47,32 +53,32 @@ def test_a_folder_that_is_no_frame_set_is_named(tmp_path):
 
 
 def test_an_empty_split_is_named(tmp_path):
-    found = write_frames(tmp_path, frames(), INFO)
+    frame_set = write_frames(tmp_path, frames(), INFO)
     with pytest.raises(ValueError, match=r"test split of .* is empty"):
-        found.split("test")
+        frame_set.split("test")
     with pytest.raises(ValueError, match="choose from train, val, test"):
-        found.split("tset")
+        frame_set.split("tset")
 
 
 def test_more_frames_than_there_are_is_an_error(tmp_path):
-    found = write_frames(tmp_path, frames(), INFO)
-    assert found.first(2).names == found.take(2).names == found.names[:2]
-    assert len(found.take(0)) == len(found.first(5)) == 4
+    frame_set = write_frames(tmp_path, frames(), INFO)
+    assert frame_set.first(2).names == frame_set.take(2).names == frame_set.names[:2]
+    assert len(frame_set.take(0)) == len(frame_set.first(5)) == 4
     with pytest.raises(ValueError, match=r"5 frames of .* are asked for, but there are 4"):
-        found.take(5)
+        frame_set.take(5)
 
 
 def test_a_missing_or_damaged_picture_is_named(tmp_path):
-    found = write_frames(tmp_path, frames(), INFO)
+    frame_set = write_frames(tmp_path, frames(), INFO)
     label = tmp_path / "labels/train_1.png"
     whole = label.read_bytes()
     for kept in (0, 20, len(whole) // 2):
         label.write_bytes(whole[:kept])
         with pytest.raises(ValueError, match=r"train_1\.png is damaged \(.*\); delete it and run the stage"):
-            found[1]
+            frame_set[1]
     label.unlink()
     with pytest.raises(FileNotFoundError, match=r"train_1\.png is listed but missing"):
-        found[1]
+        frame_set[1]
 
 
 @pytest.mark.parametrize("fault", ["size", "name"])
@@ -84,12 +90,12 @@ def test_frames_that_do_not_belong_together_are_refused(tmp_path, fault):
 
 
 def test_tiles_cover_every_pixel_and_keep_their_size(tmp_path):
-    found = write_frames(tmp_path, frames(2, 20, 30), {**INFO, "tile": 8})
-    examples = found.examples("train")
-    assert found.example_shape == (8, 8)
+    frame_set = write_frames(tmp_path, frames(2, 20, 30), {**INFO, "tile": 8})
+    examples = frame_set.examples("train")
+    assert frame_set.example_shape == (8, 8)
     assert len(examples) == 2 * 3 * 4
     assert {image.shape for image, _ in examples} == {(8, 8)}
-    assert {image.tobytes() for image, _ in examples} >= {found[0].image[12:, 22:].tobytes()}
+    assert {image.tobytes() for image, _ in examples} >= {frame_set[0].image[12:, 22:].tobytes()}
 
 
 @given(sides, st.integers(0, 40))

@@ -46,14 +46,14 @@ def test_imagejs_unit_is_taken_over(tmp_path, unit):
 
 @pytest.mark.parametrize(("value", "unit"), [(20, "usec"), (0.02, "ms"), (2e-5, "sec"), (2e-5, None), (20000, "ns")])
 def test_imagejs_interval_is_taken_over(tmp_path, value, unit):
-    told = {"axes": "TYX", "finterval": value} | ({"tunit": unit} if unit else {})
-    tifffile.imwrite(tmp_path / "a.tif", FRAMES, imagej=True, metadata=told)
+    metadata = {"axes": "TYX", "finterval": value} | ({"tunit": unit} if unit else {})
+    tifffile.imwrite(tmp_path / "a.tif", FRAMES, imagej=True, metadata=metadata)
     assert TiffStack(tmp_path / "a.tif").interval_us == pytest.approx(20)
 
 
 def test_unknown_units_and_oblong_pixels_are_told(tmp_path):
-    told = {"axes": "TYX", "unit": "furlong", "finterval": 3, "tunit": "fortnight"}
-    tifffile.imwrite(tmp_path / "a.tif", FRAMES, imagej=True, resolution=(2, 2), metadata=told)
+    metadata = {"axes": "TYX", "unit": "furlong", "finterval": 3, "tunit": "fortnight"}
+    tifffile.imwrite(tmp_path / "a.tif", FRAMES, imagej=True, resolution=(2, 2), metadata=metadata)
     tifffile.imwrite(tmp_path / "b.tif", FRAMES, imagej=True, resolution=(2, 4), metadata={"axes": "TYX", "unit": "um"})
     odd, oblong = TiffStack(tmp_path / "a.tif"), TiffStack(tmp_path / "b.tif")
     assert (odd.pixel_um, odd.interval_us, oblong.pixel_um) == (None, None, None)
@@ -64,11 +64,11 @@ def test_unknown_units_and_oblong_pixels_are_told(tmp_path):
 
 @pytest.mark.parametrize(("size", "unit"), [(2.0, "µm"), (2000.0, "nm"), (0.002, "mm"), (2.0, None)])
 def test_omes_scale_is_taken_over(tmp_path, size, unit):
-    told = {"axes": "TYX", "PhysicalSizeX": size, "PhysicalSizeY": size, "TimeIncrement": 0.02}
-    told |= {"TimeIncrementUnit": "ms"} | ({"PhysicalSizeXUnit": unit, "PhysicalSizeYUnit": unit} if unit else {})
-    tifffile.imwrite(tmp_path / "a.ome.tif", FRAMES, photometric="minisblack", metadata=told)
-    found = TiffStack(tmp_path / "a.ome.tif")
-    assert (found.pixel_um, found.interval_us) == (pytest.approx(2.0), pytest.approx(20))
+    metadata = {"axes": "TYX", "PhysicalSizeX": size, "PhysicalSizeY": size, "TimeIncrement": 0.02}
+    metadata |= {"TimeIncrementUnit": "ms"} | ({"PhysicalSizeXUnit": unit, "PhysicalSizeYUnit": unit} if unit else {})
+    tifffile.imwrite(tmp_path / "a.ome.tif", FRAMES, photometric="minisblack", metadata=metadata)
+    stack = TiffStack(tmp_path / "a.ome.tif")
+    assert (stack.pixel_um, stack.interval_us) == (pytest.approx(2.0), pytest.approx(20))
 
 
 def test_a_resolution_for_printing_is_no_pixel_size(tmp_path):

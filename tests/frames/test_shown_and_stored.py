@@ -101,10 +101,10 @@ def test_sixteen_bits_of_colour_png_arrive_whole(tmp_path, channels):
 def test_byte_order_does_not_matter(tmp_path, order, compression, kind):
     stored = (EIGHT if kind == "u1" else TWELVE).astype(kind)
     tifffile.imwrite(tmp_path / "a.tif", stored, byteorder=order, compression=compression, photometric="minisblack")
-    found = read_grey(tmp_path / "a.tif")
-    assert found.dtype == {"u2": np.uint16, "u1": np.uint8}.get(kind, np.float32)
-    assert np.array_equal(found, stored)
-    assert found.dtype.isnative
+    image = read_grey(tmp_path / "a.tif")
+    assert image.dtype == {"u2": np.uint16, "u1": np.uint8}.get(kind, np.float32)
+    assert np.array_equal(image, stored)
+    assert image.dtype.isnative
 
 
 @pytest.mark.parametrize(("stored", "top"), [(EIGHT, 255), (TWELVE, 65535)])
@@ -294,8 +294,8 @@ def test_what_would_need_a_guess_is_a_sentence(tmp_path, make):
 def test_imagejs_signed_frames_arrive_signed(tmp_path):
     """ImageJ keeps signed integers as unsigned ones with a straight line of -32768 and 1 as calibration."""
     signed = TWELVE.astype(np.int32) - 2000
-    told = {"axes": "YX", "cf": 0, "c0": -32768.0, "c1": 1.0, "vunit": "gray value"}
-    tifffile.imwrite(tmp_path / "a.tif", (signed + 32768).astype(np.uint16), imagej=True, metadata=told)
+    metadata = {"axes": "YX", "cf": 0, "c0": -32768.0, "c1": 1.0, "vunit": "gray value"}
+    tifffile.imwrite(tmp_path / "a.tif", (signed + 32768).astype(np.uint16), imagej=True, metadata=metadata)
     assert np.array_equal(read_grey(tmp_path / "a.tif"), signed)
     assert "-32768 + 1 x stored value" in TiffStack(tmp_path / "a.tif").notes[0]
 

@@ -88,9 +88,9 @@ def lines(printed):
 def spoil(refused, profile, name, spoilt):
     """A complete file but for the spoilt fields: each of them is named on a line with a cure, and no other."""
     values = generate.profile_values(profile, name) | spoilt
-    told = lines(refused(profile, name, yaml.safe_dump(values, sort_keys=False)))
-    assert set(told) == set(spoilt)
-    assert [line for line in told.values() if not CURES.search(line)] == []
+    messages = lines(refused(profile, name, yaml.safe_dump(values, sort_keys=False)))
+    assert set(messages) == set(spoilt)
+    assert [line for line in messages.values() if not CURES.search(line)] == []
 
 
 @pytest.mark.parametrize("wrong", TYPES)
@@ -115,9 +115,11 @@ def test_a_value_out_of_range_is_refused_in_every_field(refused, profile, name):
 @pytest.mark.parametrize(("profile", "name"), PARAMETER_FILES)
 def test_every_misspelt_name_is_refused_with_the_right_one(refused, profile, name):
     values = generate.profile_values(profile, name)
-    told = lines(refused(profile, name, yaml.safe_dump({f"{key}{key[-1]}": value for key, value in values.items()})))
-    assert set(told) == {f"{key}{key[-1]}" for key in values}
-    assert all(f"did you mean {key!r}?" in told[f"{key}{key[-1]}"] for key in values)
+    messages = lines(
+        refused(profile, name, yaml.safe_dump({f"{key}{key[-1]}": value for key, value in values.items()}))
+    )
+    assert set(messages) == {f"{key}{key[-1]}" for key in values}
+    assert all(f"did you mean {key!r}?" in messages[f"{key}{key[-1]}"] for key in values)
 
 
 @pytest.mark.parametrize("rest", [0, 1])
@@ -143,9 +145,9 @@ def test_a_number_that_yaml_takes_for_a_text_is_refused_in_every_field(refused, 
         content, count = re.subn(rf"^{key}: [^ \n]+", f"{key}: {text}", content, flags=re.MULTILINE)
         assert count == 1
     if numbers:
-        told = lines(refused(profile, name, content))
-        assert set(told) == set(numbers)
-        assert all("is the text" in line and "YAML wants" in line for line in told.values())
+        messages = lines(refused(profile, name, content))
+        assert set(messages) == set(numbers)
+        assert all("is the text" in line and "YAML wants" in line for line in messages.values())
 
 
 LAUGHS = ["&a [x, x]", *(f"&{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in pairwise("abcdefghij"))]  # 9^9 leaves

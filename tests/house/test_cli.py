@@ -234,18 +234,18 @@ def test_folders_with_blanks_arrive_whole_in_a_study(tmp_path, monkeypatch):
 
 def test_snakemake_is_this_environments(monkeypatch):
     """Whichever python is first on the PATH: rules of the Snakefile say 'python'."""
-    seen = {}
+    call = {}
 
     def run(command, cwd, env, check):
-        seen.update(command=command, cwd=cwd, path=env["PATH"])
+        call.update(command=command, cwd=cwd, path=env["PATH"])
         return subprocess.CompletedProcess(command, 5)
 
     monkeypatch.setattr(reproduce.subprocess, "run", run)
     assert reproduce.run_snakemake(["snakemake", "--cores", "1"]) == 5
     scripts = Path(sys.executable).parent
-    assert seen["command"] == [scripts / "snakemake", "--cores", "1"]
-    assert seen["path"].split(os.pathsep)[0] == str(scripts)
-    assert seen["cwd"] == paths.root()
+    assert call["command"] == [scripts / "snakemake", "--cores", "1"]
+    assert call["path"].split(os.pathsep)[0] == str(scripts)
+    assert call["cwd"] == paths.root()
 
 
 def finished_frames(root, profile="smoke", **changed):
@@ -328,9 +328,9 @@ def test_a_grid_that_asks_for_more_pairs_than_are_sampled_is_refused(monkeypatch
 
 def test_shipped_weights_that_are_absent_stop_everything(capsys, commands, fresh, monkeypatch):
     def absent(profile, folder, root, own=None):
-        found = original(profile, folder, root, own)
-        is_shippable = isinstance(found, ShippableParameters)
-        return found.model_copy(update={"shipped": "data/no_weights"}) if is_shippable else found
+        parameters = original(profile, folder, root, own)
+        is_shippable = isinstance(parameters, ShippableParameters)
+        return parameters.model_copy(update={"shipped": "data/no_weights"}) if is_shippable else parameters
 
     original = checks.stage_parameters
     monkeypatch.setattr(checks, "stage_parameters", absent)

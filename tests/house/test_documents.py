@@ -53,9 +53,9 @@ def rows_of_negative_findings():
 @pytest.mark.parametrize("row", rows_of_negative_findings())
 def test_every_number_of_a_negative_finding_stands_on_its_page(row):
     """Decimals, so 0.655 for 0.665 is found; whole numbers are too common to be looked up."""
-    said = row.rpartition("|")[0].rpartition("|")[0]
+    claim = row.rpartition("|")[0].rpartition("|")[0]
     page = (ROOT / "docs" / LINK.findall(row)[-1].partition("#")[0]).resolve().read_text()
-    numbers = re.findall(r"(?<![\d.])\d+\.\d+", said)
+    numbers = re.findall(r"(?<![\d.])\d+\.\d+", claim)
     for number in numbers:
         assert re.search(rf"(?<![\d.]){re.escape(number)}", page), f"{number} of: {row}"
 

@@ -72,9 +72,9 @@ def test_a_disk_that_fills_during_a_run_is_told_and_the_run_goes_on(kernel_house
     place = disk("size=200k")
     arguments = command(kernel_house, count_stage, behave="large")
     assert notebook.main(arguments) == notebook.FAILED
-    told = capsys.readouterr().err
-    assert "OSError: [Errno 28] No space left on device" in told
-    assert "make room or choose another run_root, and run the same command again" in told
+    message = capsys.readouterr().err
+    assert "OSError: [Errno 28] No space left on device" in message
+    assert "make room or choose another run_root, and run the same command again" in message
     assert half_written(place) == []
     assert not list(place.rglob("count.txt"))
     disk("remount,size=2m")
@@ -140,9 +140,9 @@ def test_a_second_run_on_a_folder_is_refused_without_a_kernel(small_house, count
         other.stdout.readline()
         assert notebook.main(command(small_house, count_stage)) == notebook.FAILED
         other.kill()
-    told = capsys.readouterr()
-    assert "another process is working in runs/quick/count; wait for it or stop it" in told.err
-    assert "started" not in told.out
+    output = capsys.readouterr()
+    assert "another process is working in runs/quick/count; wait for it or stop it" in output.err
+    assert "started" not in output.out
     assert not (small_house / "runs/quick/logs").exists(), "the log of the first run is left alone"
     assert stages.begin(count_stage()).to_do
 
@@ -175,8 +175,8 @@ def test_a_lost_file_between_stages_is_named_and_made_again(small_house, count_s
         product.unlink() if loss == "gone" else product.write_text("")
     what = "count.txt (2 of 3 files)" if loss == "one file of several" else "count.txt"
     assert notebook.main(command(small_house, count_stage, reads="source")) == notebook.FAILED
-    told = capsys.readouterr().err
-    assert f"runs/quick/source has lost {what}, and 99_count reads it; run the stage that writes it again" in told
+    message = capsys.readouterr().err
+    assert f"runs/quick/source has lost {what}, and 99_count reads it; run the stage that writes it again" in message
     assert not count_stage().folder.exists()
     assert stages.begin(source).to_do
 

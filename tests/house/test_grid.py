@@ -30,12 +30,12 @@ def test_a_name_parses_back(backbone, annotated, labeller, synthetic, arm, seed)
     alone = first in {"halfbatch", "more", "longer", "fixmatch"}
     count = synthetic if first in {"longer", "fixmatch"} or not alone else 0
     cell = Cell(backbone, annotated, "none" if alone else labeller, count, joined, seed)
-    found = Cell.parse(cell.name)
-    assert found == cell
-    assert (found.trains_on, found.pair_weight) == ("mix" if first in FIELDS else first, weight)
-    assert found.augmentation == FIELDS[field or (first if first in FIELDS else "")]
-    plain = found.alone()
-    assert (plain.labeller, plain.synthetic, plain.augmentation) == ("none", 0, found.augmentation)
+    parsed_cell = Cell.parse(cell.name)
+    assert parsed_cell == cell
+    assert (parsed_cell.trains_on, parsed_cell.pair_weight) == ("mix" if first in FIELDS else first, weight)
+    assert parsed_cell.augmentation == FIELDS[field or (first if first in FIELDS else "")]
+    plain = parsed_cell.alone()
+    assert (plain.labeller, plain.synthetic, plain.augmentation) == ("none", 0, parsed_cell.augmentation)
     assert Cell.parse(plain.name) == plain == plain.alone()
 
 

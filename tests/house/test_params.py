@@ -125,8 +125,8 @@ def test_names_in_a_notebook_that_are_no_parameters_are_refused():
 
 def test_a_notebook_can_be_run_again_in_the_same_kernel():
     namespace = in_notebook("steps = 3\nbf16 = True", "steps = 5", frames=object(), history=[1], number=3)
-    found = TrainSegmentation.from_notebook(namespace)
-    assert (found.steps, found.bf16) == (5, True)
+    parameters = TrainSegmentation.from_notebook(namespace)
+    assert (parameters.steps, parameters.bf16) == (5, True)
 
 
 def test_sweep_faults():
@@ -242,8 +242,8 @@ def test_an_overlay_holds_what_differs_and_no_more(overlays):
 def test_a_profile_takes_over_the_notebooks_of_another_and_names_its_own_grid(overlays):
     overlays("base", "02_train_ddpm:\n  steps: 7\n  seed: 3\nsweep:\n  annotated: 9\n")
     overlays("more", "extends: base\n02_train_ddpm:\n  seed: 4\n03_adapt_sam:\n  steps: 5\n")
-    found = generate.profile_values("more", "02_train_ddpm")
-    assert (found["steps"], found["seed"], found["run_root"]) == (7, 4, "runs/more")
+    values = generate.profile_values("more", "02_train_ddpm")
+    assert (values["steps"], values["seed"], values["run_root"]) == (7, 4, "runs/more")
     assert generate.profile_values("more", "03_adapt_sam")["steps"] == 5
     assert generate.profile_values("more", "sweep") == Sweep().model_dump()
 

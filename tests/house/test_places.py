@@ -62,9 +62,13 @@ places = st.one_of(
 
 @given(places)
 def test_a_folder_parses_back_to_its_place(place):
-    found = parse_place(place.folder)
-    assert (found.folder, found.notebook, found.parameters) == (place.folder, place.notebook, place.parameters)
-    assert found.kind == place.folder.split("/")[0]
+    parsed_place = parse_place(place.folder)
+    assert (parsed_place.folder, parsed_place.notebook, parsed_place.parameters) == (
+        place.folder,
+        place.notebook,
+        place.parameters,
+    )
+    assert parsed_place.kind == place.folder.split("/")[0]
 
 
 @given(places)

@@ -56,18 +56,18 @@ def test_every_fold_schedules_its_own_stages_and_nothing_else(study):
     done = subprocess.run(command, cwd=paths.root(), env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     root = os.path.relpath(study.fold_root(2), paths.root())
-    found = {line.split("output: ")[1] for line in (done.stdout + done.stderr).splitlines() if "output: " in line}
-    assert found == {f"{root}/{place}/run.json" for place in study.places}
+    outputs = {line.split("output: ")[1] for line in (done.stdout + done.stderr).splitlines() if "output: " in line}
+    assert outputs == {f"{root}/{place}/run.json" for place in study.places}
     assert not any(name in done.stdout + done.stderr for name in ("fold_0", "fold_1"))
 
 
 def test_gains_are_paired_means_and_pooled_counts():
-    found = scores(gain=0.1)
-    table = crossvalidation.gains(found, ROW).data.set_index("metric")
-    by_image = found.pivot_table(index="frame", columns="row", values="dice")
+    per_frame = scores(gain=0.1)
+    table = crossvalidation.gains(per_frame, ROW).data.set_index("metric")
+    by_image = per_frame.pivot_table(index="frame", columns="row", values="dice")
     assert table.loc["dice", "difference"] == pytest.approx((by_image[ROW] - by_image[ALONE]).mean(), abs=1e-12)
     assert table.loc["dice", "with_pairs"] == pytest.approx(by_image[ROW].mean(), abs=1e-12)
-    pooled = found[found["seed"] == 0].groupby("row")[["tp", "fp", "fn"]].sum()
+    pooled = per_frame[per_frame["seed"] == 0].groupby("row")[["tp", "fp", "fn"]].sum()
     f1 = 2 * pooled["tp"] / (2 * pooled["tp"] + pooled["fp"] + pooled["fn"])  # counts are equal for both seeds
     assert table.loc["micro_f1", "difference"] == pytest.approx(f1[ROW] - f1[ALONE], abs=1e-12)
     assert tuple(table.loc["dice", ["seeds", "images"]]) == (2, 12)

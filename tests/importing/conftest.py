@@ -64,16 +64,16 @@ def frame_set(tmp_path, classes_file):
         options = {"classes": classes_file, "sequences": sequences, **options}
         import_frames(Request(images, masks, out, **options))
         classes = read_classes(out / "classes.yaml")
-        found = check_folder(out, classes)
+        content = check_folder(out, classes)
         info = {
             "class_names": [c.name for c in classes],
             "class_colours": [c.colour for c in classes],
             "pixel_size_um": imported(out)["pixel_size_um"] or 1.0,
             "tile": 0,
-            "window": found.window,
+            "window": content.window,
             "corrections": imported(out)["corrections"],
         }
-        return write_frames(tmp_path / f"frames_{number}", read_folder(found), info)
+        return write_frames(tmp_path / f"frames_{number}", read_folder(content), info)
 
     return run
 
@@ -146,10 +146,10 @@ class Bench:
                 file[f"exchange/{name}"] = content
 
     def photron(self, size=None, header=None, suffix=".cih"):
-        told = {"Total Frame": 10, "Image Height": 12, "Image Width": 16, "Color Bit": 8, "Record Rate(fps)": 1,
+        entries = {"Total Frame": 10, "Image Height": 12, "Image Width": 16, "Color Bit": 8, "Record Rate(fps)": 1,
                 "File Format": "MRaw", "EffectiveBit Depth": 8, "EffectiveBit Side": "Lower"}  # fmt: skip
         self.raw("f.mraw", self.grey.tobytes()[:size])
-        header = "".join(f"{key} : {value}\n" for key, value in told.items()) if header is None else header
+        header = "".join(f"{key} : {value}\n" for key, value in entries.items()) if header is None else header
         if header:
             (self / f"f{suffix}").write_text(header)
 
@@ -198,8 +198,8 @@ class Bench:
 
     def state(self):
         """Names and bytes of everything in the folder."""
-        found = sorted(path for path in self.folder.rglob("*") if not path.is_symlink())
-        return {path: path.read_bytes() if path.is_file() and os.access(path, os.R_OK) else "other" for path in found}
+        members = sorted(path for path in self.folder.rglob("*") if not path.is_symlink())
+        return {path: path.read_bytes() if path.is_file() and os.access(path, os.R_OK) else "other" for path in members}
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ def read(folder, number):
     return (np.array(Image.open(folder / f"{kind}/f{number:02d}.png")) for kind in ("images", "masks"))
 
 
-def said(folder, **options):
+def advice(folder, **options):
     return " | ".join(check_up_folder(folder, **options).advice)
 
 
@@ -54,11 +54,11 @@ def test_counts_are_those_of_a_count_by_hand(folder):
 
 
 def test_good_frames_give_no_advice_but_on_the_unknown_pixel(folder):
-    found = check_up_folder(folder)
-    assert found.advice == [
+    checkup = check_up_folder(folder)
+    assert checkup.advice == [
         "the files do not tell the size of a pixel: give --pixel-um to the import, or set pixel_size_um"
     ]
-    assert "20 frames of 40 x 60 pixels (12 train, 3 val, 5 test), 8 bit" in str(found)
+    assert "20 frames of 40 x 60 pixels (12 train, 3 val, 5 test), 8 bit" in str(checkup)
 
 
 def test_without_a_tile_it_tells_what_networks_see_in_each_profile(folder):
@@ -86,10 +86,12 @@ def test_near_copies_between_splits_are_found(folder, copy):
     elif copy == "same mask on other noise":
         image = rng.integers(0, 256, image.shape).astype(np.uint8)
     write(folder, 17, image, mask)
-    found = check_up_folder(folder)
-    assert [(t.first, t.second, t.splits) for t in found.twins] == [("f03", "f17", ("train", "test"))]
-    assert "1 pairs of frames in different splits are near copies (worst: f03 in train and f17 in test" in said(folder)
-    assert dict(list(found.worth_a_look().items())[:2]) == {"f03": "near copy (train)", "f17": "near copy (test)"}
+    checkup = check_up_folder(folder)
+    assert [(t.first, t.second, t.splits) for t in checkup.twins] == [("f03", "f17", ("train", "test"))]
+    assert "1 pairs of frames in different splits are near copies (worst: f03 in train and f17 in test" in advice(
+        folder
+    )
+    assert dict(list(checkup.worth_a_look().items())[:2]) == {"f03": "near copy (train)", "f17": "near copy (test)"}
 
 
 def test_near_copies_within_a_split_are_nobodys_business(folder):
@@ -111,18 +113,18 @@ def test_neighbours_of_a_simulated_film_are_near_copies_and_strangers_are_not(tm
         (tmp_path / f"splits/{split}.txt").write_text("".join(f"f{i:02d}\n" for i in numbers))
     from xpci_utils import paths
 
-    found = check_up_folder(tmp_path, paths.root() / "data/classes.yaml")
-    assert {(t.first, t.second) for t in found.twins} == {("f00", "f01"), ("f02", "f03"), ("f04", "f05")}
+    checkup = check_up_folder(tmp_path, paths.root() / "data/classes.yaml")
+    assert {(t.first, t.second) for t in checkup.twins} == {("f00", "f01"), ("f02", "f03"), ("f04", "f05")}
 
 
 def test_classes_that_cannot_be_learnt_or_scored_are_named(folder):
     (folder / "classes.yaml").write_text(CLASSES)
-    assert "no training frame shows shell: it cannot be learnt" in said(folder)
+    assert "no training frame shows shell: it cannot be learnt" in advice(folder)
     image, mask = read(folder, 0)
     mask[mask == 1] = 2
     write(folder, 0, image, mask)
-    assert "shell is shown 2 times in training; expect it to be missed" in said(folder)
-    assert "no val or test frame shows shell: its score will be empty there" in said(folder)
+    assert "shell is shown 2 times in training; expect it to be missed" in advice(folder)
+    assert "no val or test frame shows shell: its score will be empty there" in advice(folder)
 
 
 def test_odd_frames_are_named(folder):
@@ -132,21 +134,21 @@ def test_odd_frames_are_named(folder):
     mask[20:] = 255
     image[:10] = 255
     write(folder, 6, image, mask)
-    text = said(folder)
+    text = advice(folder)
     assert "1 masks are empty (f05)" in text
     assert "1 masks ignore more than 30 % of their pixels (f06)" in text
     assert "1 images have over 5 % of their pixels at the ends of their range (f06)" in text
 
 
 def test_tiles_and_pixels_are_talked_about(folder):
-    assert "half of drop fills more than half a tile of 10 pixels; raise tile" in said(folder, tile=10)
-    assert "tile is 64, the frames are 40 x 60; whole frames will be used" in said(folder, tile=64)
+    assert "half of drop fills more than half a tile of 10 pixels; raise tile" in advice(folder, tile=10)
+    assert "tile is 64, the frames are 40 x 60; whole frames will be used" in advice(folder, tile=64)
     for i in range(20):
         image, mask = read(folder, i)
         mask[1::2] = 0
         mask[:, 1::2] = 0
         write(folder, i, image, mask)
-    assert "half of drop is smaller than 4 pixels across" in said(folder)
+    assert "half of drop is smaller than 4 pixels across" in advice(folder)
 
 
 def test_the_command(folder, capsys):

@@ -103,9 +103,9 @@ def test_shapes_of_cvat_for_images(bench, taken, shape, zipped):
         with zipfile.ZipFile(bench / "cvat.zip", "w") as archive:
             archive.write(bench.masks, "annotations.xml")
         bench.masks = bench / "cvat.zip"
-    mask, said = taken()
+    mask, output = taken()
     assert np.array_equal(mask, bench.mask)
-    assert "left out, shapes without area (points): 1" in said
+    assert "left out, shapes without area (points): 1" in output
 
 
 def test_an_ellipse_of_cvat_is_as_large_as_told(bench, taken):

@@ -216,10 +216,10 @@ def test_a_label_map_arrives_equal(name, stack):
         table = Path(folder) / "table.csv" if values == "instances" else None
         frames = ("f_00000", "f_00001") if name in ("TIFF stack", "HDF5") else FRAMES
         how = How(frames=frames, size=SHAPE, mask_values=values, instance_classes=table)
-        found = open_annotations(path, CLASSES, how)
-        assert sorted(found.names) == list(frames)
+        annotations = open_annotations(path, CLASSES, how)
+        assert sorted(annotations.names) == list(frames)
         for frame, plane in zip(frames, stack, strict=True):
-            assert np.array_equal(found.read(frame), plane)
+            assert np.array_equal(annotations.read(frame), plane)
 
 
 POINTS = arrays.arrays(np.float64, st.tuples(st.integers(3, 9), st.just(2)), elements=st.floats(-4, 15, width=32))

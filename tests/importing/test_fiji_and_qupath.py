@@ -108,17 +108,17 @@ def test_an_oval_holds_the_pixels_whose_middle_lies_in_it(bench, taken):
 
 def test_points_and_lines_are_left_out_and_said(bench, taken):
     line = ImagejRoi(roitype=ROI_TYPE.LINE, x1=1, y1=1, x2=9, y2=9, name="scale", position=4)
-    mask, said = taken(rectangle(), line)
+    mask, output = taken(rectangle(), line)
     assert np.array_equal(mask, bench.mask)
-    assert "left out, ROIs without area (line): 1" in said
+    assert "left out, ROIs without area (line): 1" in output
 
 
 def test_a_set_of_rois_may_be_called_like_its_frame(bench, tmp_path):
     save(tmp_path / "f3_RoiSet.zip", [rectangle(position=0)])
     how = How(frames=tuple(f"f{i}" for i in range(10)), size=(12, 16))
-    found = open_annotations(tmp_path / "f3_RoiSet.zip", read_classes(bench / "classes.yaml"), how)
-    assert found.names == ("f3",)
-    assert np.array_equal(found.read("f3"), bench.mask)
+    annotations = open_annotations(tmp_path / "f3_RoiSet.zip", read_classes(bench / "classes.yaml"), how)
+    assert annotations.names == ("f3",)
+    assert np.array_equal(annotations.read("f3"), bench.mask)
 
 
 def test_one_set_of_rois_per_frame(bench, capsys):
@@ -227,9 +227,9 @@ def test_holes_several_polygons_and_ignored_regions_of_qupath(bench, capsys):
     expected = bench.mask.copy()
     expected[3:5, 4:6], expected[0, :2], expected[8, 10:12] = 0, 1, 255
     assert np.array_equal(np.array(Image.open(bench.out / "masks/f3.png")), expected)
-    said = capsys.readouterr().out
-    assert "left out, features without area (Point): 1" in said
-    assert "pixels labelled 'Ignore*' are ignored" in said
+    output = capsys.readouterr().out
+    assert "left out, features without area (Point): 1" in output
+    assert "pixels labelled 'Ignore*' are ignored" in output
 
 
 @pytest.mark.parametrize("axis", ["z", "t"])

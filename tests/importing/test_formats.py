@@ -47,14 +47,14 @@ def exchange(path, stack, **others):
 def photron(path, stack, bits):
     import pyMRAW
 
-    told = {"Record Rate(fps)": "50000"}
+    header = {"Record Rate(fps)": "50000"}
     if bits == 12:  # two pixels in three bytes, which pyMRAW reads but does not write
         pairs = stack.reshape(-1, 2).astype(np.uint32)
         packed = np.stack([pairs[:, 0] >> 4, (pairs[:, 0] & 15) << 4 | pairs[:, 1] >> 8, pairs[:, 1] & 255], 1)
-        pyMRAW.save_mraw(stack, str(path), 16, info_dict=told | {"Color Bit": 12})
+        pyMRAW.save_mraw(stack, str(path), 16, info_dict=header | {"Color Bit": 12})
         packed.astype(np.uint8).tofile(path)
     else:
-        pyMRAW.save_mraw(stack, str(path), bits, info_dict=told)
+        pyMRAW.save_mraw(stack, str(path), bits, info_dict=header)
     return path
 
 
@@ -144,9 +144,9 @@ def test_twelve_bit_frames_arrive_alike(tmp_path, frame_set, foreign, film, expe
 def test_shifted_values_are_said_and_shifted_back(tmp_path, foreign, film, classes_file, capsys):
     arguments = [str(tiff(tmp_path / "film.tif", film << 4)), str(foreign / "labels.tif"), str(tmp_path / "out")]
     assert main([*arguments, "--classes", str(classes_file)]) == 0
-    told = "12 bit, stored shifted to the left by 4 in 16 bit (all values are multiples of 16), shifted back"
-    assert f"grey levels: {told}\n" in capsys.readouterr().out
-    assert imported(tmp_path / "out")["grey_levels"] == told
+    sentence = "12 bit, stored shifted to the left by 4 in 16 bit (all values are multiples of 16), shifted back"
+    assert f"grey levels: {sentence}\n" in capsys.readouterr().out
+    assert imported(tmp_path / "out")["grey_levels"] == sentence
     assert np.array_equal(np.array(Image.open(tmp_path / "out/images/film_00003.png")), film[3])
 
 
@@ -172,8 +172,8 @@ def test_films_tell_scale_and_rate(tmp_path, film):
     tifffile.imwrite(
         path, film, imagej=True, resolution=(2, 2), metadata={"axes": "TYX", "unit": "um", "finterval": 2e-5}
     )
-    found = open_film(path)
-    assert (found.pixel_um, found.interval_us) == (pytest.approx(0.5), pytest.approx(20))
+    stack = open_film(path)
+    assert (stack.pixel_um, stack.interval_us) == (pytest.approx(0.5), pytest.approx(20))
     assert open_film(photron(tmp_path / "b.mraw", film, 16)).interval_us == pytest.approx(20)
     assert open_film(phantom(tmp_path / "c.cine", film)).interval_us == pytest.approx(20)
 

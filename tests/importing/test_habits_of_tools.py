@@ -43,32 +43,32 @@ SQUARE = [3.0, 2.0, 8.0, 2.0, 8.0, 6.0, 3.0, 6.0]
 )
 def test_outlines_in_any_brackets(bench, taken, segmentation):
     bench.coco(segmentation=segmentation)
-    mask, said = taken()
+    mask, output = taken()
     assert np.array_equal(mask, bench.mask)
-    assert ("left out, outlines" in said) == (len(segmentation) == 2 and segmentation[1] != [8.0, 2.0])
+    assert ("left out, outlines" in output) == (len(segmentation) == 2 and segmentation[1] != [8.0, 2.0])
 
 
 def test_what_reaches_over_the_border_is_cut_there_and_said(bench, taken):
     bench.coco(segmentation=[[-3, -2, 5, -2, 5, 8, -3, 8]])
-    mask, said = taken()
+    mask, output = taken()
     assert np.array_equal(mask, drawn((1, (0, 8), (0, 5))))
-    assert "cut at the border, outlines that reach beyond the picture: 1 (the first in " in said
+    assert "cut at the border, outlines that reach beyond the picture: 1 (the first in " in output
 
 
 def test_an_annotation_without_area_is_left_out_and_said(bench, taken):
     empty = {"id": 99, "image_id": 3, "category_id": 1, "segmentation": [], "area": 0, "bbox": [0, 0, 0, 0]}
     bench.coco(lambda content: content["annotations"].append(empty))
-    mask, said = taken()
+    mask, output = taken()
     assert np.array_equal(mask, bench.mask)
-    assert "left out, annotations without outline and without area: 1" in said
+    assert "left out, annotations without outline and without area: 1" in output
 
 
 @pytest.mark.parametrize(("choice", "value"), [("ignore", 255), ("fill", 1)])
 def test_boxes_without_outline_as_the_command_says(bench, taken, choice, value):
     bench.coco(lambda content: content["annotations"][3].update(segmentation=[], bbox=[3, 2, 5, 4]))
-    mask, said = taken("--boxes", choice)
+    mask, output = taken("--boxes", choice)
     assert np.array_equal(mask, bench.mask * value)
-    assert "boxes without outline, whose pixels are" in said
+    assert "boxes without outline, whose pixels are" in output
 
 
 @pytest.mark.parametrize(("choice", "value"), [("learn", 1), ("ignore", 255)])
@@ -78,9 +78,9 @@ def test_masks_of_cvats_brush_as_the_command_says(bench, taken, choice, value):
     bench.coco(
         lambda content: content["annotations"][3].update(iscrowd=1, segmentation={"size": [12, 16], "counts": runs})
     )
-    mask, said = taken("--crowds", choice)
+    mask, output = taken("--crowds", choice)
     assert np.array_equal(mask, bench.mask * value)
-    assert "regions marked iscrowd" in said
+    assert "regions marked iscrowd" in output
 
 
 @pytest.mark.parametrize("root", ["particles", "drop"])
@@ -95,9 +95,9 @@ def test_roboflows_root_category_is_no_class(bench, taken, root, with_classes):
     bench.coco(change)
     if not with_classes:
         (bench / "classes.yaml").write_text("classes: [{index: 1, name: drop, colour: '#cc3311'}]")
-    mask, said = taken()
+    mask, output = taken()
     assert np.array_equal(mask, bench.mask)
-    assert f"left out, categories that only stand above others: 1 (the first in '{root}')" in said
+    assert f"left out, categories that only stand above others: 1 (the first in '{root}')" in output
 
 
 def test_a_category_that_nothing_uses_need_not_be_a_class(bench, taken):
@@ -107,14 +107,14 @@ def test_a_category_that_nothing_uses_need_not_be_a_class(bench, taken):
 
 def test_pictures_that_are_listed_but_not_annotated(bench, taken):
     bench.coco(lambda content: content["annotations"].pop())
-    mask, said = taken("--empty", "annotated")
-    assert "the file lists 1 of 10 pictures without any annotation (the first is f9): they are read as" in said
+    mask, output = taken("--empty", "annotated")
+    assert "the file lists 1 of 10 pictures without any annotation (the first is f9): they are read as" in output
     assert len(list((bench.out / "masks").iterdir())) == 10
     shutil.rmtree(bench.out)
     del bench.options[-2:]
-    mask, said = taken("--annotated-only")
+    mask, output = taken("--annotated-only")
     assert sorted(path.stem for path in (bench.out / "masks").iterdir()) == [f"f{i}" for i in range(9)]
-    assert "1 of 10 pictures without any annotation (the first is f9): they count as not annotated" in said
+    assert "1 of 10 pictures without any annotation (the first is f9): they count as not annotated" in output
     assert np.array_equal(mask, bench.mask)
 
 
@@ -144,10 +144,10 @@ def test_what_the_user_says_of_empty_masks_is_done(bench, taken, meaning, annota
         (bench / f"splits/{split}.txt").write_text("\n".join(names.split()))
     (bench / "sequences.csv").write_text("name,sequence\n" + "".join(f"f{i},s{i}\n" for i in range(10)))
     own = ("--splits", bench / "splits", "--sequences", bench / "sequences.csv")
-    _, said = taken("--empty", meaning, *own)
+    _, output = taken("--empty", meaning, *own)
     assert len(list((bench.out / "masks").iterdir())) == annotated
     assert len(unlabelled(bench.out)) == 10 - annotated
-    assert "6 of 10 annotations are empty (the first is f0)" in said
+    assert "6 of 10 annotations are empty (the first is f0)" in output
 
 
 def test_one_file_for_the_frames_of_several_films(bench, taken):
@@ -164,9 +164,9 @@ def test_one_file_for_the_frames_of_several_films(bench, taken):
         content["annotations"].append(other)
 
     bench.coco(change)
-    mask, said = taken("--given-frames-only")
+    mask, output = taken("--given-frames-only")
     assert np.array_equal(mask, bench.mask)
-    assert "10 annotations of frames that were not given are left out (the first is film_a_f0)" in said
+    assert "10 annotations of frames that were not given are left out (the first is film_a_f0)" in output
 
 
 # labels
@@ -175,9 +175,9 @@ def test_one_file_for_the_frames_of_several_films(bench, taken):
 @pytest.mark.parametrize("label", ["Drop", " drop ", "DROP", "drop_", "drop"])
 def test_a_label_that_differs_by_blanks_or_capitals_is_taken_and_said(bench, taken, label):
     bench.coco(lambda content: content["categories"][0].update(name=label))
-    mask, said = taken()
+    mask, output = taken()
     assert np.array_equal(mask, bench.mask)
-    assert (f"the label {label!r} is read as the class 'drop'" in said) == (label != "drop")
+    assert (f"the label {label!r} is read as the class 'drop'" in output) == (label != "drop")
 
 
 def test_labels_alike_but_for_capitals_are_asked_about_without_a_classes_file(bench, capsys):
@@ -204,9 +204,9 @@ def test_void_is_a_class_like_others(bench, taken, tool):
 @pytest.mark.parametrize("label", ["ignore", "__ignore__", "Ignored", "unclear"])
 def test_labels_that_are_ignored_are_said(bench, taken, label):
     bench.labelme({"label": label})
-    mask, said = taken("--ignore-label", "unclear")
+    mask, output = taken("--ignore-label", "unclear")
     assert np.array_equal(mask, bench.mask * 255)
-    assert f"pixels labelled {label!r} are ignored (255), not learnt" in said
+    assert f"pixels labelled {label!r} are ignored (255), not learnt" in output
 
 
 # labelme and X-AnyLabeling
@@ -241,17 +241,17 @@ def test_a_turned_box_is_filled_between_its_corners(bench, taken):
 def test_shapes_without_area_are_left_out_and_said_even_with_labels_of_no_class(bench, taken, kind):
     square = {"label": "drop", "shape_type": "polygon", "points": CORNERS}
     bench.labelme(shapes=[square, {"label": "scale bar", "shape_type": kind, "points": [[1, 1], [9, 1]]}])
-    mask, said = taken()
+    mask, output = taken()
     assert np.array_equal(mask, bench.mask)
-    assert f"left out, shapes without area ({kind}, scale bar): 1 (the first in " in said
+    assert f"left out, shapes without area ({kind}, scale bar): 1 (the first in " in output
 
 
 def test_a_polygon_of_two_points_is_left_out_and_said(bench, taken):
     square = {"label": "drop", "shape_type": "polygon", "points": CORNERS}
     bench.labelme(shapes=[square, square | {"points": [[1, 1], [9, 1], [1, 1]]}])
-    mask, said = taken()
+    mask, output = taken()
     assert np.array_equal(mask, bench.mask)
-    assert "left out, outlines of fewer than three points: 1" in said
+    assert "left out, outlines of fewer than three points: 1" in output
 
 
 def test_files_of_labelme_3_tell_no_size_or_hold_the_picture(bench, taken):
@@ -271,9 +271,9 @@ def test_other_json_and_pictures_beside_labelmes_files_are_passed_over_and_said(
     bench.labelme()
     (bench.masks / name).write_text(json.dumps({"images": [], "annotations": [], "categories": []}))
     Image.fromarray(bench.grey[0]).save(bench.masks / "f0.png")
-    mask, said = taken()
+    mask, output = taken()
     assert np.array_equal(mask, bench.mask)
-    assert f"left out, JSON files in the folder that are not labelme's: 1 (the first in {name})" in said
+    assert f"left out, JSON files in the folder that are not labelme's: 1 (the first in {name})" in output
 
 
 def test_a_coco_file_beside_pictures_is_not_passed_over(bench, capsys):
@@ -289,9 +289,9 @@ def test_the_record_says_that_masks_hold_indices(bench, taken):
 
 def test_an_outline_that_covers_no_pixel_is_told(bench, taken):
     bench.coco(segmentation=[SQUARE, [5.0, 9.1, 5.2, 9.1, 5.2, 9.3]])
-    mask, said = taken()
+    mask, output = taken()
     assert np.array_equal(mask, bench.mask)
-    assert "vanishing, outlines so small that they cover no pixel: 1" in said
+    assert "vanishing, outlines so small that they cover no pixel: 1" in output
 
 
 def test_files_of_labelme_in_subfolders_are_read(bench, taken):

@@ -189,5 +189,5 @@ def test_dead_frames_in_a_film_for_notebook_07_are_told(tmp_path):
     dead[3:6] = 0
     with h5py.File(tmp_path / "film.h5", "w") as file:
         file["exchange/data"] = dead
-    found = open_recording(tmp_path / "film.h5", {"kind": "linear", "low": 0, "high": 4095}, 2.0)
-    assert "3 of 12 frames looked at hold one single value (first: frame 3)" in found.said
+    recording = open_recording(tmp_path / "film.h5", {"kind": "linear", "low": 0, "high": 4095}, 2.0)
+    assert "3 of 12 frames looked at hold one single value (first: frame 3)" in recording.treatment

@@ -19,8 +19,8 @@ def test_bits_and_shift_are_found(bits, shifted, seed):
     """Frames that use their range: at least one value in the upper half, at least one odd one."""
     frames = np.random.default_rng(seed).integers(0, 2**bits, (2, 9, 9)).astype(np.uint16)
     frames[0, 0, :2] = 2**bits - 1, 1
-    found = levels_of(frames << (16 - bits) if shifted else frames)
-    assert (found.stored, found.bits, found.shift) == (16, bits, 16 - bits if shifted else 0)
+    levels = levels_of(frames << (16 - bits) if shifted else frames)
+    assert (levels.stored, levels.bits, levels.shift) == (16, bits, 16 - bits if shifted else 0)
 
 
 @pytest.mark.parametrize(
@@ -28,14 +28,14 @@ def test_bits_and_shift_are_found(bits, shifted, seed):
     [([0, 0], 8, 0), ([65535, 1], 16, 0), ([65535, 65534], 16, 0), ([4096, 8191], 14, 0), ([61440, 16], 12, 4)],
 )
 def test_edges_of_the_range(values, bits, shift):
-    found = levels_of([np.array([values], np.uint16)])
-    assert (found.bits, found.shift) == (bits, shift)
+    levels = levels_of([np.array([values], np.uint16)])
+    assert (levels.bits, levels.shift) == (bits, shift)
 
 
 def test_the_sentence_says_what_was_done():
     frame = np.array([[16, 65520]], np.uint16)
-    told = "12 bit, stored shifted to the left by 4 in 16 bit (all values are multiples of 16)"
-    assert str(levels_of([frame])) == told
+    sentence = "12 bit, stored shifted to the left by 4 in 16 bit (all values are multiples of 16)"
+    assert str(levels_of([frame])) == sentence
     assert str(levels_of([frame >> 4])) == "12 bit, stored unshifted in 16 bit"
     assert str(levels_of([frame.astype(np.uint8)])) == "8 bit"
     assert levels_of([frame.astype(np.float32)]) is None
@@ -103,7 +103,7 @@ def test_the_median_over_time_removes_what_stays(tmp_path):
     disc = (x - 20) ** 2 + (y - 20) ** 2 < 25
     assert np.allclose(corrected[disc], 0.6, atol=0.01)
     assert np.allclose(corrected[~disc], 1.0, atol=0.01)
-    assert correction.said == ("dark (mean of 3)", "divided by the median over time of 15 frames", "defective pixels")
+    assert correction.steps == ("dark (mean of 3)", "divided by the median over time of 15 frames", "defective pixels")
 
 
 def test_flats_without_darks_say_so(tmp_path):
@@ -113,5 +113,5 @@ def test_flats_without_darks_say_so(tmp_path):
         file["exchange/data_dark"] = np.zeros((0, 9, 9), np.uint16)
     film = open_film(tmp_path / "film.h5")
     correction = choose_correction(film, "auto", None, None)
-    assert correction.said == ("dark taken as 0", "flat field (mean of 2)", "defective pixels")
+    assert correction.steps == ("dark taken as 0", "flat field (mean of 2)", "defective pixels")
     assert np.allclose(correction.apply(film[0]), 0.5)

@@ -49,60 +49,60 @@ def arrived(bench, name="f3"):
 
 def test_masks_of_0_and_255_are_asked_about(bench, outcome):
     masks(bench, bench.mask * 255)
-    code, said = outcome()
+    code, output = outcome()
     assert code == 2
-    assert "10 of 10 masks hold 255 and no class (first: f0); 255 means 'ignored' here" in said
-    assert "--mask-values indices" in said
-    assert "binary if all particles are of one class" in said
+    assert "10 of 10 masks hold 255 and no class (first: f0); 255 means 'ignored' here" in output
+    assert "--mask-values indices" in output
+    assert "binary if all particles are of one class" in output
 
 
 def test_masks_of_two_people_are_asked_about(bench, outcome):
     masks(bench, bench.mask, bench.mask * 255)
-    code, said = outcome()
+    code, output = outcome()
     assert code == 2
-    assert "5 of 10 masks hold 255 and no class (first: f1)" in said
+    assert "5 of 10 masks hold 255 and no class (first: f1)" in output
 
 
 @pytest.mark.parametrize("stored", [(255,), (1, 255), (1, 128, 255), (7,)])
 def test_binary_masks_hold_the_only_class_whatever_its_value(bench, outcome, stored):
     (bench / "classes.yaml").write_text(ONE)
     masks(bench, *(bench.mask * value for value in stored))
-    code, said = outcome("--mask-values", "binary")
-    assert code == 0, said
-    assert "mask values: 0 is background, the other value of a mask is the class 'drop'" in said
+    code, output = outcome("--mask-values", "binary")
+    assert code == 0, output
+    assert "mask values: 0 is background, the other value of a mask is the class 'drop'" in output
     for i in range(3):
         assert np.array_equal(arrived(bench, f"f{i}"), bench.mask)
 
 
 def test_masks_of_0_and_255_with_ignored_pixels_as_the_command_says(bench, outcome):
     masks(bench, bench.mask, bench.mask, bench.mask, bench.mask * 255)
-    code, said = outcome("--mask-values", "indices")
+    code, output = outcome("--mask-values", "indices")
     assert code == 0
     assert np.array_equal(arrived(bench), bench.mask * 255)
-    assert "2 masks hold 255 and no class (f3, f7): these pixels are ignored, not learnt" in said
+    assert "2 masks hold 255 and no class (f3, f7): these pixels are ignored, not learnt" in output
 
 
 def test_binary_masks_and_several_classes_do_not_go_together(bench, outcome):
     masks(bench, bench.mask * 255)
-    code, said = outcome("--mask-values", "binary")
+    code, output = outcome("--mask-values", "binary")
     assert code == 2
-    assert "is to hold one class (--mask-values binary), but the classes file lists 2" in said
+    assert "is to hold one class (--mask-values binary), but the classes file lists 2" in output
 
 
 def test_binary_masks_hold_one_value(bench, outcome):
     (bench / "classes.yaml").write_text(ONE)
     masks(bench, bench.mask + bench.mask[::-1] * 3)
-    code, said = outcome("--mask-values", "binary")
+    code, output = outcome("--mask-values", "binary")
     assert code == 2
-    assert "holds the values 1 and 3; binary masks hold 0 and one other" in said
+    assert "holds the values 1 and 3; binary masks hold 0 and one other" in output
 
 
 def test_another_value_for_the_class_is_named_with_the_way(bench, outcome):
     masks(bench, bench.mask * 200)
-    code, said = outcome()
+    code, output = outcome()
     assert code == 2
-    assert "holds class index 200" in said
-    assert "if 200 marks the particles of one class, import with --mask-values binary" in said
+    assert "holds class index 200" in output
+    assert "if 200 marks the particles of one class, import with --mask-values binary" in output
 
 
 def test_255_beside_a_class_is_ignored_as_before(bench, outcome):
@@ -153,17 +153,17 @@ def test_the_way_that_is_shown_for_a_folder_works(tmp_path, choice, capsys):
     classes = folder / "classes.yaml" if choice == "indices" else one
     paths = [str(p) for p in (folder / "images", folder / "masks", new, "--classes", classes)]
     assert main([*paths, "--mask-values", choice]) == 0, capsys.readouterr().err
-    found = check_folder(new, read_classes(new / "classes.yaml"))
-    assert len(found.masks) == 12
+    content = check_folder(new, read_classes(new / "classes.yaml"))
+    assert len(content.masks) == 12
     expected = numbered(4) if choice == "indices" else (numbered(4) > 0).astype(np.uint8)
     assert np.array_equal(np.array(Image.open(new / "masks/f01.png")), expected)
 
 
 def test_a_folder_without_background_is_told(tmp_path):
     folder = laid_out(tmp_path / "my", np.where(numbered(1), 2, 1).astype(np.uint8))
-    said = str(check_up_folder(folder))
-    assert "no pixel of any mask is background (0)" in said
-    assert "--mask-values from-one" in said
+    output = str(check_up_folder(folder))
+    assert "no pixel of any mask is background (0)" in output
+    assert "--mask-values from-one" in output
 
 
 def test_one_piece_of_each_class_in_every_frame_is_no_instance_mask():
@@ -180,10 +180,10 @@ def test_one_piece_of_each_class_in_every_frame_is_no_instance_mask():
 
 def test_labels_counted_from_1_are_asked_about_and_read(bench, outcome):
     masks(bench, bench.mask + 1)
-    code, said = outcome()
+    code, output = outcome()
     assert code == 2
-    assert "no pixel of any mask is 0 (background), and every mask holds 1; ilastik counts labels from 1" in said
-    code, said = outcome("--mask-values", "from-one")
+    assert "no pixel of any mask is 0 (background), and every mask holds 1; ilastik counts labels from 1" in output
+    code, output = outcome("--mask-values", "from-one")
     assert code == 0
     assert np.array_equal(arrived(bench), bench.mask)
 
@@ -208,12 +208,12 @@ def test_frames_without_background_are_taken_when_the_command_says_so(bench, out
 def test_instances_of_one_class(bench, outcome):
     (bench / "classes.yaml").write_text(ONE)
     masks(bench, numbered(2), numbered(7), numbered(4))
-    code, said = outcome()
+    code, output = outcome()
     assert code == 2
-    assert "--mask-values instances" in said
-    code, said = outcome("--mask-values", "instances")
+    assert "--mask-values instances" in output
+    code, output = outcome("--mask-values", "instances")
     assert code == 0
-    assert "every number is one particle, and all are of the class 'drop'" in said
+    assert "every number is one particle, and all are of the class 'drop'" in output
     assert np.array_equal(arrived(bench, "f1"), (numbered(7) > 0).astype(np.uint8))
 
 
@@ -239,9 +239,9 @@ def table(bench, *rows):
 def test_classes_of_instances_stand_in_a_table(bench, outcome):
     masks(bench, numbered(3))
     rows = [f"f{i},{k},{label}" for i in range(10) for k, label in ((1, "shell"), (2, "Drop"), (3, "__ignore__"))]
-    code, said = outcome("--mask-values", "instances", *table(bench, *rows))
-    assert code == 0, said
-    assert "the label 'Drop' is read as the class 'drop'" in said
+    code, output = outcome("--mask-values", "instances", *table(bench, *rows))
+    assert code == 0, output
+    assert "the label 'Drop' is read as the class 'drop'" in output
     assert np.array_equal(arrived(bench), np.array([0, 2, 1, 255], np.uint8)[numbered(3)])
 
 
@@ -275,9 +275,9 @@ def test_cellposes_masks_lie_beside_the_frames(bench, outcome):
     for i in range(10):
         bench.png(f"masks/f{i}.png", bench.grey[i])
     masks(bench, numbered(3), numbered(1), name="masks/f{}_cp_masks.png")
-    code, said = outcome()
-    assert code == 0, said
-    assert "10 in instance masks" in said
+    code, output = outcome()
+    assert code == 0, output
+    assert "10 in instance masks" in output
     assert np.array_equal(arrived(bench, "f0"), (numbered(3) > 0).astype(np.uint8))
 
 
@@ -299,18 +299,18 @@ def per_class(bench, pattern, value=255, labels=("drop", "shell")):
 @pytest.mark.parametrize("value", [1, 255])
 def test_one_binary_mask_per_class(bench, outcome, pattern, value):
     per_class(bench, pattern, value, ("Drop", "shell"))
-    code, said = outcome()
-    assert code == 0, said
-    assert "10 in binary masks, one per class" in said
+    code, output = outcome()
+    assert code == 0, output
+    assert "10 in binary masks, one per class" in output
     assert np.array_equal(arrived(bench), bench.mask + 2 * np.roll(bench.mask, 6, 1))
 
 
 def test_a_class_without_a_mask_in_some_frames_is_told(bench, outcome):
     per_class(bench, "{frame}_{label}.png")
     (bench.masks / "f3_shell.png").unlink()
-    code, said = outcome()
+    code, output = outcome()
     assert code == 0
-    assert "1 frames have no mask of shell (the first is f3): read as empty" in said
+    assert "1 frames have no mask of shell (the first is f3): read as empty" in output
     assert np.array_equal(arrived(bench), bench.mask)
 
 
@@ -318,9 +318,9 @@ def test_pixels_of_two_classes_are_asked_about_or_the_priority_tells(bench, outc
     per_class(bench, "{frame}_{label}.png")
     for i in range(10):
         bench.png(f"masks/f{i}_shell.png", np.roll(bench.mask, 1, 1) * 255)
-    code, said = outcome()
+    code, output = outcome()
     assert code == 2
-    assert "the pixel in row 2, column 4 is shell here and drop in the other mask" in said
+    assert "the pixel in row 2, column 4 is shell here and drop in the other mask" in output
     text = (bench / "classes.yaml").read_text()
     (bench / "classes.yaml").write_text(text.replace("name: drop,", "name: drop, priority: 2,"))
     assert outcome()[0] == 0
@@ -330,9 +330,9 @@ def test_pixels_of_two_classes_are_asked_about_or_the_priority_tells(bench, outc
 def test_a_mask_called_like_a_class_holds_one_value(bench, outcome):
     per_class(bench, "{frame}_{label}.png")
     bench.png("masks/f3_drop.png", bench.mask + bench.mask[::-1] * 2)
-    code, said = outcome()
+    code, output = outcome()
     assert code == 2
-    assert "f3_drop.png has the name of a class, but holds the values 1 and 2" in said
+    assert "f3_drop.png has the name of a class, but holds the values 1 and 2" in output
 
 
 def test_frames_that_are_called_like_a_class_keep_their_masks(bench, outcome):
@@ -348,8 +348,8 @@ def test_frames_that_are_called_like_a_class_keep_their_masks(bench, outcome):
 @pytest.mark.parametrize("pattern", ["mask_{label}_{frame}.png", "{frame}-{label}-mask.png"])
 def test_a_class_may_stand_anywhere_in_the_name(bench, outcome, pattern):
     per_class(bench, pattern)
-    code, said = outcome()
-    assert code == 0, said
+    code, output = outcome()
+    assert code == 0, output
     assert np.array_equal(arrived(bench), bench.mask + 2 * np.roll(bench.mask, 6, 1))
 
 

@@ -69,8 +69,8 @@ def bring(classes_file, capsys):
 
 
 def content(folder):
-    found = check_folder(folder, read_classes(folder / "classes.yaml"))
-    return found, {name: read_indices(path) for name, path in found.masks.items()}
+    own = check_folder(folder, read_classes(folder / "classes.yaml"))
+    return own, {name: read_indices(path) for name, path in own.masks.items()}
 
 
 @pytest.mark.parametrize("by", ["references", "median"])
@@ -118,10 +118,10 @@ def test_folders_of_frames_keep_their_sequences(bring, tmp_path):
     new = {f"run{run}_f_{i:03d}": squares(i)[:: 1 - 2 * run] for run in (0, 1) for i in (4, 16, 25)}
     masks = save_masks(tmp_path / "new_masks", new)
     bring(frames, masks, tmp_path / "second", onto=tmp_path / "first")
-    found, labels = content(tmp_path / "second")
-    assert found.images.keys() == old.images.keys() | new.keys()
-    assert {name: found.sequences[name] for name in new} == {name: place[name] for name in new}
-    assert {name: found.splits[name] for name in old.splits} == old.splits
+    second, labels = content(tmp_path / "second")
+    assert second.images.keys() == old.images.keys() | new.keys()
+    assert {name: second.sequences[name] for name in new} == {name: place[name] for name in new}
+    assert {name: second.splits[name] for name in old.splits} == old.splits
     assert all(np.array_equal(labels[name], new[name]) for name in new)
 
 
@@ -131,8 +131,8 @@ def test_a_film_by_another_name_is_known_by_its_pixels(bring, tmp_path):
     first = {f"run{run}_f_{i:03d}": squares(i)[:: 1 - 2 * run] for run in (0, 1) for i in range(0, COUNT, 3)}
     bring(frames, save_masks(tmp_path / "first_masks", first), tmp_path / "first")
     masks = save_masks(tmp_path / "new_masks", {f"f_{i:03d}": squares(i)[::-1] for i in (4, 16, 25)})
-    said = bring(frames / "run1", masks, tmp_path / "second", onto=tmp_path / "first", refused=True)
-    assert f"f_000 of {frames / 'run1'} is run1_f_000 of {tmp_path / 'first'}, pixel for pixel" in said
+    message = bring(frames / "run1", masks, tmp_path / "second", onto=tmp_path / "first", refused=True)
+    assert f"f_000 of {frames / 'run1'} is run1_f_000 of {tmp_path / 'first'}, pixel for pixel" in message
     assert not (tmp_path / "second").exists()
 
 
@@ -150,10 +150,10 @@ def test_names_that_a_mac_decomposed_are_the_same_frames(bring, tmp_path):
         masks = save_masks(tmp_path / f"masks_{kind}", {f"{form}_00004": squares(4)})
         printed = bring(films[1], masks, tmp_path / f"second_{kind}", "--pair-by", "name", onto=tmp_path / "first")
         assert "1 frames are added" in printed
-        found, labels = content(tmp_path / f"second_{kind}")
-        (added,) = found.images.keys() - old.images.keys()
+        second, labels = content(tmp_path / f"second_{kind}")
+        (added,) = second.images.keys() - old.images.keys()
         assert added == f"{forms[0]}_00004"
-        assert found.sequences[added] == place[added]
+        assert second.sequences[added] == place[added]
         assert np.array_equal(labels[added], squares(4))
 
 
@@ -176,9 +176,9 @@ def test_a_new_class_is_asked_for_and_comes_behind_the_others(bring, tmp_path):
     bring(film, save_masks(tmp_path / "first_masks", first), tmp_path / "first")
     new = ["june_00004", "june_00016"]
     masks = cvat_with(tmp_path / "cvat", new, ["drop", "shell", "dust"])
-    said = bring(film, masks, tmp_path / "second", onto=tmp_path / "first", refused=True)
-    assert "has the class 'dust', which the classes file does not list (it lists drop, shell)" in said
-    assert f"behind the others in a copy of {tmp_path / 'first'}/classes.yaml and give that (--classes)" in said
+    message = bring(film, masks, tmp_path / "second", onto=tmp_path / "first", refused=True)
+    assert "has the class 'dust', which the classes file does not list (it lists drop, shell)" in message
+    assert f"behind the others in a copy of {tmp_path / 'first'}/classes.yaml and give that (--classes)" in message
     longer = tmp_path / "longer.yaml"
     longer.write_text(yaml.safe_dump({"classes": [*CLASSES, {"index": 3, "name": "dust", "colour": "#999933"}]}))
     bring(film, masks, tmp_path / "second", "--classes", longer, onto=tmp_path / "first")
@@ -189,6 +189,6 @@ def test_a_new_class_is_asked_for_and_comes_behind_the_others(bring, tmp_path):
     assert {name for name, own in labels.items() if (own == 3).any()} == set(new)
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text(yaml.safe_dump({"classes": [{**one, "index": i} for i, one in enumerate(CLASSES[::-1], 1)]}))
-    said = bring(film, masks, tmp_path / "third", "--classes", wrong, onto=tmp_path / "first", refused=True)
-    assert "does not begin with the classes of" in said
+    message = bring(film, masks, tmp_path / "third", "--classes", wrong, onto=tmp_path / "first", refused=True)
+    assert "does not begin with the classes of" in message
     assert not Path(tmp_path / "third").exists()

@@ -87,10 +87,10 @@ def test_a_file_of_labelme_that_names_another_picture_is_told(bench, taken):
         path = bench.masks / f"f{i}.json"
         content = json.loads(path.read_text())
         path.write_text(json.dumps(content if i == 3 else content | {"imagePath": f"..\\f{i}.jpg"}))
-    mask, said = taken()
+    mask, output = taken()
     assert np.array_equal(mask, bench.mask)
-    assert "although imagePath gives another picture: 1 (the first in " in said
-    assert "f3.json)" in said
+    assert "although imagePath gives another picture: 1 (the first in " in output
+    assert "f3.json)" in output
 
 
 @pytest.mark.parametrize("alpha", [False, True])
@@ -118,8 +118,8 @@ def test_labels_of_nnunet_are_indices_whatever_they_look_like(tmp_path, capsys):
     )
     assert main([*arguments, "--classes", str(tmp_path / "classes.yaml")]) == 2
     assert "counts its pieces 1, 2, 3" in capsys.readouterr().err
-    told = {"labels": {"background": 0, "drop": 1, "shell": 2, "fragment": 3}, "file_ending": ".png"}
-    (tmp_path / "dataset.json").write_text(json.dumps(told))
+    dataset = {"labels": {"background": 0, "drop": 1, "shell": 2, "fragment": 3}, "file_ending": ".png"}
+    (tmp_path / "dataset.json").write_text(json.dumps(dataset))
     assert main(arguments) == 0
     for name, label in labels.items():
         assert np.array_equal(np.array(Image.open(tmp_path / f"out/masks/{name}_0000.png")), label)
@@ -140,6 +140,6 @@ def test_a_class_around_the_particles_is_told(bench, taken, inverted):
     (bench / "classes.yaml").write_text("classes: [{index: 1, name: drop, colour: '#cc3311'}]")
     for i in range(10):
         bench.png(f"masks/f{i}.png", np.where((bench.mask == 1) != inverted, np.uint8(255), np.uint8(0)))
-    mask, said = taken("--mask-values", "binary")
+    mask, output = taken("--mask-values", "binary")
     assert np.array_equal(mask == 1, (bench.mask == 1) != inverted)
-    assert ("drop covers 90 % of the median frame; if masks hold 0 for particles" in said) == inverted
+    assert ("drop covers 90 % of the median frame; if masks hold 0 for particles" in output) == inverted

@@ -58,7 +58,7 @@ def matched(film, named, tmp_path, **options):
 
 
 @pytest.mark.parametrize(
-    ("pattern", "first", "told"),
+    ("pattern", "first", "wording"),
     [
         ("film_{:05d}", 0, "by name"),
         ("frame_{:04d}", 1, "frames counted from 1"),
@@ -71,14 +71,14 @@ def matched(film, named, tmp_path, **options):
         ("film_{:05d}", 1, "frames counted from 1"),
     ],
 )
-def test_some_masks_of_a_stack_find_their_frames(tmp_path, pattern, first, told):
+def test_some_masks_of_a_stack_find_their_frames(tmp_path, pattern, first, wording):
     """Seven of twelve frames; the last pattern has the very names that the reader gives, counted from 1."""
     named = {pattern.format(i + first): i for i in range(2, 9)}
     pairs, how = matched(stack(), named, tmp_path)
     assert pairs == {i: i for i in range(2, 9)}
-    assert told in how
+    assert wording in how
     assert "checked" in how
-    assert told == "by name" or how.count(" -> ") == 3
+    assert wording == "by name" or how.count(" -> ") == 3
 
 
 def test_hashes_do_not_count_as_numbers(tmp_path):

@@ -50,8 +50,8 @@ def bring(tmp_path, capsys):
 
 
 def dealt(folder):
-    found = check_folder(folder, read_classes(folder / "classes.yaml"))
-    return found.splits, found.sequences
+    content = check_folder(folder, read_classes(folder / "classes.yaml"))
+    return content.splits, content.sequences
 
 
 def test_a_film_is_cut_alike_in_whatever_form_it_comes(bring):
@@ -140,7 +140,9 @@ def test_blank_frames_in_a_hand_made_folder_are_told(bring):
     folder, _ = bring(list(slow_film()))
     blank = sorted((folder / "images").iterdir())[0]
     Image.fromarray(np.zeros((SIDE, SIDE), np.uint8)).save(blank)
-    assert any(f"1 images hold one single value ({blank.stem})" in said for said in check_up_folder(folder).advice)
+    assert any(
+        f"1 images hold one single value ({blank.stem})" in sentence for sentence in check_up_folder(folder).advice
+    )
 
 
 def test_frames_in_folders_are_read_with_their_masks(tmp_path, capsys):
@@ -176,8 +178,8 @@ def test_what_lies_among_the_frames_unread_is_named(tmp_path, capsys):
     for path in (tmp_path / "frames").glob("*.png"):
         path.unlink()
     assert main([str(a) for a in arguments]) == 2
-    said = capsys.readouterr().err
-    assert "it holds 9 .bmp files (f03.bmp, ...), which are not read: save them without loss as PNG or TIFF" in said
+    message = capsys.readouterr().err
+    assert "it holds 9 .bmp files (f03.bmp, ...), which are not read: save them without loss as PNG or TIFF" in message
 
 
 def test_a_gap_that_leaves_nothing_is_refused(bring):

@@ -14,8 +14,8 @@ NOTEBOOKS = sorted((paths.root() / "notebooks").glob("*.ipynb"))
 
 
 def cells(path, kind=None):
-    found = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return [cell for cell in found if kind in (None, cell["cell_type"])]
+    all_cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return [cell for cell in all_cells if kind in (None, cell["cell_type"])]
 
 
 def source(cell):

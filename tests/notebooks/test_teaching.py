@@ -43,8 +43,8 @@ ROOMS = (
 
 
 def cells(path: Path) -> list[dict]:
-    found = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return [cell | {"source": "".join(cell["source"])} for cell in found]
+    all_cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return [cell | {"source": "".join(cell["source"])} for cell in all_cells]
 
 
 def plumbing(path: Path) -> list[str]:
@@ -133,12 +133,12 @@ def test_plumbing_is_what_it_is_said_to_be(tmp_path):
 @pytest.mark.parametrize("path", [p for p in NOTEBOOKS if p.stem[:2] in METHOD], ids=lambda path: path.stem)
 def test_every_displayed_equation_stands_beside_its_function(path):
     """The cell of an equation names a public function or class of the package in code quotes."""
-    found = 0
+    count = 0
     for cell in cells(path):
         if cell["cell_type"] == "markdown" and DISPLAYED.search(cell["source"]):
             assert functions_named(cell["source"]), cell["source"]
-            found += len(DISPLAYED.findall(cell["source"]))
-    assert found >= 1
+            count += len(DISPLAYED.findall(cell["source"]))
+    assert count >= 1
 
 
 def table_below(notebook: str, first_column: str) -> pd.DataFrame:

@@ -21,5 +21,5 @@ def test_on_test_frames_it_gives_the_scores_of_the_stage(folder, one_thread):
         pytest.fail(f"runs/quick/{folder} is not finished; run 'make reproduce' first")
     test = FrameSet.open(ROOT / "frames").split("test")
     table = frame_scores(test, parse_place(folder), ROOT / folder, record["parameters"]["tolerance_px"])
-    found, expected = summarise(table), files.read_json(ROOT / folder / "metrics.json")["test"]
-    assert {name: found[name] for name in METRICS} == pytest.approx({name: expected[name] for name in METRICS})
+    scores, expected = summarise(table), files.read_json(ROOT / folder / "metrics.json")["test"]
+    assert {name: scores[name] for name in METRICS} == pytest.approx({name: expected[name] for name in METRICS})

@@ -39,10 +39,10 @@ def test_the_loss_falls(folder):
 
 def test_the_denoiser_beats_the_wiener_filter_on_held_out_frames():
     """In every quartile of t; the best linear guess knows the training frames' mean and power spectrum, no more."""
-    found = metrics("ddpm")
-    error = found["eps_error"]
+    scores = metrics("ddpm")
+    error = scores["eps_error"]
     print(f"\neps error, held-out frames: {error}")
-    share = found["foreground_share"]
+    share = scores["foreground_share"]
     print(f"foreground share: samples {share['samples']:.3f}, annotated frames {share['frames']:.3f}")
     assert all(ours < linear for ours, linear in zip(error["held_out"], error["wiener"], strict=True))
 
@@ -61,18 +61,18 @@ def test_the_pool_lies_between_new_frames_and_nonsense():
 
 @pytest.mark.parametrize("labeller", SWEEP.labellers)
 def test_the_labeller_beats_naming_everything_after_the_most_frequent_class(labeller):
-    found = metrics(f"sam/{labeller}__s0")
-    print(f"\n{labeller}: Dice of particles {found['test']['dice_foreground']:.3f}, ", end="")
-    print(f"most frequent class {found['trivial']['dice_foreground']:.3f}")
+    scores = metrics(f"sam/{labeller}__s0")
+    print(f"\n{labeller}: Dice of particles {scores['test']['dice_foreground']:.3f}, ", end="")
+    print(f"most frequent class {scores['trivial']['dice_foreground']:.3f}")
     if not labeller.endswith("noprompt"):
-        assert found["test"]["dice_foreground"] > found["trivial"]["dice_foreground"]
+        assert scores["test"]["dice_foreground"] > scores["trivial"]["dice_foreground"]
 
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_every_network_beats_a_grey_level_table(cell):
-    found = metrics(f"segmentation/{cell}")
-    print(f"\n{cell}: {found['test']['dice_foreground']:.3f}, table {found['trivial']['dice_foreground']:.3f}")
-    assert found["test"]["dice_foreground"] > found["trivial"]["dice_foreground"]
+    scores = metrics(f"segmentation/{cell}")
+    print(f"\n{cell}: {scores['test']['dice_foreground']:.3f}, table {scores['trivial']['dice_foreground']:.3f}")
+    assert scores["test"]["dice_foreground"] > scores["trivial"]["dice_foreground"]
 
 
 def test_all_tables_and_figures_are_there():

@@ -40,9 +40,9 @@ def test_frames_of_another_beamline_come_before_training_frames(uncertainty):
     measure, window = uncertainty
     preset = adjusted_preset("reduced", **SHIFTED)
     shifted = [relative_to_uint8(one.image, window) for one in simulate_frames(FRAMES, 64, 64, 5, preset)]
-    found = larger(measure(shifted), measure(training_frames()))
-    print(f"shifted above training frames: {found:.2f}")
-    assert found > 0.65
+    share = larger(measure(shifted), measure(training_frames()))
+    print(f"shifted above training frames: {share:.2f}")
+    assert share > 0.65
 
 
 def test_frames_with_an_unknown_object_come_before_the_same_frames_without(uncertainty):
@@ -54,6 +54,6 @@ def test_frames_with_an_unknown_object_come_before_the_same_frames_without(uncer
         y, x = rng.integers(12, 52, 2)
         square = np.maximum(abs(rows - y), abs(columns - x)) <= 10
         image[square & ((rows // 3 + columns // 3) % 2 == 0)] = 40
-    found = larger(measure(strange), measure(training_frames()))
-    print(f"with an unknown object above without: {found:.2f}")
-    assert found > 0.75
+    share = larger(measure(strange), measure(training_frames()))
+    print(f"with an unknown object above without: {share:.2f}")
+    assert share > 0.75

@@ -93,14 +93,14 @@ def test_committed_tables_and_figures_come_from_the_committed_results(tmp_path):
 def test_committed_results_belong_to_the_committed_code():
     """What differs is of an earlier version, whose change says why; never of other parameters than the profile's."""
     results = load_results(COMMITTED / "results")
-    found = outdated("laptop", results)
-    assert list(found.columns) == ["place", "notebook", "version", "now", "reason"]
-    for row in found.itertuples():
+    listing = outdated("laptop", results)
+    assert list(listing.columns) == ["place", "notebook", "version", "now", "reason"]
+    for row in listing.itertuples():
         changes = STAGES[row.notebook].changes
         numbers = [number for number in changes if row.version < number <= int(row.now)]
         assert numbers, f"{row.place} has other parameters: {row.reason}"
         assert set(row.reason.split("; ")) <= {part for n in numbers for part in changes[n].reason.split("; ")}
-    assert len(found) == found["place"].nunique()
+    assert len(listing) == listing["place"].nunique()
 
 
 @needs_results
@@ -117,10 +117,10 @@ def test_committed_results_of_an_earlier_version_are_listed_with_the_reason(monk
     }
     for model in STAGES.values():
         monkeypatch.setattr(model, "changes", changes.get(model, {}))
-    found = outdated("laptop", results).set_index("place")
-    assert set(found.index) == {"ddpm", *(place for place in results.runs if place.startswith("segmentation/"))}
-    assert tuple(found.loc["ddpm"]) == ("02_train_ddpm", 1, "2", "a longer warm-up")
-    for place, row in found.drop(index="ddpm").iterrows():
+    listing = outdated("laptop", results).set_index("place")
+    assert set(listing.index) == {"ddpm", *(place for place in results.runs if place.startswith("segmentation/"))}
+    assert tuple(listing.loc["ddpm"]) == ("02_train_ddpm", 1, "2", "a longer warm-up")
+    for place, row in listing.drop(index="ddpm").iterrows():
         reasons = ["another loss of EMCAD"] * place.startswith("segmentation/emcad") + ["another decay"]
         assert tuple(row) == ("05_train_segmentation", 1, "3", "; ".join(reasons))
 

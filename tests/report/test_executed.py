@@ -90,15 +90,15 @@ def test_a_link_to_a_notebook_leads_to_its_page_and_is_words_without_one():
 def test_every_formula_of_the_notebooks_is_converted():
     from xpci_utils import paths
 
-    found = 0
+    count = 0
     for path in (paths.root() / "notebooks").glob("*.ipynb"):
         for cell in json.loads(path.read_text())["cells"]:
             if cell["cell_type"] == "markdown":
                 text = with_mathml("".join(cell["source"]))
-                found += text.count("<math ")
+                count += text.count("<math ")
                 assert "$" not in re.sub("`[^`]*`", "", text), text
                 assert not re.search(r"<mi>\\", text), text  # a command that the converter does not know
-    assert found > 10
+    assert count > 10
 
 
 def test_an_empty_run_is_told(tmp_path):

@@ -165,8 +165,8 @@ def test_curves_can_be_told_apart_in_grey_and_by_colour_blind_eyes():
         "protanopia": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
     }
     for name, matrix in views.items():
-        seen = 1.055 * (linear @ np.transpose(matrix)).clip(0, 1) ** (1 / 2.4) - 0.055
-        lab = rgb2lab(seen.clip(0, 1)[None])[0]
+        appearance = 1.055 * (linear @ np.transpose(matrix)).clip(0, 1) ** (1 / 2.4) - 0.055
+        lab = rgb2lab(appearance.clip(0, 1)[None])[0]
         pairs = list(itertools.combinations(lab, 2))
         assert min(np.linalg.norm(one - other) for one, other in pairs) > 20, name
         assert name != "normal" or min(abs(one[0] - other[0]) for one, other in pairs) > 10

@@ -24,9 +24,9 @@ def results():
 @pytest.fixture
 def former(results):
     """Folder -> record of everything that the former notebook wrote for the committed study."""
-    found = {place: run for place, run in results.runs.items() if run["notebook"] == stages.FORMER_NOTEBOOK}
-    assert len(found) == 20, "four pools, and sixteen sets of labels"
-    return found
+    runs = {place: run for place, run in results.runs.items() if run["notebook"] == stages.FORMER_NOTEBOOK}
+    assert len(runs) == 20, "four pools, and sixteen sets of labels"
+    return runs
 
 
 def test_every_former_record_is_that_of_the_notebook_which_writes_its_folder_today(former):

@@ -83,8 +83,8 @@ def test_shipped_weights_are_said_in_captions_and_on_the_page(results):
     """A reader of any table must see that this run did not train what stands behind it."""
     origin = {"ddpm": "1a2b3c4d", "sam/vit_b__s0": "5e6f7081"}
     measured = {
-        place: {**found, "shipped": origin.get(place) and {"version": 1, "sha256": origin[place] + 56 * "0"}}
-        for place, found in results.measured.items()
+        place: {**record, "shipped": origin.get(place) and {"version": 1, "sha256": origin[place] + 56 * "0"}}
+        for place, record in results.measured.items()
     }
     taken = dataclasses.replace(results, measured=measured)
     sentence = "Shipped weights, trained elsewhere: the denoiser (sha256 1a2b3c4d) and SAM-b (sha256 5e6f7081)."

@@ -67,11 +67,11 @@ def test_scores_below_the_row_without_pairs(gains):
     assert sum(int(lower.any(axis=1).sum()) for lower in below.values()) == 5
     assert "7 of the 48 scores" in statement(5)
     assert "5 of the 16 rows" in statement(5)
-    found = [
+    places = [
         (metric, number, count) for metric in METRICS for number in below for count in below[number].index
         if below[number].loc[count, metric]
     ]  # fmt: skip
-    assert found == [
+    assert places == [
         ("dice", 3, 500),
         ("nsd", 1, 500), ("nsd", 2, 1000), ("nsd", 3, 500), ("nsd", 3, 1000), ("nsd", 4, 500),
         ("micro_f1", 1, 500),

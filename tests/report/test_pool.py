@@ -28,10 +28,10 @@ def test_what_was_measured_is_found_wherever_it_lies_in_the_pools_folder(run_roo
         target = tmp_path / pairs / name  # where the former notebook left it
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(next((run_root / "pools/ddpm").rglob(name)), target)
-    found = read_evidence(tmp_path, {pairs: {}}, ["vit_b"])
-    assert found == {name: results.evidence[name] for name in ("fidelity", "mask_agreement", "memorisation")}
-    assert "nearest_scores" not in str(found)
-    assert "d_fringe" not in str(found)
+    measurements = read_evidence(tmp_path, {pairs: {}}, ["vit_b"])
+    assert measurements == {name: results.evidence[name] for name in ("fidelity", "mask_agreement", "memorisation")}
+    assert "nearest_scores" not in str(measurements)
+    assert "d_fringe" not in str(measurements)
 
 
 def test_table_f_shows_the_pool_between_floor_and_ceiling(results, evidence):

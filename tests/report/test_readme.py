@@ -41,8 +41,8 @@ def declared_lines():
     """The rows of the README's table of results, from Table D and the cells without pairs of the same seeds."""
     cells, lines = table("cells"), []
     seeds = load_results("figures/laptop/results").sweep.contrast_seeds
-    found = table("tabled").query("kind == 'declared'").set_index("series")
-    for series, row in sorted(found.iterrows(), key=lambda item: list(BACKBONES).index(item[0].split("__")[0])):
+    rows = table("tabled").query("kind == 'declared'").set_index("series")
+    for series, row in sorted(rows.iterrows(), key=lambda item: list(BACKBONES).index(item[0].split("__")[0])):
         backbone, labeller = series.split("__")
         assert labeller == "vit_b"
         assert row.seeds == len(seeds)
@@ -156,8 +156,8 @@ def test_the_readme_lists_results_of_an_earlier_version():
 def test_every_outdated_result_is_listed():
     """What is printed is all that there is: no result differs from the present code or parameters without a word."""
     results = load_results("figures/laptop/results")
-    printed, found = earlier_versions(results), outdated("laptop", results)
-    assert sorted(printed["place"]) == sorted(found["place"])
+    printed, listing = earlier_versions(results), outdated("laptop", results)
+    assert sorted(printed["place"]) == sorted(listing["place"])
 
 
 def choices():
@@ -180,8 +180,8 @@ def test_every_choice_names_a_parameter_of_the_notebooks_it_says():
 
 def switched_by(text):
     """[(["keep", "evaluations"], ["02"]), ...] of "`keep`, `evaluations` (02)"."""
-    found = re.findall(r"((?:`[a-z_0-9]+`(?:, )?)+) \((\d\d(?:, \d\d)*)\)", text)
-    return [(re.findall(r"`([a-z_0-9]+)`", names), numbers.split(", ")) for names, numbers in found]
+    mentions = re.findall(r"((?:`[a-z_0-9]+`(?:, )?)+) \((\d\d(?:, \d\d)*)\)", text)
+    return [(re.findall(r"`([a-z_0-9]+)`", names), numbers.split(", ")) for names, numbers in mentions]
 
 
 @pytest.mark.parametrize(

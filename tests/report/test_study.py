@@ -157,11 +157,11 @@ def test_a_declared_row_without_augmentation_is_compared_with_annotated_frames_w
 
 
 def test_table_c_says_how_many_annotated_frames_a_step_sees_where_arms_ask_about_it(study, tables):
-    said = "A step of most rows with pairs sees half a batch of annotated frames"
-    assert said in tables["table c"].caption
+    sentence = "A step of most rows with pairs sees half a batch of annotated frames"
+    assert sentence in tables["table c"].caption
     rows = [row for row in study.sweep.controls if parse_row(row).trains_on not in ("added", "halfbatch")]
     table = controls_table(replace(study, sweep=study.sweep.model_copy(update={"controls": rows})))
-    assert said not in table.caption
+    assert sentence not in table.caption
     assert "Network" not in table.printed
     both = [*rows, "transunet__r0004__none__n00000__mix"]
     table = controls_table(replace(study, sweep=study.sweep.model_copy(update={"controls": both})))
@@ -250,8 +250,8 @@ def test_two_seeds_are_dots_without_an_interval_and_three_have_one(study):
     counts = [tick.get_text().split("\n")[-1] for tick in classes.get_xticklabels()]
     assert counts == ["8", "12", "14", "14"]  # rarest first
     one = gain(EMCAD, study, "dice_fragment")
-    found = class_gains(study).query("kind == 'emcad' and `class` == 'fragment'")
-    assert found[["mean", "low", "high"]].drop_duplicates().to_numpy()[0].tolist() == [one.mean, one.low, one.high]
+    fragments = class_gains(study).query("kind == 'emcad' and `class` == 'fragment'")
+    assert fragments[["mean", "low", "high"]].drop_duplicates().to_numpy()[0].tolist() == [one.mean, one.low, one.high]
 
 
 def test_a_gain_beyond_the_clip_is_an_arrow_with_its_number(study):
@@ -320,11 +320,11 @@ def made_up(results, dice_gains, f1_gains=None, spread=0.01, counts=(0, 2, 4)):
 
 def rows(**gains):
     """Gains at 2 and 4 synthetic images, by backbone (SAM-b) and for TransUNet with SAM-t."""
-    found = {f"{backbone}__r0004__none__n00000__mix": 0.0 for backbone in BACKBONES}
+    gain_of = {f"{backbone}__r0004__none__n00000__mix": 0.0 for backbone in BACKBONES}
     for name, (few, many) in gains.items():
         backbone, labeller = ("transunet", "vit_t") if name == "small" else (name, "vit_b")
-        found |= {f"{backbone}__r0004__{labeller}__n{n:05d}__mix": g for n, g in ((2, few), (4, many))}
-    return found
+        gain_of |= {f"{backbone}__r0004__{labeller}__n{n:05d}__mix": g for n, g in ((2, few), (4, many))}
+    return gain_of
 
 
 GOOD = {"transunet": (0.05, 0.03), "swin_unetr": (0.03, 0.031), "emcad": (0.02, 0.022), "small": (0.01, 0.04)}
@@ -339,8 +339,8 @@ def readings(results):
 def test_claims_are_supported_by_scores_that_support_them(results):
     more = {row: 1.5 * gain_ for row, gain_ in rows(**GOOD).items()}
     prompt = {"sam/vit_t": 0.1, "sam/vit_t-noprompt": 0.0, "sam/vit_b": 0.02, "sam/vit_b-noprompt": 0.01}
-    found = readings(made_up(results, rows(**GOOD) | prompt, more | prompt, spread=0.002))
-    assert found == dict.fromkeys(found, SUPPORTED)
+    by_claim = readings(made_up(results, rows(**GOOD) | prompt, more | prompt, spread=0.002))
+    assert by_claim == dict.fromkeys(by_claim, SUPPORTED)
 
 
 PUBLISHED_SETTINGS = {
@@ -371,8 +371,8 @@ def opposites(results):
 
 def test_an_opposite_contradicts_the_paper_only_under_its_protocol(results):
     """Else the reading says what was measured, and that the protocol has not been run."""
-    found = readings(opposites(as_published(results)))
-    assert found == dict.fromkeys(found, CONTRADICTED)
+    by_claim = readings(opposites(as_published(results)))
+    assert by_claim == dict.fromkeys(by_claim, CONTRADICTED)
     here, rest = "at equal steps, half batches, flips and turns", "the paper's protocol has not been run"
     assert readings(opposites(results)) == {
         "every": f"opposite sign {here}; {rest}",
@@ -396,9 +396,9 @@ def test_an_opposite_contradicts_the_paper_only_under_its_protocol(results):
     ],
 )
 def test_each_departure_from_the_protocol_is_said(results, setting, words):
-    found = readings(opposites(as_published(results, **setting)))
-    assert CONTRADICTED not in (found["every"], found["f1"], found["plateau"], found["peaks"])
-    assert words in found["every"]
+    by_claim = readings(opposites(as_published(results, **setting)))
+    assert CONTRADICTED not in (by_claim["every"], by_claim["f1"], by_claim["plateau"], by_claim["peaks"])
+    assert words in by_claim["every"]
 
 
 def test_claims_are_tested_at_the_counts_of_the_paper_where_they_were_run(results):
@@ -454,10 +454,10 @@ def test_claims_name_what_the_paper_says_against_itself(results):
 def test_right_signs_within_the_noise_support_nothing(results):
     """The same gains as in the supporting case, under noise that hides them."""
     prompt = {"sam/vit_t": 0.03, "sam/vit_t-noprompt": 0.0, "sam/vit_b": 0.02, "sam/vit_b-noprompt": 0.0}
-    found = readings(made_up(results, rows(**GOOD) | prompt, spread=0.3))
-    assert SUPPORTED not in found.values()
-    assert not [reading for reading in found.values() if "opposite" in reading or "further" in reading]
-    assert found["every"] == found["prompt"] == UNDECIDED
+    by_claim = readings(made_up(results, rows(**GOOD) | prompt, spread=0.3))
+    assert SUPPORTED not in by_claim.values()
+    assert not [reading for reading in by_claim.values() if "opposite" in reading or "further" in reading]
+    assert by_claim["every"] == by_claim["prompt"] == UNDECIDED
 
 
 def test_few_seeds_support_nothing_and_missing_runs_leave_claims_open(results, nothing):

@@ -44,12 +44,12 @@ def test_changes_are_paired_by_seed_on_validation_frames(root):
     assert len(data) == 9
 
     def scores(row, metric):
-        found = {}
+        by_seed = {}
         for seed in (0, 1):
             path = root / f"segmentation/{row}__s{seed}/metrics.json"
             if path.is_file():
-                found[seed] = json.loads(path.read_text())["validation"][metric]
-        return pd.Series(found)
+                by_seed[seed] = json.loads(path.read_text())["validation"][metric]
+        return pd.Series(by_seed)
 
     for row, line in data.iterrows():
         alone = f"{row.partition('__')[0]}__r0004__none__n00000__mix"

@@ -72,9 +72,9 @@ def test_a_profile_for_folders_has_the_users_frames_and_no_other(profile, mine, 
     rows = pd.read_csv(root / "frames/frames.csv")
     assert sorted(rows["name"]) == [f"mine{i:02d}" for i in range(12)]
     assert not rows["simulated"].any()
-    told = json.loads((root / "frames/frames.json").read_text())
-    assert (told["simulated"], told["source"], told["height"], told["width"]) == (False, str(mine), 40, 60)
-    assert told["tile"] == {"own_frames_gpu": 0}.get(profile, 64)
+    info = json.loads((root / "frames/frames.json").read_text())
+    assert (info["simulated"], info["source"], info["height"], info["width"]) == (False, str(mine), 40, 60)
+    assert info["tile"] == {"own_frames_gpu": 0}.get(profile, 64)
 
 
 def test_snakemake_itself_refuses_a_folder_that_would_be_ignored(mine, tmp_path):

@@ -109,8 +109,8 @@ def test_the_card_of_a_killed_job_is_free_at_once(tmp_path, monkeypatch):
 
 
 def test_a_stage_gets_its_card_in_its_kernel_and_gives_it_back(tmp_path, monkeypatch):
-    seen = []
-    monkeypatch.setattr(notebook, "_execute", lambda *_: seen.append(os.environ.get(gpus.VISIBLE)))
+    cards = []
+    monkeypatch.setattr(notebook, "_execute", lambda *_: cards.append(os.environ.get(gpus.VISIBLE)))
     monkeypatch.setattr(notebook.stages, "read_run", lambda _: {})
     monkeypatch.setattr(notebook.shutil, "move", lambda *_: None)
     stage = TrainSegmentation(cell=SEGMENTATION, run_root=str(tmp_path))
@@ -121,7 +121,7 @@ def test_a_stage_gets_its_card_in_its_kernel_and_gives_it_back(tmp_path, monkeyp
             assert notebook.run_notebook(stage) == 0
         assert notebook.run_notebook(frames) == 0
     assert notebook.run_notebook(stage) == 0
-    assert (taken, seen) == ("4", ["4", "7", None, None])
+    assert (taken, cards) == ("4", ["4", "7", None, None])
     assert gpus.VISIBLE not in os.environ
     assert gpus.CARDS not in os.environ
 

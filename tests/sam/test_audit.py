@@ -38,8 +38,8 @@ def test_a_lost_particle_and_a_confused_one_are_told_apart(oracle):
     assert list(scores.index) == ["annotated", "drawn"]
     assert scores["particles_named_right"].tolist() == [0.5, 0.0]
     assert scores["binary_dice"].tolist() == pytest.approx([1.0, 2 * 64 / (64 + 100)])
-    found = particles.set_index(["prompt", "true_class"])["class"].to_dict()
-    assert found == {("annotated", 1): 1, ("annotated", 2): 3, ("drawn", 1): 0, ("drawn", 2): 3}
+    classes = particles.set_index(["prompt", "true_class"])["class"].to_dict()
+    assert classes == {("annotated", 1): 1, ("annotated", 2): 3, ("drawn", 1): 0, ("drawn", 2): 3}
     assert particles["pixels"].tolist() == [36, 64, 36, 64]
 
 
@@ -49,8 +49,8 @@ def test_the_labeller_is_prompted_by_each_mask(disc_frames):
     masks = [np.roll(binary_mask(labels), 3, axis=0) for _, labels in examples]
     model = set_trainable(add_adapters(build_sam("vit_t", "reduced", disc_frames.num_classes)), "all").eval()
     model.config |= {"labeller": "vit_t", "mask_prompt": True, "steps": 0}
-    found = module.classify_examples(model, [image for image, _ in examples], masks)
-    for labels, (image, _), mask in zip(found, examples, masks, strict=True):
+    label_maps = module.classify_examples(model, [image for image, _ in examples], masks)
+    for labels, (image, _), mask in zip(label_maps, examples, masks, strict=True):
         np.testing.assert_array_equal(labels, predict_scores(model, image[None], mask[None])[0].argmax(0))
     model.config["mask_prompt"] = False
     scores, _ = audit_classification(model, examples, [np.uint8(255) * mask for mask in masks], disc_frames.num_classes)

@@ -53,26 +53,26 @@ def test_a_centre_lies_in_its_region_next_to_the_middle(seed):
 def test_what_is_found_in_a_close_up_comes_back_to_its_pixels(seed):
     """A pixel keeps what belongs to its grey level; those of a region that reach beyond have the mean of the others."""
     images, masks = (np.stack(part) for part in zip(scene(seed), scene(seed + 100), strict=True))
-    found = close_up_scores(by_grey_level, images, masks, 16, CLASSES)
+    scores = close_up_scores(by_grey_level, images, masks, 16, CLASSES)
     expected = by_grey_level(images, masks)
     for number, mask in enumerate(masks):
-        assert (found[number, 0][~mask] == 1).all()
-        assert (found[number, 1:][:, ~mask] == 0).all()
+        assert (scores[number, 0][~mask] == 1).all()
+        assert (scores[number, 1:][:, ~mask] == 0).all()
         regions = regions_of(mask)
         for index, (row, column) in enumerate(centres_of(regions), start=1):
             near = np.zeros(mask.shape, bool)
             near[max(row - 8, 0) : row + 8, max(column - 8, 0) : column + 8] = True
             inside, outside = (regions == index) & near, (regions == index) & ~near
-            np.testing.assert_array_equal(found[number][:, inside], expected[number][:, inside])
+            np.testing.assert_array_equal(scores[number][:, inside], expected[number][:, inside])
             mean = np.broadcast_to(expected[number][:, inside].mean(1)[:, None], (CLASSES, outside.sum()))
-            np.testing.assert_allclose(found[number][:, outside], mean, rtol=1e-6)
+            np.testing.assert_allclose(scores[number][:, outside], mean, rtol=1e-6)
 
 
 def test_frames_without_particles_are_background():
     images = np.zeros((2, 20, 20), np.uint8)
-    found = close_up_scores(by_grey_level, images, np.zeros(images.shape, bool), 16, CLASSES)
-    assert (found[:, 0] == 1).all()
-    assert (found[:, 1:] == 0).all()
+    scores = close_up_scores(by_grey_level, images, np.zeros(images.shape, bool), 16, CLASSES)
+    assert (scores[:, 0] == 1).all()
+    assert (scores[:, 1:] == 0).all()
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -40,10 +40,10 @@ def test_a_particle_gets_the_class_of_its_average_and_never_background():
 def test_average_probabilities_equal_a_plain_loop():
     rng = np.random.default_rng(1)
     scores, regions = rng.dirichlet(np.ones(4), (20, 20)).transpose(2, 0, 1), regions_of(rng.random((20, 20)) < 0.2)
-    found = particle_probabilities(scores, regions)
+    averages = particle_probabilities(scores, regions)
     for index in range(regions.max()):
         mean = scores[1:, regions == index + 1].mean(1)
-        np.testing.assert_allclose(found[index], [0, *mean / mean.sum()], atol=1e-12)
+        np.testing.assert_allclose(averages[index], [0, *mean / mean.sum()], atol=1e-12)
     assert particle_probabilities(scores, np.zeros((20, 20), int)).shape == (0, 4)
 
 
@@ -81,8 +81,8 @@ def test_unsure_particles_are_ignored_and_scored_as_left_out(vote, tmp_path):
     assert set(labels[mask & ~left]) == {IGNORE}
     info = {"class_names": list("abcd"), "class_colours": ["#000000"] * 4, "pixel_size_um": 1.0, "tile": 0}
     frame = Frame("a", "a", "val", np.zeros(mask.shape, np.uint8), truth.astype(np.uint8))
-    found = score_labels(write_frames(tmp_path, [frame], info), {"a": labels})
-    assert found == {"dice_foreground": 1.0, "micro_f1": 1.0, "kept": pytest.approx(0.5)}
+    result = score_labels(write_frames(tmp_path, [frame], info), {"a": labels})
+    assert result == {"dice_foreground": 1.0, "micro_f1": 1.0, "kept": pytest.approx(0.5)}
     everything = labels_of(scores, mask, Naming(vote=vote))
     unfiltered = score_labels(write_frames(tmp_path / "again", [frame], info), {"a": everything})
     assert unfiltered["kept"] == 1

@@ -80,8 +80,8 @@ def test_epochs_give_a_larger_set_more_steps_and_longer_gives_them_without_it(fr
 
 def test_where_the_profile_counts_epochs_every_cell_has_them(frames, pool):
     rows = ("emcad__r0004__none__n00000__mix", "emcad__r0004__vit_b__n00008__mix", "emcad__r0004__none__n00008__longer")
-    found = [training(frames, pool, row, epochs=5).steps for row in rows]
-    assert found == [5, ceil(5 * 12 / 4), ceil(5 * 12 / 4)]
+    steps = [training(frames, pool, row, epochs=5).steps for row in rows]
+    assert steps == [5, ceil(5 * 12 / 4), ceil(5 * 12 / 4)]
 
 
 def test_synthetic_only_and_pretraining(frames, pool):

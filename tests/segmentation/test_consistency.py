@@ -39,9 +39,9 @@ def test_labels_are_the_networks_own_where_it_is_sure(images):
     with torch.no_grad():
         p = torch.softmax(network.eval()(torch.from_numpy(batch)[:, None].float() / 127.5 - 1), 1).numpy()
     threshold = float(np.quantile(p.max(1), 0.4))
-    found = pseudo_labels(network.train(), batch, threshold)
-    np.testing.assert_array_equal(found, np.where(p.max(1) >= threshold, p.argmax(1), 255))
-    assert 0.3 < (found == 255).mean() < 0.5
+    labels = pseudo_labels(network.train(), batch, threshold)
+    np.testing.assert_array_equal(labels, np.where(p.max(1) >= threshold, p.argmax(1), 255))
+    assert 0.3 < (labels == 255).mean() < 0.5
     assert network.training
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert (pseudo_labels(network, batch, 0.999) == 255).all()
@@ -60,16 +60,16 @@ def test_a_step_descends_the_loss_of_the_docstring(name, sure, examples, images)
     frames, _ = StrongBatches(images, augment, plain).weak(0)
     with torch.no_grad():
         p = network.eval()(torch.from_numpy(frames)[:, None].float() / 127.5 - 1).softmax(1).amax(1)
-    told = replace(plain, confidence=float(p.quantile(1 - sure)) if sure else 1.0)
+    options = replace(plain, confidence=float(p.quantile(1 - sure)) if sure else 1.0)
     before = [weight.detach().clone() for weight in network.parameters()]
-    batches = Batches(NetworkData(examples[:4], unlabelled=images), told)
-    scalars = make_update(network, torch.optim.SGD(network.parameters(), lr=1.0), batches, told)(0)
+    batches = Batches(NetworkData(examples[:4], unlabelled=images), options)
+    scalars = make_update(network, torch.optim.SGD(network.parameters(), lr=1.0), batches, options)(0)
 
     x, y = batches(0)
-    strong, q, share = StrongBatches(images, augment, told)(same, 0)
+    strong, q, share = StrongBatches(images, augment, options)(same, 0)
     assert scalars["pseudo_labelled"] == share == pytest.approx((q != 255).float().mean().item())
     assert share == pytest.approx(sure, abs=0.15)  # rectangles exchange surer and less sure pixels
-    torch.manual_seed(seed_of("dropout", told.seed, 0))
+    torch.manual_seed(seed_of("dropout", options.seed, 0))
     logits = same.train()(torch.cat([x, strong]))
     loss = naive_loss(logits[:2], y)
     if sure:
@@ -81,7 +81,7 @@ def test_a_step_descends_the_loss_of_the_docstring(name, sure, examples, images)
     gradients = torch.autograd.grad(loss, weights, allow_unused=True)
     moved = [start - weight for start, weight in zip(before, network.parameters(), strict=True)]
     for step, slope in zip(moved, gradients, strict=True):
-        expected = torch.zeros_like(step) if slope is None else told.learning_rate * slope
+        expected = torch.zeros_like(step) if slope is None else options.learning_rate * slope
         torch.testing.assert_close(step, expected, rtol=0, atol=1e-3 * float(expected.abs().max()) + 1e-6)
 
 
@@ -115,7 +115,7 @@ def test_a_resumed_training_equals_an_uninterrupted_one_bit_for_bit(name, exampl
 
 def test_labels_and_masks_of_unlabelled_frames_change_nothing(frames, examples, tmp_path):
     """The same training whatever lies beside the images, even nothing."""
-    found = []
+    weights = []
     for kind in ("none", "true", "wrong"):
         pairs = tmp_path / kind / "pairs"
         for index, (image, labels) in enumerate(examples[4:]):
@@ -124,14 +124,14 @@ def test_labels_and_masks_of_unlabelled_frames_change_nothing(frames, examples, 
                 for name in ("masks", "labels"):
                     write_png(pairs / f"{name}/{index:06d}.png", labels if kind == "true" else labels[::-1].copy())
         cell = Cell.parse("emcad__r0003__none__n00006__fixmatch__s1")
-        data, told = training_of(cell, frames, (pairs, pairs / "labels"), settings(epochs=3))
+        data, options = training_of(cell, frames, (pairs, pairs / "labels"), settings(epochs=3))
         assert (len(data.annotated), len(data.synthetic), len(data.unlabelled)) == (3, 0, 6)
-        assert told.steps == 5, "as many as for three annotated frames alone"
+        assert options.steps == 5, "as many as for three annotated frames alone"
         network = network_of()
-        train_network(network, data, told, TrainingFolder(tmp_path / kind, tmp_path / kind / "work", kind))
-        found.append(network.state_dict())
-    for other in found[1:]:
-        assert all(torch.equal(tensor, other[key]) for key, tensor in found[0].items())
+        train_network(network, data, options, TrainingFolder(tmp_path / kind, tmp_path / kind / "work", kind))
+        weights.append(network.state_dict())
+    for other in weights[1:]:
+        assert all(torch.equal(tensor, other[key]) for key, tensor in weights[0].items())
 
 
 def test_annotated_frames_come_as_without_the_others(examples, images):

@@ -93,10 +93,10 @@ def test_the_activation_reaches_every_block_but_the_multi_scale_convolution():
     for activation, expected in (("relu", torch.nn.ReLU), ("relu6", torch.nn.ReLU6)):
         decoder = Decoder([8, 16, 24, 32], activation)
         for kind, count in blocks.items():
-            found = [module for module in decoder.modules() if isinstance(module, kind)]
-            assert len(found) == count
+            modules = [module for module in decoder.modules() if isinstance(module, kind)]
+            assert len(modules) == count
             wanted = torch.nn.ReLU6 if kind is MultiScaleConvolution else expected
-            for module in found:
+            for module in modules:
                 kinds = {type(m) for m in module.modules() if isinstance(m, (torch.nn.ReLU, torch.nn.ReLU6))}
                 assert kinds == {wanted}
 

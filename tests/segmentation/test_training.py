@@ -61,9 +61,9 @@ def test_subsets_of_the_pool_are_nested_and_follow_the_seed(examples, tmp_path):
 
 def test_half_of_every_batch_is_synthetic(examples):
     batches = batches_of(examples[:4], examples[4:], "half", 4, seed=0)
-    seen = {step: batches(step)[1] for step in range(2)}
+    label_batches = {step: batches(step)[1] for step in range(2)}
     annotated = {e[1].tobytes() for e in examples[:4]}
-    for labels in seen.values():
+    for labels in label_batches.values():
         assert [is_symmetry_of(label, annotated) for label in labels.numpy()] == [True, True, False, False]
 
 
@@ -196,8 +196,8 @@ def test_the_common_loss_is_the_same_function_of_every_prediction(examples):
 
 def gradient(network: torch.nn.Module, value: torch.Tensor) -> list[torch.Tensor]:
     weights = [weight for weight in network.parameters() if weight.requires_grad]
-    found = torch.autograd.grad(value, weights, allow_unused=True)
-    return [torch.zeros_like(w) if g is None else g for w, g in zip(weights, found, strict=True)]
+    gradients = torch.autograd.grad(value, weights, allow_unused=True)
+    return [torch.zeros_like(w) if g is None else g for w, g in zip(weights, gradients, strict=True)]
 
 
 @pytest.mark.parametrize("loss", ["published", "common"])
@@ -226,11 +226,11 @@ def test_the_weight_of_pairs_weighs_their_gradient(name, loss, examples):
 
 def test_a_step_of_an_added_cell_takes_the_weight_of_its_settings(examples):
     """Plain gradient descent shows the gradient: 0.3 CE + 0.7 Dice of each part, 0.25 of that of the pairs."""
-    told = settings(mixing="added", pair_weight=0.25, batch_size=3, learning_rate=0.5)
-    batches = Batches(NetworkData(examples[:4], examples[4:]), told)
+    options = settings(mixing="added", pair_weight=0.25, batch_size=3, learning_rate=0.5)
+    batches = Batches(NetworkData(examples[:4], examples[4:]), options)
     network, same = (build_network("emcad", 10, size="quick", image_size=64).train() for _ in range(2))
     before = [weight.detach().clone() for weight in network.parameters()]
-    make_update(network, torch.optim.SGD(network.parameters(), lr=1.0), batches, told)(0)
+    make_update(network, torch.optim.SGD(network.parameters(), lr=1.0), batches, options)(0)
     images, labels = batches(0)
     outputs = same.side_outputs(images)  # which normalises over all six examples, as the update does
     parts = [mutation_loss([one[part] for one in outputs], labels[part]) for part in (slice(3), slice(3, 6))]
@@ -243,6 +243,6 @@ def test_a_step_of_an_added_cell_takes_the_weight_of_its_settings(examples):
 def test_each_network_overfits_four_frames(name, steps, frames, tmp_path):
     train = frames.split("train")
     network = build_network(name, 10, size="quick", image_size=64)
-    told = settings(steps=steps, batch_size=4, learning_rate=6e-3, beta1=0.9)
-    train_network(network, NetworkData(train.examples("train")), told, place(tmp_path))
+    options = settings(steps=steps, batch_size=4, learning_rate=6e-3, beta1=0.9)
+    train_network(network, NetworkData(train.examples("train")), options, place(tmp_path))
     assert foreground_dice(train, predict(network, train)) > 0.95

@@ -73,8 +73,8 @@ def test_a_sphere_is_measured_in_a_recorded_frame(diameter, pixel_um):
     quanta = 3000 * image * (1 + 0.2 * y - 0.1 * x)
     frame = 0.55 * np.random.default_rng(0).poisson(quanta) + 64
     place = centre / pixel_um - 0.5
-    found, measured = measure_sphere(frame - 64, place + 1.4, place - 2.1, 1.1 * diameter, pixel_um)
-    assert found == pytest.approx(diameter, abs=1.3)  # the blur draws the edge of a small sphere inwards
+    estimate, measured = measure_sphere(frame - 64, place + 1.4, place - 2.1, 1.1 * diameter, pixel_um)
+    assert estimate == pytest.approx(diameter, abs=1.3)  # the blur draws the edge of a small sphere inwards
     assert measured.peak == pytest.approx(sphere_fringe(diameter, preset).peak, abs=0.012)
     assert measured.fwhm_um == pytest.approx(sphere_fringe(diameter, preset).fwhm_um, abs=0.8)
 

@@ -21,16 +21,16 @@ def recalls(features, kind):
 
 
 def test_a_small_classifier_tells_the_classes_apart(features):
-    found = recalls(features, "crop")
-    print("recalls", found.round(2), "balanced accuracy", found.mean().round(3))
-    assert found.mean() >= 0.70
-    assert found.min() >= 0.4
+    by_class = recalls(features, "crop")
+    print("recalls", by_class.round(2), "balanced accuracy", by_class.mean().round(3))
+    assert by_class.mean() >= 0.70
+    assert by_class.min() >= 0.4
 
 
 def test_diameter_and_grey_alone_do_not(features):
-    found = recalls(features, "blunt")
-    print("diameter and mean grey: balanced accuracy", found.mean().round(3))
-    assert found.mean() <= 0.5
+    by_class = recalls(features, "blunt")
+    print("diameter and mean grey: balanced accuracy", by_class.mean().round(3))
+    assert by_class.mean() <= 0.5
 
 
 def test_the_metal_tells_next_to_nothing(features):

@@ -76,12 +76,12 @@ def test_imagej_opens_the_stacks(recorded, tmp_path, kind, red):
     stack = tmp_path / f"{recorded.metadata['sequence']}_{kind}.tif"
     command = ["xvfb-run", "-a", "imagej", "-b", str(tmp_path / "look.ijm"), str(stack)]
     printed = subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
-    found = printed.strip().splitlines()[-1].split()
-    assert [found[i] for i in (0, 1, 2, 5)] == ["48", "64", "3", "µm"]
-    pixel, pixel_height, interval_us, value = (float(found[i]) for i in (3, 4, 6, 7))
+    values = printed.strip().splitlines()[-1].split()
+    assert [values[i] for i in (0, 1, 2, 5)] == ["48", "64", "3", "µm"]
+    pixel, pixel_height, interval_us, value = (float(values[i]) for i in (3, 4, 6, 7))
     assert (pixel, pixel_height, interval_us) == (2.0, 2.0, pytest.approx(20))
     assert value == pytest.approx(float(getattr(recorded, kind)[1, y, x]), abs=1e-4)  # four decimals are printed
-    assert int(found[8]) == red
+    assert int(values[8]) == red
 
 
 def test_hdf5_is_data_exchange(recorded, tmp_path):

@@ -19,13 +19,13 @@ def film():
 @pytest.fixture(scope="module")
 def rows(film):
     """(frame, class, x, y) of every particle that is clear of the border, by number."""
-    found = defaultdict(list)
+    rows_by_id = defaultdict(list)
     for number in range(FRAMES):
         for one in film.frame(number).table:
             clear = one.window[0].start > 0 and one.window[1].start > 0
             if clear and one.window[0].stop < 120 and one.window[1].stop < 136:
-                found[one.id].append((number, one.class_name, one.x, one.y))
-    return found
+                rows_by_id[one.id].append((number, one.class_name, one.x, one.y))
+    return rows_by_id
 
 
 def test_a_number_stays_with_its_particle(rows):
@@ -74,10 +74,10 @@ def test_as_many_particles_are_in_view_as_the_preset_says(preset):
     preset = get_preset(preset)
     film = make_film(400, preset.height, preset.width, 0, preset)
     field = np.array([preset.width, preset.height]) * preset.pixel_um
-    seen = sum(_frames_in_view(track, 400, field, preset) for track in film.tracks)
+    in_view = sum(_frames_in_view(track, 400, field, preset) for track in film.tracks)
     wanted = (preset.particles_per_mm2 + preset.fragments_per_mm2) * field.prod() * 1e-6 * 400
     longest = max(_frames_in_view(track, 400, field, preset) for track in film.tracks)
-    assert wanted <= seen <= wanted + 2 * longest
+    assert wanted <= in_view <= wanted + 2 * longest
     thirds = [[t for t in film.tracks if low <= t.reference_time < low + 133] for low in (0, 133, 266)]
     assert max(map(len, thirds)) < 2.5 * min(map(len, thirds))
 

@@ -19,8 +19,8 @@ def known(tmp_path_factory):
 def test_same_seed_and_role_same_bytes_and_no_frame_of_the_set(known):
     first, again, other = (list(fresh_examples(known, 5, 0, role)) for role in ("knowledge", "knowledge", "unlabelled"))
     assert all((i == j).all() and (p == q).all() for (i, p), (j, q) in zip(first, again, strict=True))
-    seen = {frame.image.tobytes() for frame in known} | {image.tobytes() for image, _ in other}
-    assert seen.isdisjoint(image.tobytes() for image, _ in first)
+    pictures = {frame.image.tobytes() for frame in known} | {image.tobytes() for image, _ in other}
+    assert pictures.isdisjoint(image.tobytes() for image, _ in first)
     assert all(image.shape == labels.shape == (64, 64) for image, labels in first)
     assert all(array.dtype == np.uint8 for pair in first for array in pair)
 

@@ -105,7 +105,7 @@ def test_a_hand_draws_every_visible_particle():
 
 def test_droplets_beyond_two_radii_are_fragments():
     preset = get_preset("reduced")
-    found = 0
+    count = 0
     for number in range(20):
         sequence = build_sequence(number, 0, 64, 64, preset, "curated")
         for track in sequence.tracks:
@@ -123,5 +123,5 @@ def test_droplets_beyond_two_radii_are_fragments():
                 assert all(np.hypot(*(np.array(b.position) - centre)) <= 2 * radius + 1e-6 for b in near)
                 assert all(np.hypot(*(np.array(b.position) - centre)) > 2 * radius for b in far)
                 assert len(near) + len(far) >= 6
-                found += 1
-    assert found > 10
+                count += 1
+    assert count > 10

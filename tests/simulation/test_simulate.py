@@ -140,10 +140,10 @@ def test_counts_of_the_scene_are_those_of_the_labels():
     """Labels of the laptop profile's test frames, which `objects_in_view` stands for in the test above."""
     test = plan_splits(SIZES["reduced"])["test"]
     drawn = counted(simulate_frames(0, 64, 64, 0, "reduced", indices=test))
-    seen = objects_in_view(get_preset("reduced"), test, "curated", 0)
+    in_view = objects_in_view(get_preset("reduced"), test, "curated", 0)
     assert min(drawn[c.index] for c in load_classes()) >= 20
     for c in load_classes():  # fragments are small enough to be covered or invisible, or to peep in from outside
-        assert abs(drawn[c.index] - seen[c.name]) <= (0.2 * seen[c.name] if c.name == "fragment" else 2)
+        assert abs(drawn[c.index] - in_view[c.name]) <= (0.2 * in_view[c.name] if c.name == "fragment" else 2)
 
 
 def test_natural_sampling_has_natural_shares():
@@ -157,16 +157,16 @@ def test_natural_sampling_has_natural_shares():
 
 def test_particles_change_class_along_a_sequence():
     preset = get_preset("reduced")
-    seen = set()
+    changes = set()
     for number in range(12):
         sequence = build_sequence(number, 0, 64, 64, preset, "curated")
         for track in sequence.tracks:
             names = [o.class_name for t in range(sequence.frames) for o in track.objects(t, preset)[-1:]]
-            seen |= {pair for pair in pairwise(names) if pair[0] != pair[1]}
-    assert ("solid_particle", "molten_droplet") in seen
-    assert ("microexplosion", "fragment") in seen
-    assert any(b == "microexplosion" for _, b in seen)
-    assert ("residue", "solid_particle") not in seen
+            changes |= {pair for pair in pairwise(names) if pair[0] != pair[1]}
+    assert ("solid_particle", "molten_droplet") in changes
+    assert ("microexplosion", "fragment") in changes
+    assert any(b == "microexplosion" for _, b in changes)
+    assert ("residue", "solid_particle") not in changes
 
 
 def test_whole_field_frame():

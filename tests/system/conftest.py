@@ -78,10 +78,10 @@ class Grid:
         """Snakemake, its runners and their kernels."""
         listing = subprocess.run(["ps", "-eo", "pid,ppid"], capture_output=True, text=True, check=True).stdout
         rows = [tuple(map(int, line.split())) for line in listing.splitlines()[1:]]
-        family, found = {process.pid}, {process.pid}
-        while found:
-            found = {pid for pid, parent in rows if parent in family} - family
-            family |= found
+        family, children = {process.pid}, {process.pid}
+        while children:
+            children = {pid for pid, parent in rows if parent in family} - family
+            family |= children
         return family
 
     @classmethod

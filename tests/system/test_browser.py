@@ -139,13 +139,13 @@ def check_outputs(notebook, name):
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1)), name
     outputs = [output for cell in code for output in cell.outputs]
     assert [one for one in outputs if one.output_type == "error"] == [], name
-    said = "".join(one.text for one in outputs if one.get("name") == "stderr")
-    assert not re.search("warning|error", said, re.IGNORECASE), f"{name}: {said}"
+    messages = "".join(one.text for one in outputs if one.get("name") == "stderr")
+    assert not re.search("warning|error", messages, re.IGNORECASE), f"{name}: {messages}"
 
 
 def wait_for_cells(page):
     """ "done" when every code cell has its number, or the text of the first error."""
-    found = page.wait_for_function(
+    handle = page.wait_for_function(
         """() => {
           const error = document.querySelector('[data-mime-type="application/vnd.jupyter.error"]');
           if (error) return error.textContent;
@@ -153,7 +153,7 @@ def wait_for_cells(page):
           return prompts.length && prompts.every(one => /\\[\\d+\\]/.test(one.textContent)) && "done";
         }"""
     )
-    return found.json_value()
+    return handle.json_value()
 
 
 def stop_kernels(lab):
@@ -185,10 +185,10 @@ def offline(browser):
 
 
 def test_every_page_of_the_site_opens_as_a_file_and_its_links_lead_somewhere(site, offline):
-    waiting, seen = [site / "index.html"], set()
+    waiting, pages = [site / "index.html"], set()
     while waiting:
         path = waiting.pop()
-        seen.add(path)
+        pages.add(path)
         offline.goto(path.as_uri())
         assert offline.evaluate("() => [...document.querySelectorAll('img[src]')].every(one => one.naturalWidth)"), path
         assert not offline.get_by_text("$$").count()
@@ -198,11 +198,11 @@ def test_every_page_of_the_site_opens_as_a_file_and_its_links_lead_somewhere(sit
             target = (path.parent / place).resolve() if place else path
             assert target.is_file(), f"{path} links to {link}"
             assert place or unquote(anchor) in [unquote(one) for one in anchors], f"{path} links to {link}"
-            if target.suffix == ".html" and target not in seen | set(waiting):
+            if target.suffix == ".html" and target not in pages | set(waiting):
                 waiting.append(target)
     stages = [path.parent for path in site.parent.rglob("executed.ipynb")]
-    assert len(seen) == len(stages) + 2  # the report and the list of notebooks
-    assert site / "notebooks/report.html" in seen
+    assert len(pages) == len(stages) + 2  # the report and the list of notebooks
+    assert site / "notebooks/report.html" in pages
     assert offline.complaints == []
     assert {url.split(":")[0] for url in offline.asked} <= {"file", "data"}
 

@@ -88,12 +88,12 @@ class Killer:
     def working(self, process: subprocess.Popen) -> set[tuple[str, int]]:
         """(folder, kernel) of every stage at work below a Snakemake."""
         locks = {str(self.grid.root.resolve() / place / stages.lock.LOCK_FILE): place for place in self.places}
-        found = set()
+        owners = set()
         for pid in self.grid.family(process):
             with contextlib.suppress(OSError):  # it may end while it is looked at
                 opened = {os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()}
-                found |= {(locks[name], pid) for name in opened & locks.keys()}
-        return found
+                owners |= {(locks[name], pid) for name in opened & locks.keys()}
+        return owners
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="who works on what is seen on Linux alone")
@@ -111,10 +111,10 @@ def test_a_grid_killed_twenty_times_ends_like_an_undisturbed_one(smoke_grid, fre
     assert killer.killed.total() == 20
     assert len(killer.killed) > len(killer.places) / 2
     assert printed.count("the kernel died (out of memory, or killed); run the same command again") >= 10
-    expected, found = results(smoke_grid.root), results(fresh_grid.root)
+    expected, outcome = results(smoke_grid.root), results(fresh_grid.root)
     assert len(expected) > 40
-    assert set(found) == set(expected)
-    assert [name for name in expected if found[name] != expected[name]] == []
+    assert set(outcome) == set(expected)
+    assert [name for name in expected if outcome[name] != expected[name]] == []
 
 
 def test_a_second_run_does_nothing(smoke_grid):

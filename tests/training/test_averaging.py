@@ -17,12 +17,12 @@ def walk(steps, seed=0):
 
 def averages(parameter, values, **options):
     """The average after every step."""
-    ema, found = averaged_weights([parameter], **options), []
+    ema, history = averaged_weights([parameter], **options), []
     for value in values:
         parameter.data.copy_(value)
         ema.step([parameter])
-        found.append(ema.shadow_params[0].clone())
-    return found
+        history.append(ema.shadow_params[0].clone())
+    return history
 
 
 @pytest.mark.parametrize("decay", [0.5, 0.99, DECAY])
@@ -43,13 +43,13 @@ def test_without_warmup_the_random_start_fades_as_decay_to_the_n():
 
 def test_with_warmup_the_first_step_forgets_the_random_start():
     parameter, values = walk(5)
-    found = averages(parameter, values, decay=DECAY)
-    torch.testing.assert_close(found[0], values[0], rtol=1e-14, atol=1e-14)
+    history = averages(parameter, values, decay=DECAY)
+    torch.testing.assert_close(history[0], values[0], rtol=1e-14, atol=1e-14)
     expected = values[0]
     for n in range(1, 5):
         decay = (1 + n) / (10 + n)
         expected = decay * expected + (1 - decay) * values[n]
-    torch.testing.assert_close(found[-1], expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(history[-1], expected, rtol=1e-12, atol=1e-12)
     assert averaged_weights([parameter], DECAY).get_decay(50_000) == pytest.approx(0.99982, abs=1e-6)
 
 

@@ -47,9 +47,9 @@ def test_without_room_or_a_whole_particle_nothing_changes(donor):
     full, empty = np.full((32, 32), 2, np.uint8), np.zeros((32, 32), np.uint8)
     for labels, donor_labels in ((full, donor[1]), (empty, np.where(donor[1] == 5, 5, 0).astype(np.uint8))):
         image = np.full((32, 32), 160, np.uint8)
-        found = ParticlePaste([donor]).paste(image, labels, donor[0], donor_labels, np.random.default_rng(0))
-        assert found[0] is image
-        assert found[1] is labels
+        pair = ParticlePaste([donor]).paste(image, labels, donor[0], donor_labels, np.random.default_rng(0))
+        assert pair[0] is image
+        assert pair[1] is labels
 
 
 def discs(rng, side=64):
@@ -83,5 +83,5 @@ def test_the_view_is_what_was_pasted_in_that_augmentation(donor, kind):
     pasted = ParticlePaste([donor], augmentation="none")(target, empty, rng)
     assert (pasted[1] == 3).any()
     expected = augment(*pasted, rng, kind)
-    found = ParticlePaste([donor], augmentation=kind)(target, empty, np.random.default_rng(4))
-    assert all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
+    view = ParticlePaste([donor], augmentation=kind)(target, empty, np.random.default_rng(4))
+    assert all(np.array_equal(one, other) for one, other in zip(view, expected, strict=True))

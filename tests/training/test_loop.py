@@ -56,12 +56,12 @@ def train(folder, steps=30, stop_at=None, identity="a", log_every=5):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 1))
     optimizer = torch.optim.AdamW(model.parameters(), betas=(0.99, 0.999), weight_decay=0.1)
-    average, seen = Average(model.parameters()), []
+    average, trace = Average(model.parameters()), []
 
     def update(step):
         if step == stop_at:
             raise Interrupted
-        seen.append(step)
+        trace.append(step)
         set_lr(optimizer, poly_lr(1e-2, step, steps))
         x = torch.randn(6, 4, generator=torch_generator("data", 0, step))
         loss = (model(x) - x.sum(1, keepdim=True)).square().mean()
@@ -76,10 +76,10 @@ def train(folder, steps=30, stop_at=None, identity="a", log_every=5):
         update,
         {"model": model, "optimizer": optimizer, "average": average},
         TrainingFolder(folder, folder / "work", identity),
-        evaluate=lambda step: {"seen": step},
+        evaluate=lambda step: {"evaluated at": step},
         log_every=log_every,
     )
-    return [*model.state_dict().values(), *average.shadow], seen
+    return [*model.state_dict().values(), *average.shadow], trace
 
 
 @pytest.mark.parametrize("stop_at", [1, 7, 13, 29])
@@ -87,8 +87,8 @@ def test_a_killed_run_equals_an_undisturbed_one(tmp_path, stop_at):
     whole, _ = train(tmp_path / "whole")
     with pytest.raises(Interrupted):
         train(tmp_path / "cut", stop_at=stop_at)
-    resumed, seen = train(tmp_path / "cut")
-    assert seen[0] == stop_at // 5 * 5, "it goes on from the last checkpoint"
+    resumed, trace = train(tmp_path / "cut")
+    assert trace[0] == stop_at // 5 * 5, "it goes on from the last checkpoint"
     assert all(torch.equal(a, b) for a, b in zip(whole, resumed, strict=True))
     records = [files.read_jsonl(tmp_path / name / "history.jsonl") for name in ("whole", "cut")]
     plain = [[{k: v for k, v in record.items() if k != "seconds"} for record in part] for part in records]
@@ -97,15 +97,15 @@ def test_a_killed_run_equals_an_undisturbed_one(tmp_path, stop_at):
 
 def test_a_finished_run_is_not_run_again(tmp_path):
     first, _ = train(tmp_path)
-    again, seen = train(tmp_path)
-    assert seen == []
+    again, trace = train(tmp_path)
+    assert trace == []
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
 
 
 def test_a_checkpoint_of_other_parameters_is_not_used(tmp_path, capsys):
     train(tmp_path)
-    _, seen = train(tmp_path, identity="b")
-    assert len(seen) == 30
+    _, trace = train(tmp_path, identity="b")
+    assert len(trace) == 30
     assert "belongs to other parameters; starting afresh" in capsys.readouterr().out
 
 
@@ -113,7 +113,7 @@ def test_the_history_holds_means_and_evaluations(tmp_path):
     train(tmp_path)
     records = files.read_jsonl(tmp_path / "history.jsonl")
     assert [record["step"] for record in records] == [5, 10, 15, 20, 25, 30]
-    assert [record.get("seen") for record in records] == [None, None, 15, None, None, 30]
+    assert [record.get("evaluated at") for record in records] == [None, None, 15, None, None, 30]
     assert records[-1]["loss"] < records[0]["loss"]
 
 
@@ -123,8 +123,8 @@ def test_it_stops_resumably_when_its_time_is_over(tmp_path, monkeypatch):
     with pytest.raises(StoppedForTime, match="at step 5 of 30; run it again"):
         train(tmp_path / "cut")
     monkeypatch.delenv("XPCI_DEADLINE")
-    resumed, seen = train(tmp_path / "cut")
-    assert seen[0] == 5
+    resumed, trace = train(tmp_path / "cut")
+    assert trace[0] == 5
     assert all(torch.equal(a, b) for a, b in zip(whole, resumed, strict=True))
 
 

@@ -57,8 +57,8 @@ def test_smoothing_spreads_a_share_of_the_target_over_all_classes():
     logits = torch.randn(2, 5, 3, 4, generator=generator, dtype=torch.float64)
     labels = torch.randint(0, 5, (2, 3, 4), generator=generator)
     labels[0, 0, :2] = 255
-    found, dice = cross_entropy_and_dice(logits, labels, smoothing=0.1)
+    cross_entropy, dice = cross_entropy_and_dice(logits, labels, smoothing=0.1)
     rows = (-logits.log_softmax(1)).movedim(1, -1)[labels != 255]
     truth = rows[torch.arange(len(rows)), labels[labels != 255]]
-    assert found == pytest.approx((0.9 * truth + 0.1 * rows.mean(1)).mean().item(), rel=1e-12)
+    assert cross_entropy == pytest.approx((0.9 * truth + 0.1 * rows.mean(1)).mean().item(), rel=1e-12)
     assert torch.equal(dice, cross_entropy_and_dice(logits, labels)[1])

@@ -315,10 +315,10 @@ def test_the_command_fails_if_one_claim_does(monkeypatch, capsys):
     assert "2 of 2 claims hold" in capsys.readouterr().out
     monkeypatch.setattr(Repository, "checks", checks(True, False))
     assert cli.main(["verify"]) == 1
-    said = capsys.readouterr().out
-    assert "1 of 2 claims hold" in said
-    assert "b \\| c" in said
-    assert "**no**" in said
+    output = capsys.readouterr().out
+    assert "1 of 2 claims hold" in output
+    assert "b \\| c" in output
+    assert "**no**" in output
 
 
 def test_the_table_is_written_between_its_comments(monkeypatch, tmp_path, capsys):

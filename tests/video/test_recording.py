@@ -20,7 +20,7 @@ def frames_of(recording):
 def test_eight_bit_frames_are_taken_as_they_are(film_file):
     recording = open_recording(film_file, RELATIVE, 2.0)
     assert np.array_equal(frames_of(recording), moving_discs())
-    assert recording.said[-1] == "8 bit, taken as it is"
+    assert recording.treatment[-1] == "8 bit, taken as it is"
 
 
 def test_raw_frames_are_corrected_and_put_into_the_window(raw_file):
@@ -29,8 +29,8 @@ def test_raw_frames_are_corrected_and_put_into_the_window(raw_file):
     away = np.abs(frames_of(recording).astype(int) - moving_discs())
     assert away.max() <= 3
     assert away.mean() < 0.5
-    said = " | ".join(recording.said)
-    assert all(part in said for part in ("12 bit, stored shifted", "dark (mean of 8)", "flat field", "0 to 1.275"))
+    treatment = " | ".join(recording.treatment)
+    assert all(part in treatment for part in ("12 bit, stored shifted", "dark (mean of 8)", "flat field", "0 to 1.275"))
 
 
 def test_the_median_over_time_stands_in_for_flats(raw_file, tmp_path):
@@ -54,9 +54,9 @@ def test_integers_without_correction_go_through_the_window(tmp_path, factor, bri
     film = moving_discs().astype(np.uint16) * factor
     film[:, 0, 0] = brightest
     tifffile.imwrite(tmp_path / "film.tif", film)
-    found = frames_of(open_recording(tmp_path / "film.tif", {"kind": "linear", "low": 0, "high": top}, 2.0))
-    found[:, 0, 0] = moving_discs()[:, 0, 0]
-    assert np.array_equal(found, moving_discs())
+    frames = frames_of(open_recording(tmp_path / "film.tif", {"kind": "linear", "low": 0, "high": top}, 2.0))
+    frames[:, 0, 0] = moving_discs()[:, 0, 0]
+    assert np.array_equal(frames, moving_discs())
 
 
 def test_a_logarithmic_window_is_one(tmp_path):
@@ -90,8 +90,8 @@ def other_scale(folder):
 
 
 def other_interval(folder):
-    told = {"axes": "TYX", "unit": "um", "finterval": 1e-5}
-    tifffile.imwrite(folder / "film.tif", moving_discs(), imagej=True, resolution=(0.5, 0.5), metadata=told)
+    metadata = {"axes": "TYX", "unit": "um", "finterval": 1e-5}
+    tifffile.imwrite(folder / "film.tif", moving_discs(), imagej=True, resolution=(0.5, 0.5), metadata=metadata)
     return "frames are 10 us apart, frame_interval_us is 20; speeds would be wrong"
 
 
@@ -133,5 +133,7 @@ def test_a_film_that_is_not_there_is_named(tmp_path):
 def test_a_time_between_frames_that_is_assumed_is_told(raw_file, film_file):
     """Speeds depend on it: where the film does not know it, the assumed value stands in what is printed."""
     assumed = "the film does not state the time between its frames: 20 us are assumed (frame_interval_us)"
-    assert any(line.startswith(assumed) for line in open_recording(raw_file, RELATIVE, 2.0, frame_interval_us=20).said)
-    assert not any("time between" in line for line in open_recording(raw_file, RELATIVE, 2.0).said)
+    assert any(
+        line.startswith(assumed) for line in open_recording(raw_file, RELATIVE, 2.0, frame_interval_us=20).treatment
+    )
+    assert not any("time between" in line for line in open_recording(raw_file, RELATIVE, 2.0).treatment)

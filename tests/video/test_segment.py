@@ -51,9 +51,9 @@ def test_the_stack_opens_in_imagej_with_scale_and_colours(film_file, tmp_path):
     """Per ImageJ's TiffDecoder: zip compression without predictor, one page per frame, its own description."""
     joined(film_file, tmp_path)
     with tifffile.TiffFile(tmp_path / "labels.tif") as file:
-        told, page = file.imagej_metadata, file.pages[0]
+        metadata, page = file.imagej_metadata, file.pages[0]
         assert (len(file.pages), page.compression.name, page.predictor) == (24, "ADOBE_DEFLATE", 1)
-        assert (told["unit"], told["frames"], told["finterval"]) == ("um", 24, pytest.approx(2e-5))
+        assert (metadata["unit"], metadata["frames"], metadata["finterval"]) == ("um", 24, pytest.approx(2e-5))
         numerator, denominator = page.tags["XResolution"].value
         assert denominator / numerator == 2.0
         assert (page.colormap[:, 1] // 257).tolist() == [0x44, 0x77, 0xAA]
@@ -81,10 +81,10 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from toy_film import grey_scores
 from xpci_utils.video import ParticleLimits, open_recording, segment_film
-seen = []
+calls = []
 def scores(images):
-    seen.append(1)
-    if len(seen) == 13:
+    calls.append(1)
+    if len(calls) == 13:
         os.kill(os.getpid(), signal.SIGKILL)
     return grey_scores(images)
 film, folder = Path(sys.argv[2]), Path(sys.argv[3])

@@ -53,11 +53,11 @@ def test_what_is_said_of_another_film_is_no_digest(film_file, tmp_path):
     one = ApplyToVideo(film_path=str(film_file))
     record = {"hashed": decisive(one), "parameters": one.model_dump()}
     other = one.model_copy(update={"film_path": str(shutil.copy(film_file, tmp_path / "again.tif"))})
-    (said,) = stages.differences(record, decisive(other), other)
-    assert said == f"film_path: {film_file} -> {tmp_path / 'again.tif'}, with another name or content"
+    (sentence,) = stages.differences(record, decisive(other), other)
+    assert sentence == f"film_path: {film_file} -> {tmp_path / 'again.tif'}, with another name or content"
     film_file.write_bytes(b"cut")
-    (said,) = stages.differences(record, decisive(one), one)
-    assert said == f"the content of {film_file}, since this was made"
+    (sentence,) = stages.differences(record, decisive(one), one)
+    assert sentence == f"the content of {film_file}, since this was made"
 
 
 def test_a_simulated_film_is_for_networks_that_know_its_classes():

@@ -131,6 +131,6 @@ def test_suggestions_are_a_folder_to_be_corrected_and_read_back(tmp_path):
     write_suggestions(tmp_path, zip(names, film, labels, strict=True), table, NAMES, COLOURS)
     classes = read_classes(tmp_path / "classes.yaml")
     assert [(one.name, one.colour) for one in classes] == list(zip(NAMES, COLOURS, strict=True))
-    found = check_folder(tmp_path, classes)
-    assert sorted(found.images) == names
+    content = check_folder(tmp_path, classes)
+    assert sorted(content.images) == names
     assert pd.read_csv(tmp_path / "next_frames.csv")["frame"].tolist() == [0, 1, 2, 3]

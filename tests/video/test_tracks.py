@@ -48,8 +48,8 @@ def test_crossing_paths_are_told_apart_by_their_direction():
 
 def test_a_particle_may_be_missed_for_as_long_as_the_memory_lasts():
     lost = {(10, 0), (20, 0), (21, 0)}
-    found = {memory: link_tracks(detections(MOVERS, lost=lost), 2.0, US, memory) for memory in (0, 1, 2)}
-    tracks = {memory: table.loc[table["mover"] == 0, "track"].nunique() for memory, table in found.items()}
+    tables = {memory: link_tracks(detections(MOVERS, lost=lost), 2.0, US, memory) for memory in (0, 1, 2)}
+    tracks = {memory: table.loc[table["mover"] == 0, "track"].nunique() for memory, table in tables.items()}
     assert tracks == {0: 3, 1: 2, 2: 1}
 
 

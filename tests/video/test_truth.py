@@ -36,8 +36,8 @@ def scored(folder, labels, stack, change=lambda linked: linked):
     tifffile.imwrite(folder / "instances.tif", stack)
     tables = []
     for t, page in enumerate(labels):
-        _, found = find_particles(np.eye(3, dtype=np.float32)[page].transpose(2, 0, 1), page, UM, 6, 0.5)
-        table = pd.DataFrame(found).assign(frame=t)
+        _, measures = find_particles(np.eye(3, dtype=np.float32)[page].transpose(2, 0, 1), page, UM, 6, 0.5)
+        table = pd.DataFrame(measures).assign(frame=t)
         tables.append(table.assign(particle=range(1, len(table) + 1)))
     particles = pd.concat(tables, ignore_index=True)
     particles["class"] = NAMES[particles["class"]]
@@ -52,25 +52,25 @@ def perfect():
 
 
 def test_perfect_labels_have_perfect_scores(tmp_path):
-    found = scored(tmp_path, perfect(), true_stack())
-    assert found["particles_true"] == found["particles_found"] == 2 * FRAMES
+    scores = scored(tmp_path, perfect(), true_stack())
+    assert scores["particles_true"] == scores["particles_found"] == 2 * FRAMES
     for name in ("detection_f1", "precision", "recall", "class_accuracy", "track_class_accuracy", "track_purity"):
-        assert found[name] == 1, name
-    assert (found["track_completeness"], found["tracks"]) == (1, 2)
-    assert found["median_diameter_bias_um"] == 0
-    assert found["median_speed_error_m_per_s"] == pytest.approx(0, abs=1e-9)
+        assert scores[name] == 1, name
+    assert (scores["track_completeness"], scores["tracks"]) == (1, 2)
+    assert scores["median_diameter_bias_um"] == 0
+    assert scores["median_speed_error_m_per_s"] == pytest.approx(0, abs=1e-9)
 
 
 def test_missed_and_invented_particles_cost_what_they_should(tmp_path):
     labels = perfect()
     labels[:6][labels[:6] == 2] = 0  # 9 is missed for half of the film
     labels[:3, 55:60, 5:12] = 1  # and something is seen where nothing is
-    found = scored(tmp_path, labels, true_stack())
-    assert found["recall"] == pytest.approx(18 / 24)
-    assert found["precision"] == pytest.approx(18 / 21)
-    assert found["detection_f1"] == pytest.approx(36 / 45)
-    assert found["track_purity"] == pytest.approx(18 / 21)
-    assert found["track_completeness"] == pytest.approx(18 / 24)
+    scores = scored(tmp_path, labels, true_stack())
+    assert scores["recall"] == pytest.approx(18 / 24)
+    assert scores["precision"] == pytest.approx(18 / 21)
+    assert scores["detection_f1"] == pytest.approx(36 / 45)
+    assert scores["track_purity"] == pytest.approx(18 / 21)
+    assert scores["track_completeness"] == pytest.approx(18 / 24)
 
 
 def test_a_track_that_changes_over_to_another_particle_is_half_pure(tmp_path):
@@ -78,9 +78,9 @@ def test_a_track_that_changes_over_to_another_particle_is_half_pure(tmp_path):
         late = linked["frame"] >= FRAMES // 2
         return linked.assign(track=np.where(late, 3 - linked["track"], linked["track"]))
 
-    found = scored(tmp_path, perfect(), true_stack(), swapped)
-    assert found["detection_f1"] == 1
-    assert found["track_purity"] == found["track_completeness"] == 0.5
+    scores = scored(tmp_path, perfect(), true_stack(), swapped)
+    assert scores["detection_f1"] == 1
+    assert scores["track_purity"] == scores["track_completeness"] == 0.5
 
 
 def test_one_track_over_two_particles_in_turn_is_complete_for_each_but_impure(tmp_path):
@@ -90,9 +90,9 @@ def test_one_track_over_two_particles_in_turn_is_complete_for_each_but_impure(tm
     stack = true_stack()
     stack[8:][stack[8:] == 7] = 0
     stack[:8][stack[:8] == 9] = 0
-    found = scored(tmp_path, np.where(stack > 0, perfect(), 0).astype(np.uint8), stack, merged)
-    assert found["track_purity"] == pytest.approx(8 / 12)
-    assert found["track_completeness"] == 1
+    scores = scored(tmp_path, np.where(stack > 0, perfect(), 0).astype(np.uint8), stack, merged)
+    assert scores["track_purity"] == pytest.approx(8 / 12)
+    assert scores["track_completeness"] == 1
 
 
 def test_a_shrunken_particle_is_found_and_too_small_or_not_found(tmp_path):
@@ -101,24 +101,24 @@ def test_a_shrunken_particle_is_found_and_too_small_or_not_found(tmp_path):
         page[:] = 0
         page[disc(SHAPE, 15, 20 + 3 * t, 5)] = 1  # 81 of 113 pixels: IoU 0.72
         page[disc(SHAPE, 45, 50, 5)] = 1  # 81 of 197: IoU 0.41, and the wrong class
-    found = scored(tmp_path, labels, stack)
-    assert (found["precision"], found["recall"], found["class_accuracy"]) == (0.5, 0.5, 1)
-    assert found["track_purity"] == 1
+    scores = scored(tmp_path, labels, stack)
+    assert (scores["precision"], scores["recall"], scores["class_accuracy"]) == (0.5, 0.5, 1)
+    assert scores["track_purity"] == 1
     circle = [2 * np.sqrt(disc(SHAPE, 30, 30, radius).sum() / np.pi) * UM for radius in (5, 6)]
-    assert found["median_diameter_bias_um"] == pytest.approx(circle[0] - circle[1])
+    assert scores["median_diameter_bias_um"] == pytest.approx(circle[0] - circle[1])
 
 
 def test_what_an_annotator_could_not_see_counts_for_nothing(tmp_path):
     stack = true_stack()
     stack[stack == 9] = IGNORED_INSTANCE
     for labels in (perfect(), np.where(perfect() == 2, 0, perfect()).astype(np.uint8)):
-        found = scored(tmp_path, labels, stack)
-        assert found["particles_true"] == found["particles_found"] == FRAMES
-        assert found["detection_f1"] == 1
+        scores = scored(tmp_path, labels, stack)
+        assert scores["particles_true"] == scores["particles_found"] == FRAMES
+        assert scores["detection_f1"] == 1
 
 
 def test_nothing_found_has_no_shares(tmp_path):
-    found = scored(tmp_path, np.zeros_like(perfect()), true_stack())
-    assert (found["recall"], found["detection_f1"]) == (0, 0)
-    assert np.isnan(found["track_purity"])
-    assert np.isnan(found["class_accuracy"])
+    scores = scored(tmp_path, np.zeros_like(perfect()), true_stack())
+    assert (scores["recall"], scores["detection_f1"]) == (0, 0)
+    assert np.isnan(scores["track_purity"])
+    assert np.isnan(scores["class_accuracy"])

@@ -263,15 +263,15 @@ def total(jobs: list[Job]) -> Job:
     return Job(
         name,
         steps,
-        gpu_hours=sum(_said(job.gpu_hours for job in known)),
-        cpu_hours=sum(_said(job.cpu_hours for job in known)),
-        gpu_gib=max(_said(job.gpu_gib for job in known)),
-        disk_gib=sum(_said(job.disk_gib for job in known)),
-        work_gib=max(_said(job.work_gib for job in known)),
+        gpu_hours=sum(_known(job.gpu_hours for job in known)),
+        cpu_hours=sum(_known(job.cpu_hours for job in known)),
+        gpu_gib=max(_known(job.gpu_gib for job in known)),
+        disk_gib=sum(_known(job.disk_gib for job in known)),
+        work_gib=max(_known(job.work_gib for job in known)),
     )
 
 
-def _said(values: Iterable[float | None]) -> list[float]:
+def _known(values: Iterable[float | None]) -> list[float]:
     return [value for value in values if value is not None]
 
 

@@ -25,8 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (stages.StageError, FileNotFoundError, FileExistsError, ValueError) as error:
         print(f"error: {error}\nNothing was written.", file=sys.stderr)
         return 2
-    told = renamed(chosen).told if options.layout in ("nnunet", "coco") else chosen.told
-    print(f"{told}\nwritten: {paths.display(out)}")
+    description = renamed(chosen).description if options.layout in ("nnunet", "coco") else chosen.description
+    print(f"{description}\nwritten: {paths.display(out)}")
     if not all(item.checked for item in chosen):
         print(_about_correcting(options.layout))
     if options.layout == "nnunet" and not is_suggested(options.run_root):

@@ -30,9 +30,9 @@ def write_cvat(items: ExportSet, folder: Path) -> None:
     ElementTree.SubElement(root, "version").text = "1.1"
     labels = [(name, colour, "any") for name, colour in _names(items).values()] + [(UNCHECKED, "#ffcc00", "tag")]
     listed = ElementTree.SubElement(ElementTree.SubElement(ElementTree.SubElement(root, "meta"), "task"), "labels")
-    for told in labels:
+    for label in labels:
         entry = ElementTree.SubElement(listed, "label")
-        for key, value in zip(("name", "color", "type"), told, strict=True):
+        for key, value in zip(("name", "color", "type"), label, strict=True):
             ElementTree.SubElement(entry, key).text = value
     for number, item in enumerate(items):
         write_png(folder / f"images/{item.name}.png", item.image)
@@ -46,22 +46,22 @@ def write_cvat(items: ExportSet, folder: Path) -> None:
 
 def _cvat_picture(root: ElementTree.Element, number: int, item: Item, items: ExportSet) -> None:
     labels, names = item.labels, _names(items)
-    told = {"id": str(number), "name": f"{item.name}.png"}
+    attributes = {"id": str(number), "name": f"{item.name}.png"}
     size = {"width": str(labels.shape[1]), "height": str(labels.shape[0])}
-    picture = ElementTree.SubElement(root, "image", told | size)
+    picture = ElementTree.SubElement(root, "image", attributes | size)
     if not item.checked:
         ElementTree.SubElement(picture, "tag", label=UNCHECKED, source="auto")
     for piece in pieces(labels):
-        told = {"label": names[piece.index][0], "source": "auto", "occluded": "0", "z_order": "0"}
+        attributes = {"label": names[piece.index][0], "source": "auto", "occluded": "0", "z_order": "0"}
         if piece.has_hole:
             (height, width), corner = piece.mask.shape, {"left": str(piece.left), "top": str(piece.top)}
             runs = ",".join(str(run) for run in _runs(piece.mask))
-            told |= {"rle": runs, **corner, "width": str(width), "height": str(height)}
-            ElementTree.SubElement(picture, "mask", told)
+            attributes |= {"rle": runs, **corner, "width": str(width), "height": str(height)}
+            ElementTree.SubElement(picture, "mask", attributes)
         else:
             points = piece.outline(BETWEEN) + 0.5  # CVAT counts from the corner of the first pixel
-            told["points"] = ";".join(f"{x:g},{y:g}" for x, y in points)
-            ElementTree.SubElement(picture, "polygon", told)
+            attributes["points"] = ";".join(f"{x:g},{y:g}" for x, y in points)
+            ElementTree.SubElement(picture, "polygon", attributes)
 
 
 def _runs(mask: np.ndarray) -> list[int]:
@@ -96,8 +96,8 @@ def _labelme_shape(piece: Piece, names: dict[int, tuple[str, str]]) -> dict:
     points, kind = (box, "mask") if mask else (piece.outline(ON_PIXELS), "polygon")
     if len(np.unique(points, axis=0)) < 3 and not mask:
         points, kind = box, "rectangle"
-    told = {"label": names[piece.index][0], "points": points.astype(float).tolist(), "group_id": None}
-    return told | {"description": "", "shape_type": kind, "flags": {}, "mask": mask}
+    shape = {"label": names[piece.index][0], "points": points.astype(float).tolist(), "group_id": None}
+    return shape | {"description": "", "shape_type": kind, "flags": {}, "mask": mask}
 
 
 def _png(mask: np.ndarray) -> str:

@@ -41,18 +41,18 @@ def export(items: ExportSet, layout: str, out: Path) -> Path:
 
 
 def renamed(items: ExportSet) -> ExportSet:
-    """The set with other names for classes whose own name means something else to other programs; ``told`` says so.
+    """The set with other names for classes whose own name means something else elsewhere; ``description`` says so.
 
     A class "ignore" of its own would become nnU-Net's ignore label, and a "void" would be ignored on the way back.
     """
-    names, said = [items.class_names[0]], []
+    names, notes = [items.class_names[0]], []
     for name in items.class_names[1:]:
         own = name
         while own.casefold() in RESERVED or (own != name and own in (*items.class_names, *names)):
             own += "_class"
-        said += [f"class {name!r} is called {own!r} here, since {name!r} is a reserved name"] if own != name else []
+        notes += [f"class {name!r} is called {own!r} here, since {name!r} is a reserved name"] if own != name else []
         names.append(own)
-    return replace(items, class_names=names, told="; ".join([items.told, *said]))
+    return replace(items, class_names=names, description="; ".join([items.description, *notes]))
 
 
 def write_pairs(items: ExportSet, folder: Path) -> None:
@@ -89,7 +89,7 @@ def write_nnunet(items: ExportSet, folder: Path) -> None:
         | ({"ignore": ignore} if any_ignored else {}),
         "numTraining": sum(item.split != "test" for item in items),
         "file_ending": ".png",
-        "description": items.told,
+        "description": items.description,
     }
     files.write_json(folder / "dataset.json", content)
     if splits := _nnunet_splits(items):
@@ -126,9 +126,9 @@ def write_coco(items: ExportSet, folder: Path) -> None:
             number = len(images) + 1
             size = {"height": labels.shape[0], "width": labels.shape[1]}
             images.append({"id": number, "file_name": f"{item.name}.png", **size})
-            for found in _instances(labels, len(names)):
-                annotations.append({"id": len(annotations) + 1, "image_id": number, **found})
-        content = {"info": {"description": items.told}, "licenses": [], "images": images}
+            for instance in _instances(labels, len(names)):
+                annotations.append({"id": len(annotations) + 1, "image_id": number, **instance})
+        content = {"info": {"description": items.description}, "licenses": [], "images": images}
         content |= {"annotations": annotations, "categories": categories}
         files.write_json(folder / f"annotations/instances_{split}.json", content)
 
@@ -139,7 +139,7 @@ def write_imagej(items: ExportSet, folder: Path) -> None:
     for item in items:
         groups.setdefault(item.split if item.source.startswith("annotated") else "synthetic", []).append(item)
     colours = np.ascontiguousarray(colour_table(items.class_colours).T.astype(np.uint16) * 257)
-    legend = json.dumps({"classes": dict(enumerate(items.class_names)), "told": items.told})
+    legend = json.dumps({"classes": dict(enumerate(items.class_names)), "told": items.description})
     for group, own in groups.items():
         _write_stack(folder / f"{group}_images.tif", (item.image for item in own), own, items.pixel_um, legend)
         palette = {"photometric": "palette", "colormap": colours}

@@ -49,7 +49,7 @@ class ExportSet:
     class_names: list[str]
     class_colours: list[str]
     pixel_um: float | None
-    told: str
+    description: str
 
     def __len__(self) -> int:
         return len(self.items)
@@ -84,9 +84,9 @@ def synthetic_set(
     if annotated:
         items += _annotated(frames)
     kind = "simulated" if frames.simulated else "given"
-    told = f"{len(names[: count or None])} synthetic frames of {paths.display(root)}, labelled by {named}"
-    told += f", with {len(frames)} annotated {kind} frames" if annotated else f", learnt from {kind} frames"
-    return ExportSet(tuple(items), frames.class_names, frames.class_colours, _known(frames.pixel_size_um), told)
+    description = f"{len(names[: count or None])} synthetic frames of {paths.display(root)}, labelled by {named}"
+    description += f", with {len(frames)} annotated {kind} frames" if annotated else f", learnt from {kind} frames"
+    return ExportSet(tuple(items), frames.class_names, frames.class_colours, _known(frames.pixel_size_um), description)
 
 
 def is_suggested(folder: str | Path) -> bool:
@@ -121,10 +121,10 @@ def suggested_set(folder: str | Path, count: int = 0, old: bool = False) -> Expo
         Item(name, "next", "network", place / f"images/{name}.png", place / f"masks/{name}.png", checked=False)
         for name in names
     ]
-    told = f"{len(names)} frames to annotate next, with the labels of {record['parameters']['cell']}"
+    description = f"{len(names)} frames to annotate next, with the labels of {record['parameters']['cell']}"
     pixel_um = files.read_json(folder / "metrics.json")["pixel_size_um"]
     names, colours = [one.name for one in classes], [one.colour for one in classes]
-    return ExportSet(tuple(items), names, colours, _known(pixel_um), told)
+    return ExportSet(tuple(items), names, colours, _known(pixel_um), description)
 
 
 def _check_current(folder: Path, record: Mapping) -> None:
@@ -177,13 +177,13 @@ def _labels(pool: Path, labeller: str) -> tuple[Path, str]:
     if (pool / "pairs/labels").is_dir() and not labeller:
         return pool / "pairs/labels", "the simulator"
     places = [labels_place(pool.name, path.name.split("__")[0]) for path in sorted((pool / "labels").glob("*"))]
-    found = {str(place.parameters["labeller"]): pool.parents[1] / place.folder for place in places}
-    found = {labeller: path for labeller, path in found.items() if path.is_dir()}
-    if not found:
+    folders = {str(place.parameters["labeller"]): pool.parents[1] / place.folder for place in places}
+    folders = {labeller: path for labeller, path in folders.items() if path.is_dir()}
+    if not folders:
         raise StageError(f"{paths.display(pool)} holds no labels; adapt a labeller and let it name the pairs first")
-    if not labeller and len(found) > 1:
-        raise StageError(f"{paths.display(pool)} was labelled by {', '.join(found)}; choose one with --labeller")
-    chosen = labeller or next(iter(found))
-    if chosen not in found:
-        raise StageError(f"{paths.display(pool)} was not labelled by {chosen!r}, but by {', '.join(found)}")
-    return _finished(found[chosen]), chosen
+    if not labeller and len(folders) > 1:
+        raise StageError(f"{paths.display(pool)} was labelled by {', '.join(folders)}; choose one with --labeller")
+    chosen = labeller or next(iter(folders))
+    if chosen not in folders:
+        raise StageError(f"{paths.display(pool)} was not labelled by {chosen!r}, but by {', '.join(folders)}")
+    return _finished(folders[chosen]), chosen

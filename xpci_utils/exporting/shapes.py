@@ -30,8 +30,8 @@ class Piece:
 
     def outline(self, level: float) -> np.ndarray:
         """Points [n, 2] (x, y) [px], counted from the middle of the first pixel, none of them on a straight line."""
-        (found,) = measure.find_contours(np.pad(self.mask, 1).astype(float), level)
-        points = np.round(found) if level == ON_PIXELS else found
+        (contour,) = measure.find_contours(np.pad(self.mask, 1).astype(float), level)
+        points = np.round(contour) if level == ON_PIXELS else contour
         points = measure.approximate_polygon(points, 0)
         return points[: len(points) - bool((points[0] == points[-1]).all()), ::-1] + (self.left - 1, self.top - 1)
 

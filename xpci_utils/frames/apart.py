@@ -54,8 +54,8 @@ def to_learn_from(folder: str | Path, splits: Mapping[str, str]) -> list[Unlabel
 
     ``splits`` are those of the sequences. FolderError says how to import such frames if there are none.
     """
-    found = unlabelled(folder) if folder else []
-    learnt = [one for one in found if splits.get(one.sequence, "train") == "train"]
+    frames = unlabelled(folder) if folder else []
+    learnt = [one for one in frames if splits.get(one.sequence, "train") == "train"]
     if not learnt:
         where = f"{paths.display(folder)} holds" if folder else "source_folder names no folder, so there are"
         raise FolderError(
@@ -75,12 +75,12 @@ def images_without_annotation(
     are evenly spaced over all there are. Frames of sequences that validate or test are left out: they are near copies.
     FolderError if there are none, too few, or if one has another size.
     """
-    found = to_learn_from(folder, {row["sequence"]: row["split"] for row in frames.rows})
+    sources = to_learn_from(folder, {row["sequence"]: row["split"] for row in frames.rows})
     windows = tiles_of(frames.height, frames.width, frames.tile)
-    places = [(one, window) for one in found for window in windows]
+    places = [(one, window) for one in sources for window in windows]
     if count > len(places):
         raise FolderError(
-            f"{paths.display(folder)} holds {len(found)} frames without annotation to learn from, which give "
+            f"{paths.display(folder)} holds {len(sources)} frames without annotation to learn from, which give "
             f"{len(places)} images of {windows[0][0].stop} x {windows[0][1].stop} pixels, and {count} are asked for; "
             "import more (--unlabelled N), or lower pairs of notebook 04a and the counts of the grid"
         )
@@ -105,20 +105,20 @@ def append_rows(place: Path, rows: Iterable[tuple[str, str, str, int, float | No
     with open(place / TABLE, "a", newline="", encoding="utf-8") as file:
         if is_new:
             csv.writer(file).writerow(COLUMNS)
-        csv.writer(file).writerows((*told, "" if time is None else f"{time:g}") for *told, time in rows)
+        csv.writer(file).writerows((*entries, "" if time is None else f"{time:g}") for *entries, time in rows)
 
 
-def unlabelled(folder: str | Path, found: AnnotatedFolder | None = None) -> list[UnlabelledFrame]:
+def unlabelled(folder: str | Path, content: AnnotatedFolder | None = None) -> list[UnlabelledFrame]:
     """The frames that the import of ``folder`` kept without annotation, in the order of their films; [] if none.
 
-    With ``found``, what the check of the folder found, every frame has the split of its sequence. Those to learn from
-    are "train" and, of sequences without annotated frames, "". FolderError for a damaged table or a lost picture.
+    With ``content``, the checked folder, every frame has the split of its sequence. Those to learn from are "train"
+    and, of sequences without annotated frames, "". FolderError for a damaged table or a lost picture.
     """
     place = paths.resolve(folder) / UNLABELLED
     if not (place / TABLE).is_file():
         return []
     pictures = {path.stem: path for path in place.iterdir() if path.suffix.lower() in SUFFIXES}
-    splits = {found.sequences[name]: split for name, split in found.splits.items()} if found else {}
+    splits = {content.sequences[name]: split for name, split in content.splits.items()} if content else {}
     with reading(place / TABLE, "a table"), open(place / TABLE, newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
         if lost := [row["name"] for row in rows if row["name"] not in pictures]:

@@ -46,16 +46,16 @@ def regular_file(path: Path) -> Path:
 
 def unique(names: Iterable[str], where: str | Path) -> tuple[str, ...]:
     """The names of frames, none of which may come twice, also not in other capitals."""
-    seen: dict[str, str] = {}
+    spellings: dict[str, str] = {}
     for name in names:
         if not name.strip(". ") or not name.isprintable():
             raise FolderError(f"{paths.display(where)} has a frame named {name!r}; give it a name that can be read")
-        if name.casefold() in seen:
-            other = seen[name.casefold()]
+        if name.casefold() in spellings:
+            other = spellings[name.casefold()]
             differ = "" if other == name else f" (as {other!r}: many computers take these for one file)"
             raise FolderError(f"{paths.display(where)} has the frame {name!r} twice{differ}; rename or remove one")
-        seen[name.casefold()] = name
-    return tuple(seen.values())
+        spellings[name.casefold()] = name
+    return tuple(spellings.values())
 
 
 def check_size(shape: tuple[int, ...], path: str | Path, smallest: int = MIN_SIDE) -> None:

@@ -50,15 +50,15 @@ def check_folder(
     folder = paths.resolve(folder)
     images, masks = (_files(folder / kind) for kind in ("images", "masks"))
     _match(images, masks, folder)
-    first, seen = None, {}
+    first, values = None, {}
     for name in images:
-        first, seen[name] = _check_pair(images[name], masks[name], classes, first)
+        first, values[name] = _check_pair(images[name], masks[name], classes, first)
     if not _is_imported(folder):
-        _ask(seen, folder)
+        _ask(values, folder)
     sequences = _sequences(folder, images)
     splits = _split(folder, images, sequences, seed, folds, fold)
     for split in SPLITS:
-        if not any(set(seen[name].particles) - {IGNORE} for name, own in splits.items() if own == split):
+        if not any(set(values[name].particles) - {IGNORE} for name, own in splits.items() if own == split):
             raise FolderError(
                 f"no mask of the {split} split of {paths.display(folder)} holds a particle; add such frames"
             )
@@ -73,12 +73,12 @@ def splits_of(folder: str | Path, seed: int = 0, folds: int = 0, fold: int = 0) 
     return _split(folder, images, _sequences(folder, images), seed, folds, fold)
 
 
-def read_folder(found: AnnotatedFolder) -> Iterator[Frame]:
+def read_folder(content: AnnotatedFolder) -> Iterator[Frame]:
     """The frames of a checked folder, grey levels mapped to uint8 by the window of the training frames."""
-    for name in sorted(found.splits):
-        image = to_uint8(read_grey(found.images[name]), found.window)
-        labels = read_indices(found.masks[name]).astype(np.uint8)
-        yield Frame(name, found.sequences[name], found.splits[name], image, labels)
+    for name in sorted(content.splits):
+        image = to_uint8(read_grey(content.images[name]), content.window)
+        labels = read_indices(content.masks[name]).astype(np.uint8)
+        yield Frame(name, content.sequences[name], content.splits[name], image, labels)
 
 
 def to_uint8(grey: np.ndarray, window: tuple[float, float]) -> np.ndarray:
@@ -92,10 +92,10 @@ def _files(folder: Path) -> dict[str, Path]:
         raise FolderError(f"{paths.display(folder)} does not exist; data/README.md shows the layout of a frame folder")
     with reading(folder, "a folder"):
         files = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
-    found = dict(zip(unique((path.stem for path in files), folder), files, strict=True))
-    if not found:
+    by_stem = dict(zip(unique((path.stem for path in files), folder), files, strict=True))
+    if not by_stem:
         raise FolderError(f"{paths.display(folder)} holds no PNG or TIFF files")
-    return found
+    return by_stem
 
 
 def _match(images: dict[str, Path], masks: dict[str, Path], folder: Path) -> None:
@@ -148,12 +148,12 @@ def _is_imported(folder: Path) -> bool:
         return "mask_values" in json.loads(path.read_text(encoding="utf-8"))
 
 
-def _ask(seen: dict[str, Values], folder: Path) -> None:
+def _ask(values: dict[str, Values], folder: Path) -> None:
     """FolderError where the numbers of the masks leave open what they mean."""
-    if found := doubt(seen):
+    if reason := doubt(values):
         where = paths.display(folder)
         raise FolderError(
-            f"{where}: {found}; import the folder to say which it is: python -m xpci_utils.importing {where}/images "
+            f"{where}: {reason}; import the folder to say which it is: python -m xpci_utils.importing {where}/images "
             f"{where}/masks NEW_FOLDER --classes {where}/classes.yaml --mask-values indices (or binary, or instances)"
         )
 

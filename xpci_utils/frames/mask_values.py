@@ -37,10 +37,10 @@ class Values:
 def values_of(labels: np.ndarray) -> Values:
     """The numbers of a mask [H, W] of integers."""
     if labels.dtype == np.uint8:
-        found = np.flatnonzero(np.bincount(labels.ravel(), minlength=256))
+        numbers = np.flatnonzero(np.bincount(labels.ravel(), minlength=256))
     else:
-        found = np.unique(labels)
-    values = tuple(int(value) for value in found)
+        numbers = np.unique(labels)
+    values = tuple(int(value) for value in numbers)
     particles = [value for value in values if value]
     return Values(values, particles == list(range(1, len(particles) + 1)) and _each_in_one_piece(labels))
 
@@ -54,38 +54,38 @@ def _each_in_one_piece(labels: np.ndarray) -> bool:
     )
 
 
-def looks_like_instances(seen: Mapping[str, Values]) -> bool:
+def looks_like_instances(masks: Mapping[str, Values]) -> bool:
     """Whether the masks number their particles: in each 1, 2, 3, ... in one piece, and not everywhere as many."""
-    marked = [one for one in seen.values() if one.particles]
+    marked = [one for one in masks.values() if one.particles]
     counts = {len(one.particles) for one in marked}
     return bool(marked) and all(one.numbered for one in marked) and len(counts) > 1 and max(counts) > 2
 
 
-def doubt(seen: Mapping[str, Values]) -> str | None:
+def doubt(masks: Mapping[str, Values]) -> str | None:
     """What makes it doubtful that masks hold class indices: a sentence without its end, or None.
 
-    ``seen`` are masks by name whose values are all known classes or 255.
+    ``masks`` has the values of each mask by name, all of them known classes or 255.
     """
-    only = [name for name, one in seen.items() if one.only_ignored]
+    only = [name for name, one in masks.items() if one.only_ignored]
     if only:
         return (
-            f"{len(only)} of {len(seen)} masks hold 255 and no class (first: {only[0]}); 255 means 'ignored' here, but "
-            "many programs write it for the particles"
+            f"{len(only)} of {len(masks)} masks hold 255 and no class (first: {only[0]}); 255 means 'ignored' here, "
+            "but many programs write it for the particles"
         )
-    if looks_like_instances(seen):
-        first = next(name for name, one in seen.items() if len(one.particles) > 2)
+    if looks_like_instances(masks):
+        first = next(name for name, one in masks.items() if len(one.particles) > 2)
         return (
-            f"each of {len(seen)} masks counts its pieces 1, 2, 3, ... (see {first}), as instance masks of Cellpose or "
-            "micro-sam do, where a number stands for a particle and not for a class"
+            f"each of {len(masks)} masks counts its pieces 1, 2, 3, ... (see {first}), as instance masks of Cellpose "
+            "or micro-sam do, where a number stands for a particle and not for a class"
         )
     return None
 
 
 def stray_hint(labels: np.ndarray) -> str:
     """What a mask with values beyond the classes may be instead, as the end of a sentence; empty if nothing known."""
-    found = values_of(labels)
-    if len(found.particles) == 1 and 0 in found.values:
-        return f"; if {found.particles[0]} marks the particles of one class, import with --mask-values binary"
-    if len(found.particles) > MOST_CLASSES or (len(found.particles) > 1 and _each_in_one_piece(labels)):
+    numbers = values_of(labels)
+    if len(numbers.particles) == 1 and 0 in numbers.values:
+        return f"; if {numbers.particles[0]} marks the particles of one class, import with --mask-values binary"
+    if len(numbers.particles) > MOST_CLASSES or (len(numbers.particles) > 1 and _each_in_one_piece(labels)):
         return "; if every number is one particle (Cellpose, micro-sam), import with --mask-values instances"
     return ""

@@ -57,7 +57,7 @@ def tiff_scale(file: tifffile.TiffFile) -> Scale:
 
 
 def _factor(unit: str, table: dict[str, float]) -> float | None:
-    text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), str(unit)).strip().replace("\\", "")
+    text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), str(unit)).strip().replace("\\", "")
     text = text.replace("µ", "u").replace("μ", "u")  # the micro sign and the Greek letter
     if text.lower() in table and text not in ("M", "Mm", "Ms", "S", "Pm", "Nm"):  # mega, siemens and the like
         return float(table[text.lower()])
@@ -65,20 +65,20 @@ def _factor(unit: str, table: dict[str, float]) -> float | None:
     return float(table[plural]) if len(plural) > 2 and plural in table else None
 
 
-def _imagej(told: dict, tags: tifffile.TiffTags) -> Scale:
-    unit = told.get("unit", "")
+def _imagej(metadata: dict, tags: tifffile.TiffTags) -> Scale:
+    unit = metadata.get("unit", "")
     notes: list[str] = []
     sides = [_side(tags.get(name)) for name in ("XResolution", "YResolution")]
-    factors = [in_um(unit), in_um(told.get("yunit", unit))]
+    factors = [in_um(unit), in_um(metadata.get("yunit", unit))]
     pixel = _square([side and factor and side * factor for side, factor in zip(sides, factors, strict=True)], notes)
     if in_um(unit) is None and str(unit).lower().removesuffix("s") not in NO_LENGTH:
         notes.append(f"the file gives its pixels in {unit!r}, which is no known length; give --pixel-um")
-    return Scale(pixel, _interval(told.get("finterval"), told.get("tunit") or "s", notes), tuple(notes))
+    return Scale(pixel, _interval(metadata.get("finterval"), metadata.get("tunit") or "s", notes), tuple(notes))
 
 
 def _ome(text: str) -> Scale:
-    found = tifffile.xml2dict(text)["OME"].get("Image") or {}
-    pixels = (found[0] if isinstance(found, list) else found).get("Pixels") or {}
+    image = tifffile.xml2dict(text)["OME"].get("Image") or {}
+    pixels = (image[0] if isinstance(image, list) else image).get("Pixels") or {}
     sides: list[float | None] = []
     notes: list[str] = []
     for axis in "XY":

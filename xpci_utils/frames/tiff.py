@@ -49,7 +49,7 @@ class TiffStack:
             if self._series.dataoffset is not None and (size := path.stat().st_size) < end:
                 raise FolderError(f"{paths.display(path)} is cut off: {size} bytes of {end}; copy it again")
         self.pixel_um, self.interval_us = scale.pixel_um, scale.interval_us
-        self.notes = (*scale.notes, *self._told())
+        self.notes = (*scale.notes, *self._notes())
 
     def __len__(self) -> int:
         return self._count
@@ -128,7 +128,7 @@ class TiffStack:
             )
         return (coefficients[0] + coefficients[1] * pixels.astype(np.float64)).astype(np.float32)
 
-    def _told(self) -> Iterator[str]:
+    def _notes(self) -> Iterator[str]:
         if self._page.photometric == PHOTOMETRIC.MINISWHITE and self._page.bitspersample > 1:
             yield "0 is shown as white in the files; the levels are inverted, as programs show them"
         if self._function is not None and self._function[0] == STRAIGHT_LINE and len(self._function[1]) == 2:
@@ -213,11 +213,11 @@ def _lost_files(file: tifffile.TiffFile, path: Path) -> list[str]:
 
 def _calibration(file: tifffile.TiffFile) -> tuple[int, tuple[float, ...]] | None:
     """(function, coefficients) by which ImageJ shows grey levels; None where it shows them as they are."""
-    told = file.imagej_metadata or {}
-    function = int(told.get("cf", NO_FUNCTION))
+    metadata = file.imagej_metadata or {}
+    function = int(metadata.get("cf", NO_FUNCTION))
     if function == NO_FUNCTION:
         return None
-    coefficients = tuple(float(told[f"c{i}"]) for i in range(5) if f"c{i}" in told)
+    coefficients = tuple(float(metadata[f"c{i}"]) for i in range(5) if f"c{i}" in metadata)
     return None if (function, coefficients) == (STRAIGHT_LINE, (0.0, 1.0)) else (function, coefficients)
 
 

@@ -43,43 +43,47 @@ def open_annotations(path: str | Path, classes: list[FrameClass] | None, how: Ho
     path, how = paths.resolve(path), replace(how, classes=classes)
     if not path.exists():
         raise FolderError(f"{paths.display(path)} does not exist")
-    found = _of_folder(path, how) if path.is_dir() else _of_file(path, how)
-    by_numbers = found.kind.startswith(("class indices", "instance masks", "binary masks"))
+    annotations = _of_folder(path, how) if path.is_dir() else _of_file(path, how)
+    by_numbers = annotations.kind.startswith(("class indices", "instance masks", "binary masks"))
     if (how.mask_values != "auto" or how.instance_classes) and not by_numbers:
-        told = f"--mask-values and --instance-classes do not apply here: {found.kind} gives the classes itself"
-        found = replace(found, notes=(*found.notes, told))
-    if not found.names:
-        raise FolderError("; ".join((f"{paths.display(path)} ({found.kind}) annotates no frame", *found.notes)))
-    return found
+        note = f"--mask-values and --instance-classes do not apply here: {annotations.kind} gives the classes itself"
+        annotations = replace(annotations, notes=(*annotations.notes, note))
+    if not annotations.names:
+        raise FolderError(
+            "; ".join((f"{paths.display(path)} ({annotations.kind}) annotates no frame", *annotations.notes))
+        )
+    return annotations
 
 
-def of_given_frames(found: Annotations, frames: list[str], images: Path, some: bool) -> Annotations:
+def of_given_frames(annotations: Annotations, frames: list[str], images: Path, some: bool) -> Annotations:
     """The annotations of ``frames``, when a file annotates more: with ``some`` the others are left out and told.
 
     Where folders stand in the names (2MPa_f1, 3MPa_f1), the frames of the folder ``images`` are those with its name.
     """
     given = {unicodedata.normalize("NFC", name) for name in frames}
-    kept = {name: name for name in found.names if unicodedata.normalize("NFC", name) in given}
+    kept = {name: name for name in annotations.names if unicodedata.normalize("NFC", name) in given}
     if not kept:
         bare = {
-            name.removeprefix(f"{images.name}_"): name for name in found.names if name.startswith(f"{images.name}_")
+            name.removeprefix(f"{images.name}_"): name
+            for name in annotations.names
+            if name.startswith(f"{images.name}_")
         }
         kept = {new: name for new, name in bare.items() if unicodedata.normalize("NFC", new) in given}
-    if not some or not kept or len(kept) == len(found.names):
-        return found
-    lonely = [name for name in found.names if name not in set(kept.values())]
-    told = f"{len(lonely)} annotations of frames that were not given are left out (the first is {lonely[0]})"
+    if not some or not kept or len(kept) == len(annotations.names):
+        return annotations
+    lonely = [name for name in annotations.names if name not in set(kept.values())]
+    note = f"{len(lonely)} annotations of frames that were not given are left out (the first is {lonely[0]})"
 
     def renamed(names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(new for new, name in kept.items() if name in set(names))
 
     return replace(
-        found,
+        annotations,
         names=tuple(kept),
-        read=lambda name: found.read(kept[name]),
-        notes=(*found.notes, told),
-        bare=renamed(found.bare),
-        unchecked=renamed(found.unchecked),
+        read=lambda name: annotations.read(kept[name]),
+        notes=(*annotations.notes, note),
+        bare=renamed(annotations.bare),
+        unchecked=renamed(annotations.unchecked),
     )
 
 
@@ -106,12 +110,14 @@ def _of_bundle(bundle: Bundle, how: How) -> Annotations:
     path = bundle.path
     if cvat.cvat_root(bundle) is not None:
         return cvat.open_cvat(bundle, how)
-    if len(found := bundle.called("annotations.xml")) == 1:
-        return cvat_xml.open_cvat_xml(path, _bytes(bundle, found[0]), how)
+    if len(members := bundle.called("annotations.xml")) == 1:
+        return cvat_xml.open_cvat_xml(path, _bytes(bundle, members[0]), how)
     if bundle.ending(".roi"):
         return imagej.open_rois(bundle, how)
-    if len(found := bundle.ending(".json")) == 1:
-        return coco.open_coco(path, how, json_object(_bytes(bundle, found[0]), f"{paths.display(path)}, {found[0]}"))
+    if len(members := bundle.ending(".json")) == 1:
+        return coco.open_coco(
+            path, how, json_object(_bytes(bundle, members[0]), f"{paths.display(path)}, {members[0]}")
+        )
     inside = ", ".join(sorted({name.partition("/")[0] for name in bundle.files})[:4]) or "nothing"
     raise FolderError(
         f"{paths.display(path)} holds no labelmap.txt or no SegmentationClass/, no annotations.xml, no single "
@@ -145,9 +151,9 @@ def _unread(path: Path) -> str:
     """The kinds of files in a folder that have no reader, the most frequent first, with what to do about them."""
     files = [item for item in sorted(path.rglob("*")) if item.is_file() and not item.name.startswith(".")]
     kinds = Counter(item.suffix.lower() for item in files).most_common(3)
-    told = ", ".join(f"{count} {suffix or 'other'}" for suffix, count in kinds)
+    listing = ", ".join(f"{count} {suffix or 'other'}" for suffix, count in kinds)
     cure = next((CURES[suffix] for suffix, _ in kinds if suffix in CURES), "")
-    return f"{told} files ({files[0].name}, ...){cure}" if files else ""
+    return f"{listing} files ({files[0].name}, ...){cure}" if files else ""
 
 
 def _folder_readers() -> tuple[tuple[Callable[[Path], bool], Callable[[Path, How], Annotations]], ...]:

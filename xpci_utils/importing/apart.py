@@ -26,7 +26,7 @@ class Apart:
 
     chosen: list[tuple[Film, int, str]]
     sequences: dict[str, str]
-    told: str = ""
+    note: str = ""
 
 
 def set_apart(
@@ -41,10 +41,10 @@ def set_apart(
         return Apart([], {})
     kept = [bare[i] for i in np.unique(np.linspace(0, len(bare) - 1, min(most, len(bare))).round().astype(int))]
     sequences = {name: one for film in films for name, one in sequences_beside(film, known, splits).items()}
-    return Apart(kept, {name: sequences[name] for *_, name in kept}, _told(len(bare), len(kept), bare[0][2]))
+    return Apart(kept, {name: sequences[name] for *_, name in kept}, _note(len(bare), len(kept), bare[0][2]))
 
 
-def _told(bare: int, kept: int, first: str) -> str:
+def _note(bare: int, kept: int, first: str) -> str:
     if not kept:
         return f"{bare} frames without annotation are left out (the first is {first})"
     some = "all of them" if kept == bare else f"{kept} of them, evenly spaced,"
@@ -61,14 +61,14 @@ def sequences_beside(film: Film, known: Mapping[str, str], splits: Mapping[str, 
     them is a near copy, and not to be learnt from. Pictures that are no film stay sequences of their own, and a film
     without known frames is one sequence.
     """
-    found: dict[str, str] = {}
+    sequences: dict[str, str] = {}
     for members in _series(film):
         place = np.array([i for i, name in enumerate(members) if name in known])
         own = bool(len(place)) and all(known[members[i]] == members[i] for i in place)
         for i, name in enumerate(members):
             beside = [members[j] for j in _beside(i, place)]
-            found[name] = name if own else known[_guarded(beside, splits)] if beside else _called(film)
-    return found
+            sequences[name] = name if own else known[_guarded(beside, splits)] if beside else _called(film)
+    return sequences
 
 
 def _called(film: Film) -> str:

@@ -36,8 +36,8 @@ def open_bundle(path: Path) -> Bundle:
     """The files of a zip archive or a folder; FolderError for damaged, encrypted and malicious archives."""
     if path.is_dir():
         with reading(path, "a folder"):
-            found = {item.relative_to(path).as_posix(): item for item in sorted(path.rglob("*")) if item.is_file()}
-        return Bundle(path, {name: _of_file(item) for name, item in found.items() if _is_wanted(name)})
+            contents = {item.relative_to(path).as_posix(): item for item in sorted(path.rglob("*")) if item.is_file()}
+        return Bundle(path, {name: _of_file(item) for name, item in contents.items() if _is_wanted(name)})
     with reading(path, "a zip archive"):
         archive = zipfile.ZipFile(regular_file(path))
     members = dict(_checked(archive, path))
@@ -60,7 +60,7 @@ def _is_wanted(name: str) -> bool:
 
 def _checked(archive: zipfile.ZipFile, path: Path) -> Iterator[tuple[str, zipfile.ZipInfo]]:
     """Members by path; refuses paths that lead out of the archive, and members that would unpack to anything."""
-    seen = set()
+    names = set()
     for member in archive.infolist():
         name = member.filename.replace("\\", "/")
         parts = PurePosixPath(name).parts
@@ -76,8 +76,8 @@ def _checked(archive: zipfile.ZipFile, path: Path) -> Iterator[tuple[str, zipfil
             )
         if member.flag_bits & 1:
             raise FolderError(f"{paths.display(path)} is encrypted; export it without a password")
-        if name in seen:
+        if name in names:
             raise FolderError(f"{paths.display(path)} holds {member.filename!r} twice; export it again")
-        seen.add(name)
+        names.add(name)
         if not name.endswith("/"):
             yield name, member

@@ -92,7 +92,7 @@ class Tally:
 
     def notes(self) -> tuple[str, ...]:
         """One sentence for each kind of thing."""
-        return tuple(f"{what}: {len(found)} (the first in {found[0]})" for what, found in self._places.items())
+        return tuple(f"{what}: {len(places)} (the first in {places[0]})" for what, places in self._places.items())
 
 
 def alike(name: str) -> str:
@@ -107,21 +107,21 @@ class Names:
     the classes file comes before the labels that mean "ignore" or "background" elsewhere.
     """
 
-    def __init__(self, path: Path, how: How, told: Iterable[tuple[str, str | None]]):
-        """``told`` lists (name, colour or None) as the tool has them; FolderError for a name that is no class."""
+    def __init__(self, path: Path, how: How, labels: Iterable[tuple[str, str | None]]):
+        """``labels`` lists (name, colour or None) as the tool has them; FolderError for a name that is no class."""
         self._onto = how.onto
         self.path, self._ignored = path, {alike(name) for name in (*IGNORE_NAMES, *how.ignored)}
-        told = list(told)
-        if repeated := next((name for name, _ in told if [n for n, _ in told].count(name) > 1), None):
+        labels = list(labels)
+        if repeated := next((name for name, _ in labels if [n for n, _ in labels].count(name) > 1), None):
             raise FolderError(f"{paths.display(path)} has two classes named {repeated!r}; rename one")
         if how.classes:
             self.classes = tuple(how.classes)
         else:
-            self.classes = _own_classes(path, [entry for entry in told if self._meaning(entry[0]) is None])
+            self.classes = _own_classes(path, [entry for entry in labels if self._meaning(entry[0]) is None])
         self._index = {one.name: one.index for one in self.classes}
         self._check_ignored(how.ignored)
         self._notes: dict[str, None] = {}
-        for name, _ in told:
+        for name, _ in labels:
             self[name]
 
     @property
@@ -181,24 +181,24 @@ class Names:
         )
 
 
-def _own_classes(path: Path, told: list[tuple[str, str | None]]) -> tuple[FrameClass, ...]:
-    if not told:
+def _own_classes(path: Path, labels: list[tuple[str, str | None]]) -> tuple[FrameClass, ...]:
+    if not labels:
         raise FolderError(
             f"{paths.display(path)} contains no class; list the classes in a file like data/classes.yaml (--classes)"
         )
-    if len(told) > MOST_CLASSES:
+    if len(labels) > MOST_CLASSES:
         raise FolderError(
-            f"{paths.display(path)} names {len(told)} classes; label maps of 8 bits hold at most {MOST_CLASSES}"
+            f"{paths.display(path)} names {len(labels)} classes; label maps of 8 bits hold at most {MOST_CLASSES}"
         )
-    seen: dict[str, str] = {}
-    for name, _ in told:
-        if (other := seen.setdefault(alike(name), name)) != name:
+    spellings: dict[str, str] = {}
+    for name, _ in labels:
+        if (other := spellings.setdefault(alike(name), name)) != name:
             raise FolderError(
                 f"{paths.display(path)} has the labels {other!r} and {name!r}, which differ by blanks or capitals "
                 "alone; rename one, or list the class in a file like data/classes.yaml (--classes)"
             )
-    fallback = (PALETTE[i % len(PALETTE)] for i in range(len(told)))
-    coloured = [(name, colour or spare) for (name, colour), spare in zip(told, fallback, strict=True)]
+    fallback = (PALETTE[i % len(PALETTE)] for i in range(len(labels)))
+    coloured = [(name, colour or spare) for (name, colour), spare in zip(labels, fallback, strict=True)]
     return (FrameClass(0, "background", "#000000"), *(FrameClass(i, *one) for i, one in enumerate(coloured, 1)))
 
 
@@ -233,10 +233,10 @@ def read_json(path: Path) -> dict:
 def json_object(content: bytes, path: Path | str) -> dict:
     """The JSON object in bytes; FolderError when it is damaged or something else."""
     with reading(path, "JSON"):
-        found = json.loads(content.decode("utf-8-sig"))
-    if not isinstance(found, dict):
+        value = json.loads(content.decode("utf-8-sig"))
+    if not isinstance(value, dict):
         raise FolderError(
-            f"{paths.display(path)} holds a JSON {type(found).__name__}, not an object with keys; from Label Studio "
+            f"{paths.display(path)} holds a JSON {type(value).__name__}, not an object with keys; from Label Studio "
             "export COCO, or the masks of its brush as PNG"
         )
-    return found
+    return value

@@ -20,10 +20,10 @@ def open_photron(path: Path) -> Film:
     header, data = _photron_pair(path)
     with reading(header, "a Photron header"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # "Not 12bit image!"
-        told = mraw.get_cih(str(header))
-        mraw.check_exceptions(told)
-        shape = (told["Total Frame"], told["Image Height"], told["Image Width"])
-        bits, rate = int(told["Color Bit"]), float(told["Record Rate(fps)"])
+        metadata = mraw.get_cih(str(header))
+        mraw.check_exceptions(metadata)
+        shape = (metadata["Total Frame"], metadata["Image Height"], metadata["Image Width"])
+        bits, rate = int(metadata["Color Bit"]), float(metadata["Record Rate(fps)"])
     frames, height, width = check_shape(shape, header)
     frame_bytes = height * width * bits // 8
     if (size := data.stat().st_size) < frames * frame_bytes:

@@ -72,7 +72,7 @@ class CheckUp:
 
 
 def check_up(
-    found: AnnotatedFolder,
+    content: AnnotatedFolder,
     classes: list[FrameClass],
     tile: int | None = None,
     pixel_um: float | None = None,
@@ -85,8 +85,8 @@ def check_up(
     tells what they see in each profile for frames of one's own.
     """
     rows, counts, thumbnails, outlines = [], [], [], []
-    for name, split in found.splits.items():
-        image, labels = read_grey(found.images[name]), read_indices(found.masks[name])
+    for name, split in content.splits.items():
+        image, labels = read_grey(content.images[name]), read_indices(content.masks[name])
         objects = _objects(labels, len(classes))
         counts.append(objects.assign(frame=name, split=split))
         ends = np.mean((image == image.min()) | (image == image.max())) if image.dtype.kind == "u" else 0.0
@@ -96,7 +96,7 @@ def check_up(
         thumbnails.append(thumbnail(image))
         outlines.append(thumbnail(binary_mask(labels)) > 0.5)
     frames = pd.DataFrame(rows).set_index("frame")
-    levels = levels_of(read_grey(found.images[name]) for name in found.splits)
+    levels = levels_of(read_grey(content.images[name]) for name in content.splits)
     twins = _twins(frames, np.stack(thumbnails), np.stack(outlines))
     table = _class_table(pd.concat(counts), classes)
     height, width = labels.shape
@@ -140,13 +140,14 @@ def _about_tiles(shape: tuple[int, int], table: pd.DataFrame, tile: int, largest
         why = f": their {height} x {width} pixels, padded, are no more than {largest} x {largest}" if largest else ""
         return f"networks see whole frames{why}"
     number = len(tiles_of(height, width, tile))
-    seen = f"networks see tiles of {min(tile, height)} x {min(tile, width)} pixels, {number} of each frame"
+    sentence = f"networks see tiles of {min(tile, height)} x {min(tile, width)} pixels, {number} of each frame"
     if not largest:
-        return seen
+        return sentence
     name, diameter = _widest(table)
     return (
-        f"{seen}: whole frames would be more than {largest} x {largest}; a tile is {PARTICLES_WIDE} times as wide as "
-        f"the class with the largest particles ({name}, median {diameter:.0f} px), but {SMALLEST_TILE} to {largest}"
+        f"{sentence}: whole frames would be more than {largest} x {largest}; a tile is {PARTICLES_WIDE} times as "
+        f"wide as the class with the largest particles ({name}, median {diameter:.0f} px), but {SMALLEST_TILE} to "
+        f"{largest}"
     )
 
 
@@ -197,96 +198,113 @@ def _class_table(counts: pd.DataFrame, classes: list[FrameClass]) -> pd.DataFram
 
 def _twins(frames: pd.DataFrame, thumbnails: np.ndarray, outlines: np.ndarray) -> list[Twins]:
     """Pairs of frames of different splits whose grey levels, without what all frames share, or whose masks agree."""
-    likeness, splits, found = Likeness(thumbnails, outlines), frames.split.to_numpy(), []
+    likeness, splits, pairs = Likeness(thumbnails, outlines), frames.split.to_numpy(), []
     for i in range(len(frames)):
         alike = likeness.row(i)
         for j in np.flatnonzero((alike > ALIKE) & (splits != splits[i]) & (np.arange(len(frames)) > i)):
             pair = (splits[i], splits[j])
-            found.append(Twins(frames.index[i], frames.index[int(j)], pair, float(min(alike[j], 1))))
-    return sorted(found, key=lambda twins: -twins.alike)
+            pairs.append(Twins(frames.index[i], frames.index[int(j)], pair, float(min(alike[j], 1))))
+    return sorted(pairs, key=lambda twins: -twins.alike)
 
 
-def _advice(seen: CheckUp, pixel_um: float | None) -> list[str]:
-    return [*_about_splits(seen), *_about_classes(seen), *_about_frames(seen), *_about_sizes(seen, pixel_um)]
+def _advice(checkup: CheckUp, pixel_um: float | None) -> list[str]:
+    return [
+        *_about_splits(checkup),
+        *_about_classes(checkup),
+        *_about_frames(checkup),
+        *_about_sizes(checkup, pixel_um),
+    ]
 
 
-def _about_splits(seen: CheckUp) -> list[str]:
-    said = []
-    train = int((seen.frames.split == "train").sum())
+def _about_splits(checkup: CheckUp) -> list[str]:
+    sentences = []
+    train = int((checkup.frames.split == "train").sum())
     if train < FEW_FRAMES:
-        said.append(f"{train} training frames are few; the paper starts from 200, and about 20 is what was tried here")
-    if seen.twins:
-        first = seen.twins[0]
-        said.append(
-            f"{len(seen.twins)} pairs of frames in different splits are near copies (worst: {first.first} in "
+        sentences.append(
+            f"{train} training frames are few; the paper starts from 200, and about 20 is what was tried here"
+        )
+    if checkup.twins:
+        first = checkup.twins[0]
+        sentences.append(
+            f"{len(checkup.twins)} pairs of frames in different splits are near copies (worst: {first.first} in "
             f"{first.splits[0]} and {first.second} in {first.splits[1]}, {first.alike:.2f}); the scores would be too "
             "good: let splits be stretches of time of a film, with a gap between them, as the import cuts it (--gap)"
         )
-    return said
+    return sentences
 
 
-def _about_classes(seen: CheckUp) -> list[str]:
-    said, table = [], seen.classes
+def _about_classes(checkup: CheckUp) -> list[str]:
+    sentences, table = [], checkup.classes
     for name, row in table.iterrows():
         if not row["train", "particles"]:
-            said.append(f"no training frame shows {name}: it cannot be learnt; annotate some, or drop the class")
+            sentences.append(f"no training frame shows {name}: it cannot be learnt; annotate some, or drop the class")
         elif row["train", "particles"] < FEW_PARTICLES:
-            said.append(f"{name} is shown {row['train', 'particles']:.0f} times in training; expect it to be missed")
+            sentences.append(
+                f"{name} is shown {row['train', 'particles']:.0f} times in training; expect it to be missed"
+            )
         absent = [split for split in ("val", "test") if not row[split, "particles"]]
         if absent and row["train", "particles"]:
-            said.append(f"no {' or '.join(absent)} frame shows {name}: its score will be empty there")
-    return said
+            sentences.append(f"no {' or '.join(absent)} frame shows {name}: its score will be empty there")
+    return sentences
 
 
-def _about_frames(seen: CheckUp) -> list[str]:
-    said, frames = [], seen.frames
+def _about_frames(checkup: CheckUp) -> list[str]:
+    sentences, frames = [], checkup.frames
     unmarked = frames.index[(frames.foreground == 0) & (frames.ignored > 0)].tolist()
     if unmarked:
-        said.append(
+        sentences.append(
             f"{len(unmarked)} masks hold 255 and no class ({_some(unmarked)}): these pixels are ignored, not "
             "learnt; if 255 stands for particles there, import with --mask-values binary"
         )
     if (frames.foreground + frames.ignored > 1 - 1e-9).all():
-        said.append(
+        sentences.append(
             "no pixel of any mask is background (0): right where everything belongs to a class; if the labels "
             "are counted from 1 for the background, as ilastik often does, import with --mask-values from-one"
         )
-    if len(seen.classes) == 1 and (share := frames.foreground.median()) > 0.5:
-        said.append(
-            f"{seen.classes.index[0]} covers {100 * share:.0f} % of the median frame; if masks hold 0 for particles "
+    if len(checkup.classes) == 1 and (share := frames.foreground.median()) > 0.5:
+        sentences.append(
+            f"{checkup.classes.index[0]} covers {100 * share:.0f} % of the median frame; if masks hold 0 for particles "
             "and another value around them, invert them"
         )
     empty = frames.index[(frames.foreground == 0) & (frames.ignored == 0)].tolist()
     if empty:
-        said.append(f"{len(empty)} masks are empty ({_some(empty)}); right if nothing is there, else annotate them")
+        sentences.append(
+            f"{len(empty)} masks are empty ({_some(empty)}); right if nothing is there, else annotate them"
+        )
     ignored = frames.index[frames.ignored > 0.3].tolist()
     if ignored:
-        said.append(f"{len(ignored)} masks ignore more than 30 % of their pixels ({_some(ignored)})")
+        sentences.append(f"{len(ignored)} masks ignore more than 30 % of their pixels ({_some(ignored)})")
     if blank := frames.index[frames.blank].tolist():
-        said.append(f"{len(blank)} images hold one single value ({_some(blank)}): they show nothing; leave them out")
+        sentences.append(
+            f"{len(blank)} images hold one single value ({_some(blank)}): they show nothing; leave them out"
+        )
     clipped = frames.index[(frames.clipped > 0.05) & ~frames.blank].tolist()
     if clipped:
-        said.append(
+        sentences.append(
             f"{len(clipped)} images have over 5 % of their pixels at the ends of their range ({_some(clipped)})"
         )
-    return said
+    return sentences
 
 
-def _about_sizes(seen: CheckUp, pixel_um: float | None) -> list[str]:
-    said, diameters, tile = [], seen.classes["median", "diameter [px]"], seen.tile
+def _about_sizes(checkup: CheckUp, pixel_um: float | None) -> list[str]:
+    sentences, diameters, tile = [], checkup.classes["median", "diameter [px]"], checkup.tile
     small = diameters.index[diameters < 4].tolist()
     if small:
-        said.append(
+        sentences.append(
             f"half of {_some(small)} is smaller than 4 pixels across: speckle in the masks, or too coarse a pixel"
         )
     large = diameters.index[diameters > tile / 2].tolist() if tile else []
     if large:
-        said.append(f"half of {_some(large)} fills more than half a tile of {tile} pixels; raise tile")
-    if tile > min(seen.shape):
-        said.append(f"tile is {tile}, the frames are {seen.shape[0]} x {seen.shape[1]}; whole frames will be used")
+        sentences.append(f"half of {_some(large)} fills more than half a tile of {tile} pixels; raise tile")
+    if tile > min(checkup.shape):
+        sentences.append(
+            f"tile is {tile}, the frames are {checkup.shape[0]} x {checkup.shape[1]}; whole frames will be used"
+        )
     if pixel_um is None:
-        said.append("the files do not tell the size of a pixel: give --pixel-um to the import, or set pixel_size_um")
-    return said
+        sentences.append(
+            "the files do not tell the size of a pixel: give --pixel-um to the import, or set pixel_size_um"
+        )
+    return sentences
 
 
 def _some(names: list[str]) -> str:

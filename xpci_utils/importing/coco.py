@@ -88,18 +88,18 @@ def _classes(
 
 def _pictures(images: list[dict], path: Path) -> dict[object, tuple[str, Size]]:
     """(frame name, (height, width)) by image id."""
-    found, files = {}, []
+    sizes, files = {}, []
     for number, entry in enumerate(images):
         own = f"{paths.display(path)}, image {entry.get('id', number)}"
         shape = tuple(_key(entry, side, own) for side in ("height", "width"))
         if not all(isinstance(side, int) and side > 0 for side in shape):
             raise FolderError(f"{own} is {shape[0]!r} x {shape[1]!r} pixels; sizes are whole numbers")
         check_size(shape, own)
-        if (key := _key(entry, "id", own)) in found:
+        if (key := _key(entry, "id", own)) in sizes:
             raise FolderError(f"{own}: two images have the id {key!r}")
-        found[key] = shape
+        sizes[key] = shape
         files.append(str(_key(entry, "file_name", own)))
-    return dict(zip(found, zip(_names_of(images, files, path), found.values(), strict=True), strict=True))
+    return dict(zip(sizes, zip(_names_of(images, files, path), sizes.values(), strict=True), strict=True))
 
 
 def _names_of(images: list[dict], files: list[str], path: Path) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from xpci_utils.importing.corrections import Correction, Levels, choose_correcti
 from xpci_utils.importing.film import Film
 from xpci_utils.importing.films import open_films
 from xpci_utils.importing.layouts import open_masks
-from xpci_utils.importing.looking import Seen, check_mask, chosen, look
+from xpci_utils.importing.looking import Survey, check_mask, chosen, look
 from xpci_utils.importing.marked import only_annotated
 from xpci_utils.importing.matching import Masks, match
 from xpci_utils.importing.onto import Earlier
@@ -46,7 +46,7 @@ class Plan:
     sequences: Sequences
     corrections: dict[Path, Correction]
     levels: Levels | None
-    told: list[str]
+    sentences: list[str]
     apart: Apart
 
 
@@ -81,20 +81,20 @@ def plan_import(request: Request, earlier: Earlier | None = None) -> Plan:
         notes += again
     most = 0 if request.annotated_only else request.unlabelled
     corrections = _corrections(films, {name for film in films for name in film.names} if most else annotated, request)
-    seen = look(films, pairs, annotations.read)
-    sequences, apart = _sequences(films, seen, annotated, request, earlier)
-    told = [
+    survey = look(films, pairs, annotations.read)
+    sequences, apart = _sequences(films, survey, annotated, request, earlier)
+    sentences = [
         f"frames: {sum(map(len, films))} in {_kinds(films)}",
         *dict.fromkeys(note for film in films for note in film.notes),
         f"annotations: {len(annotations.names)} in {annotations.kind}, matched {matched}",
         *notes,
-        *_left_out(len(annotations.names) - len(annotated), seen.blank),
-        sequences.told,
-        *filter(None, [apart.told]),
-        f"grey levels: {_told_levels(seen.levels, corrections)}",
+        *_left_out(len(annotations.names) - len(annotated), survey.blank),
+        sequences.note,
+        *filter(None, [apart.note]),
+        f"grey levels: {_levels_in_words(survey.levels, corrections)}",
     ]
     kept = {name: pairs[name] for name in sequences.of}
-    return Plan(films, annotations, kept, sequences, corrections, seen.levels, told, apart)
+    return Plan(films, annotations, kept, sequences, corrections, survey.levels, sentences, apart)
 
 
 def _check_apart(request: Request) -> None:
@@ -117,14 +117,14 @@ def _annotations(films: list[Film], request: Request) -> Annotations:
 
 
 def _sequences(
-    films: list[Film], seen: Seen, annotated: set[str], request: Request, earlier: Earlier | None
+    films: list[Film], survey: Survey, annotated: set[str], request: Request, earlier: Earlier | None
 ) -> tuple[Sequences, Apart]:
     """Sequences and splits of the annotated frames, and what is kept of the others."""
     most = 0 if request.annotated_only else request.unlabelled
     if earlier:
-        added = earlier.sequences(films, seen.looks.names)
+        added = earlier.sequences(films, survey.looks.names)
         return added, set_apart(earlier.new_films(films), annotated, added.of, added.splits, most)
-    dealt = sequences_of(films, seen.looks, request.sequences, request.splits is not None, request.gap)
+    dealt = sequences_of(films, survey.looks, request.sequences, request.splits is not None, request.gap)
     return dealt, set_apart(films, annotated, dealt.of, dealt.splits or _given_splits(request, annotated), most)
 
 
@@ -170,10 +170,10 @@ def _how(request: Request, films: list[Film]) -> How:
     )
 
 
-def _told_levels(levels: Levels | None, corrections: dict[Path, Correction]) -> str:
+def _levels_in_words(levels: Levels | None, corrections: dict[Path, Correction]) -> str:
     if levels is None:
         return "floats"
-    shifted_back = levels.shift and not all(correction.said for correction in corrections.values())
+    shifted_back = levels.shift and not all(correction.steps for correction in corrections.values())
     return f"{levels}, shifted back" if shifted_back else str(levels)
 
 
@@ -208,9 +208,9 @@ def _write(plan: Plan, request: Request, folder: Path, earlier: Earlier | None) 
         _write_image(folder / "images" / name, image)
         Image.fromarray(labels).save(folder / "masks" / f"{name}.png")
     _write_tables(plan, request, folder)
-    plan.told.extend(_write_apart(plan, folder))
+    plan.sentences.extend(_write_apart(plan, folder))
     if earlier:
-        plan.told.append(earlier.copy_into(folder, plan.sequences))
+        plan.sentences.append(earlier.copy_into(folder, plan.sequences))
     files.write_json(folder / IMPORT_FILE, record)
     return record
 
@@ -227,7 +227,7 @@ def _write_apart(plan: Plan, folder: Path) -> Iterator[str]:
 def _prepared(plan: Plan, film: Film, i: int) -> np.ndarray:
     """A frame as it is written: corrected, or moved back where the camera moved its bits."""
     frame, correction, levels = film[i], plan.corrections[film.path], plan.levels
-    if correction.said:
+    if correction.steps:
         return correction.apply(frame)
     return frame >> levels.shift if levels and levels.shift else frame
 
@@ -262,17 +262,17 @@ def _classes_content(classes: tuple[FrameClass, ...]) -> dict:
 
 
 def _record(plan: Plan, request: Request) -> dict:
-    said = list(dict.fromkeys(correction.said for correction in plan.corrections.values()))
-    corrections = list(dict.fromkeys(step for steps in said for step in steps))
+    treatments = list(dict.fromkeys(correction.steps for correction in plan.corrections.values()))
+    corrections = list(dict.fromkeys(step for steps in treatments for step in steps))
     pixels = {film.pixel_um for film in plan.films if film.pixel_um}
     pixel_um = request.pixel_um or (pixels.pop() if len(pixels) == 1 else None)
     intervals = {film.interval_us for film in plan.films if film.interval_us}
     return {
         "images": paths.display(request.images),
         "masks": paths.display(request.masks),
-        "told": plan.told,
+        "told": plan.sentences,
         "mask_values": "class indices, 255 ignored",
-        "grey_levels": _told_levels(plan.levels, plan.corrections),
+        "grey_levels": _levels_in_words(plan.levels, plan.corrections),
         "corrections": corrections,
         "pixel_size_um": pixel_um,
         "frame_interval_us": intervals.pop() if len(intervals) == 1 else None,

@@ -57,7 +57,7 @@ class Correction:
     """What is done to every frame of a film, and what frames.json shall say of it."""
 
     apply: Callable[[np.ndarray], np.ndarray]
-    said: tuple[str, ...]
+    steps: tuple[str, ...]
 
 
 def choose_correction(film: Film, how: str, flats: Film | None, darks: Film | None) -> Correction:
@@ -80,8 +80,8 @@ def _by_references(film: Film, flats: Film, darks: Film | None) -> Correction:
     if not np.median(flat - dark) > 0:
         raise FolderError(f"the flats of {_where(flats)} are not brighter than the darks; were they swapped, or empty?")
     named = f"dark (mean of {len(darks)})" if darks is not None else "dark taken as 0"
-    said = (named, f"flat field (mean of {len(flats)})", "defective pixels")
-    return Correction(lambda frame: flat_field_correct(frame, flat, dark), said)
+    steps = (named, f"flat field (mean of {len(flats)})", "defective pixels")
+    return Correction(lambda frame: flat_field_correct(frame, flat, dark), steps)
 
 
 def _by_median(film: Film, darks: Film | None) -> Correction:
@@ -97,9 +97,9 @@ def _by_median(film: Film, darks: Film | None) -> Correction:
         raise FolderError(
             f"the median over time of {_where(film)} is not brighter than 0; there is no beam to divide by"
         )
-    said: tuple[str, ...] = (f"dark (mean of {len(darks)})",) if darks is not None else ()
-    said += (f"divided by the median over time of {len(chosen)} frames", "defective pixels")
-    return Correction(lambda frame: flat_field_correct(frame - dark, median, np.zeros_like(median)), said)
+    steps: tuple[str, ...] = (f"dark (mean of {len(darks)})",) if darks is not None else ()
+    steps += (f"divided by the median over time of {len(chosen)} frames", "defective pixels")
+    return Correction(lambda frame: flat_field_correct(frame - dark, median, np.zeros_like(median)), steps)
 
 
 def _mean(film: Film, frames: Film) -> np.ndarray:

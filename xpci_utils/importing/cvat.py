@@ -61,7 +61,7 @@ def open_cvat(bundle: Bundle, how: How) -> Annotations:
 
 
 def _label_map(text: str, path: Path) -> dict[tuple[int, int, int], str]:
-    found: dict[tuple[int, int, int], str] = {}
+    names: dict[tuple[int, int, int], str] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
@@ -70,13 +70,13 @@ def _label_map(text: str, path: Path) -> dict[tuple[int, int, int], str]:
         if match is None or max(parts) > 255:
             raise FolderError(f"{paths.display(path)}: line {number} of labelmap.txt is not like 'drop:204,51,17::'")
         rgb = (parts[0], parts[1], parts[2])
-        if rgb in found:
-            both = f"{found[rgb]} and {match['name']}"
+        if rgb in names:
+            both = f"{names[rgb]} and {match['name']}"
             raise FolderError(f"{paths.display(path)}: labelmap.txt gives {both} one colour; change one in CVAT")
-        found[rgb] = match["name"]
-    if not found:
+        names[rgb] = match["name"]
+    if not names:
         raise FolderError(f"{paths.display(path)}: labelmap.txt names no class")
-    return {(0, 0, 0): "background", **found}
+    return {(0, 0, 0): "background", **names}
 
 
 def _decode(rgb: np.ndarray, index: dict[tuple[int, int, int], int], where: str) -> np.ndarray:

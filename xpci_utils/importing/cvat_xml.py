@@ -36,19 +36,21 @@ def open_cvat_xml(path: Path, content: bytes, how: How) -> Annotations:
     pictures = root.findall("image")
     sizes: dict[str, Size] = {}
     shapes: dict[str, list[_Shape]] = {}
-    for name, picture in zip(frame_names((_told(p, "name", where) for p in pictures), path), pictures, strict=True):
+    for name, picture in zip(
+        frame_names((_attribute(p, "name", where) for p in pictures), path), pictures, strict=True
+    ):
         own = f"{where}, {name}"
         sizes[name] = (int(_number(picture, "height", own)), int(_number(picture, "width", own)))
         check_size(sizes[name], own)
         shapes[name] = [one for entry in picture if (one := _shape(entry, sizes[name], tally, own)) is not None]
     colours = [(label.findtext("name", "").strip(), label.findtext("color")) for label in root.iterfind(".//label")]
-    told = {
+    label_colours = {
         name: colour if re.fullmatch("#[0-9a-fA-F]{6}", colour or "") else None
         for name, colour in colours
         if name and name != UNCHECKED
     }
-    told |= {one.label: None for own in shapes.values() for one in own if one.label not in told}
-    names = Names(path, how, told.items())
+    label_colours |= {one.label: None for own in shapes.values() for one in own if one.label not in label_colours}
+    names = Names(path, how, label_colours.items())
     bare = tuple(name for name, picture in zip(shapes, pictures, strict=True) if not len(picture))
     unchecked = tuple(name for name, picture in zip(shapes, pictures, strict=True) if _is_unchecked(picture))
 
@@ -99,7 +101,7 @@ def _shape(entry: ElementTree.Element, size: Size, tally: Tally, where: str) -> 
     if entry.tag in WITHOUT_AREA:
         tally.add(f"left out, shapes without area ({entry.tag})", where)
         return None
-    label, layer = _told(entry, "label", where), int(entry.get("z_order") or 0)
+    label, layer = _attribute(entry, "label", where), int(entry.get("z_order") or 0)
     if entry.tag == "mask":
         patch, corner = _patch(entry, size, where)
         return _Shape(label, layer, patch=patch, corner=corner)
@@ -114,7 +116,7 @@ def _outline(entry: ElementTree.Element, where: str) -> np.ndarray:
     """The outline [n, 2] of a polygon, a box or an ellipse; the last two may be turned."""
     if entry.tag == "polygon":
         with reading(where, "a polygon"):
-            pairs = [point.split(",") for point in _told(entry, "points", where).split(";") if point.strip()]
+            pairs = [point.split(",") for point in _attribute(entry, "points", where).split(";") if point.strip()]
             points = [[float(value) for value in pair] for pair in pairs]
         return points_of(points, where)
     if entry.tag == "box":
@@ -134,7 +136,7 @@ def _patch(entry: ElementTree.Element, size: Size, where: str) -> tuple[np.ndarr
     if min(left, top, width - 1, height - 1) < 0 or left + width > size[1] or top + height > size[0]:
         raise FolderError(f"{where} leaves the picture of {size[0]} x {size[1]} pixels")
     with reading(where, "a mask"):
-        runs = [int(run) for run in _told(entry, "rle", where).split(",")]
+        runs = [int(run) for run in _attribute(entry, "rle", where).split(",")]
     if min(runs) < 0 or sum(runs) != width * height:
         raise FolderError(f"{where} has a run-length code for {sum(runs)} pixels, its box has {width * height}")
     return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width), (left, top)
@@ -150,7 +152,7 @@ def _mask(shape: _Shape, size: Size) -> np.ndarray:
     return mask
 
 
-def _told(entry: ElementTree.Element, key: str, where: str) -> str:
+def _attribute(entry: ElementTree.Element, key: str, where: str) -> str:
     value = entry.get(key)
     if not value:
         raise FolderError(f"{where}: <{entry.tag}> lacks {key!r}")
@@ -159,7 +161,7 @@ def _told(entry: ElementTree.Element, key: str, where: str) -> str:
 
 def _number(entry: ElementTree.Element, key: str, where: str) -> float:
     try:
-        value = float(_told(entry, key, where))
+        value = float(_attribute(entry, key, where))
     except ValueError:
         value = np.inf
     if not abs(value) < 1e6:

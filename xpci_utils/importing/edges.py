@@ -100,13 +100,15 @@ class EdgeCheck:
             return Verdict.WRONG
         return Verdict.FITS if fits and not astray else Verdict.OPEN
 
-    def told(self, pairs: Mapping[str, int], verdict: Verdict) -> str:
+    def wording(self, pairs: Mapping[str, int], verdict: Verdict) -> str:
         """The verdict in words; where it is open, how many masks fit by themselves, and one that does not."""
-        seen, silent = len(self._sample(pairs)), self.silent(pairs)
-        if verdict is not Verdict.OPEN or len(silent) == seen:
+        count, silent = len(self._sample(pairs)), self.silent(pairs)
+        if verdict is not Verdict.OPEN or len(silent) == count:
             return verdict.value
-        told = f"{seen - len(silent)} of the {seen} masks looked at fit their own frame better than those beside it"
-        return f"{verdict.value} for all masks: {told}" + (f", {silent[0]} does not" if silent else "")
+        sentence = (
+            f"{count - len(silent)} of the {count} masks looked at fit their own frame better than those beside it"
+        )
+        return f"{verdict.value} for all masks: {sentence}" + (f", {silent[0]} does not" if silent else "")
 
     def silent(self, pairs: Mapping[str, int]) -> list[str]:
         """Those of the masks looked at that do not fit their frame better, by a standard error, than both beside it."""
@@ -131,13 +133,13 @@ class EdgeCheck:
         count = max(16, 2 * len(names))
         others = {*_spread(paired, count), *_spread(range(len(self.films.film)), count), *own}
         near = [{j for step in (-1, 1) for j in self.films.beside(i, step)} for i in own]
-        found = np.zeros(len(names), bool)
+        misfits = np.zeros(len(names), bool)
         for j in sorted(others.union(*near)):  # every other frame is read once
-            found |= [
+            misfits |= [
                 i != j and (j in others or j in beside) and _plainly_worse(self._margin(name, i, j))
                 for name, i, beside in zip(names, own, near, strict=True)
             ]
-        return int(found.sum())
+        return int(misfits.sum())
 
     def _sample(self, pairs: Mapping[str, int]) -> list[str]:
         """Masks with enough border, spread evenly over all of them; as many as time allows for frames of this size."""
@@ -175,10 +177,10 @@ def _if_readable(read: Callable, key: int | str) -> np.ndarray:
     """
     nothing = np.zeros((2, 2), np.uint8)
     try:
-        found = read(key)
+        picture = read(key)
     except FolderError:
         return nothing
-    return found if found.min() < found.max() else nothing
+    return picture if picture.min() < picture.max() else nothing
 
 
 def prepared(frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

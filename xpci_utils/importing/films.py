@@ -47,16 +47,16 @@ def open_films(path: str | Path, grey: str = "shown") -> list[Film]:
     folders = [item for item in folders if not _is_film(item) and _holds_films(item)]
     if not files and folders:
         return [_inside(folder.name, film) for folder in folders for film in open_films(folder, grey)]
-    found = [replace(open_film(item), grey=grey) for item in files]
+    all_films = [replace(open_film(item), grey=grey) for item in files]
     passed_over = _unread(items)
-    if not found:
+    if not all_films:
         held = f"; it holds {passed_over}, which are not read: {SAVE_AS}" if passed_over else ""
         raise FolderError(f"{paths.display(path)} holds no frames: no {', '.join(_readers())} file{held}")
     notes = [f"{paths.display(path)} also holds {passed_over}, which are not read"] if passed_over else []
     notes += [f"the folders in {paths.display(path)} are not searched ({folders[0].name}, ...)"] if folders else []
-    pictures = [film for film in found if film.kind in (PNG_PICTURE, TIFF_PICTURE)]
+    pictures = [film for film in all_films if film.kind in (PNG_PICTURE, TIFF_PICTURE)]
     films = [_numbered_pictures(path, pictures)] if pictures else []
-    films += [film for film in found if film.kind not in (PNG_PICTURE, TIFF_PICTURE)]
+    films += [film for film in all_films if film.kind not in (PNG_PICTURE, TIFF_PICTURE)]
     return [replace(films[0], notes=(*notes, *films[0].notes)), *films[1:]]
 
 
@@ -98,8 +98,8 @@ def _unread(items: list[Path]) -> str:
     """The pictures and films of a folder that have no reader here, counted by suffix, and the first of them."""
     others = [item for item in items if item.suffix.lower() in UNREAD and item.is_file()]
     counts = Counter(item.suffix.lower() for item in others)
-    told = ", ".join(f"{count} {suffix}" for suffix, count in counts.items())
-    return f"{told} files ({others[0].name}, ...)" if others else ""
+    listing = ", ".join(f"{count} {suffix}" for suffix, count in counts.items())
+    return f"{listing} files ({others[0].name}, ...)" if others else ""
 
 
 def _numbered_pictures(path: Path, pictures: list[Film]) -> Film:

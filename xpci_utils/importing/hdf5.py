@@ -37,15 +37,15 @@ def open_exchange(path: Path, name: str = "data") -> Film:
         frames = check_shape(data.shape, path)[0]
         check_stored(data, path)
         size = data.attrs.get("element_size_um")
-        found = {kind: _reference(file, kind, data, path) for kind in ("data_white", "data_dark")}
-        notes = [note for _, note in found.values() if note]
-        if found["data_white"][0] is None and name == "data" and (other := _like_flats(file)):
+        references = {kind: _reference(file, kind, data, path) for kind in ("data_white", "data_dark")}
+        notes = [note for _, note in references.values() if note]
+        if references["data_white"][0] is None and name == "data" and (other := _like_flats(file)):
             notes.append(
                 f"{paths.display(path)} holds no /exchange/data_white, but {other}, which is not used; if these are "
                 "flats, copy them there, or give them as --flats"
             )
     pixel = float(np.asarray(size).ravel()[-1]) if size is not None else None
-    flats, darks = (found[kind][0] for kind in ("data_white", "data_dark"))
+    flats, darks = (references[kind][0] for kind in ("data_white", "data_dark"))
     return Film(
         path, numbered(path, frames), KIND, _plane_reader(data), pixel, flats=flats, darks=darks, notes=tuple(notes)
     )
@@ -77,8 +77,8 @@ def _like_flats(file: h5py.File) -> str:
     def filled(item: Any) -> bool:
         return len(item) > 0 if isinstance(item, h5py.Group) else item.size and item.dtype.kind in "uif"
 
-    found = [name for name in names if LIKE_A_FLAT.search(name.rpartition("/")[2]) and filled(file[name])]
-    return " and ".join(f"/{name}" for name in found[:2])
+    candidates = [name for name in names if LIKE_A_FLAT.search(name.rpartition("/")[2]) and filled(file[name])]
+    return " and ".join(f"/{name}" for name in candidates[:2])
 
 
 def _dataset(file: h5py.File, name: str, path: Path) -> h5py.Dataset | None:

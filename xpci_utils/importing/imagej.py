@@ -89,7 +89,7 @@ def _annotations(
 
 def _rois(bundle: Bundle, tally: Tally) -> list[_Roi]:
     """The regions with an area; points, lines and texts are left out and told."""
-    found = []
+    rois = []
     for name in bundle.ending(".roi"):
         where = paths.display(bundle.path) + (f", {name}" if bundle.path.name != name else "")
         with reading(where, "a ROI of Fiji"):
@@ -104,8 +104,8 @@ def _rois(bundle: Bundle, tally: Tally) -> list[_Roi]:
         outlines = [points for points in outlines if with_area(points, tally, where)]
         if outlines:
             called = roi.name or PurePosixPath(name).stem
-            found.append(_Roi(called, roi.group, _slice(roi, called, where), outlines, where))
-    return found
+            rois.append(_Roi(called, roi.group, _slice(roi, called, where), outlines, where))
+    return rois
 
 
 def _paths(roi: ImagejRoi) -> list[np.ndarray]:
@@ -127,8 +127,8 @@ def _slice(roi: ImagejRoi, name: str, where: str) -> int:
         return roi.position
     if roi.z_position > 1 and roi.t_position > 1:
         raise FolderError(f"{where} lies in slice {roi.z_position} of time {roi.t_position}; a film has one of both")
-    if found := max(roi.z_position, roi.t_position):
-        return found
+    if number := max(roi.z_position, roi.t_position):
+        return number
     automatic = AUTOMATIC.fullmatch(name)
     return int(automatic[1].rstrip("-")) if automatic and automatic[1] else 0
 
@@ -137,9 +137,10 @@ def _frame(roi: _Roi, frames: tuple[str, ...]) -> str:
     if len(frames) == 1 and roi.slice <= 1:
         return frames[0]
     if not 1 <= roi.slice <= len(frames):
-        told = f"lies in slice {roi.slice}, the film has {len(frames)}" if roi.slice else "does not contain its slice"
+        fault = f"lies in slice {roi.slice}, the film has {len(frames)}" if roi.slice else "does not contain its slice"
         raise FolderError(
-            f"{roi.where} {told}; save the ROIs of this film with 'Associate ROIs with slices' (More >> Options) ticked"
+            f"{roi.where} {fault}; save the ROIs of this film with 'Associate ROIs with slices' (More >> Options) "
+            "ticked"
         )
     return frames[roi.slice - 1]
 
@@ -171,8 +172,8 @@ def _label(roi: _Roi, how: How) -> str:
     if by_name and by_group and listed[by_name] != listed[by_group]:
         raise FolderError(f"{roi.where} is called {roi.name!r}, but its group {roi.group} is class {by_group!r}")
     only = how.classes[1].name if len(how.classes) == 2 and roi.group == 0 else None
-    if found := by_name or by_group or only:
-        return found
+    if class_label := by_name or by_group or only:
+        return class_label
     raise FolderError(
         f"{roi.where} gives no class: it is called {roi.name!r} and has the group {roi.group}; give it the name of "
         f"a class ({how.classes[1].name}-1), or set its group to the number of the class in the classes file"

@@ -87,11 +87,11 @@ def _integers(labels: np.ndarray, where: str) -> np.ndarray:
 
 def mask_files(path: Path) -> list[Path]:
     """The files of masks at a path, those in its subfolders, too."""
-    found = sorted(path.iterdir()) if path.is_dir() else [path]
+    items = sorted(path.iterdir()) if path.is_dir() else [path]
     deeper = [
-        item for folder in found if folder.is_dir() and not folder.name.startswith(".") for item in folder.iterdir()
+        item for folder in items if folder.is_dir() and not folder.name.startswith(".") for item in folder.iterdir()
     ]
-    return [item for item in (*found, *sorted(deeper)) if _is_mask(item)]
+    return [item for item in (*items, *sorted(deeper)) if _is_mask(item)]
 
 
 def _is_mask(path: Path) -> bool:
@@ -118,23 +118,23 @@ def _of_classes(path: Path, masks: Masks, how: How) -> Annotations:
             path,
             {name: values_of(check_labels(masks.read(name), how.named, masks.where(name))) for name in masks.names},
         )
-    told = {
+    meanings = {
         "binary": f"0 is background, the other value of a mask is the class {how.named[1].name!r}",
         "from-one": "1 is background, 2 is class 1, 3 is class 2, ...; 0 is ignored",
         "indices": "numbers are class indices, 255 is ignored",
     }
-    notes = (f"mask values: {told[how.mask_values]}",) if how.mask_values in told else ()
+    notes = (f"mask values: {meanings[how.mask_values]}",) if how.mask_values in meanings else ()
     return Annotations(path, f"class indices ({masks.kind})", masks.names, read, tuple(how.named), notes)
 
 
-def _ask(path: Path, seen: dict[str, Values]) -> None:
+def _ask(path: Path, masks: dict[str, Values]) -> None:
     """FolderError where the numbers of all masks together leave open what they mean."""
-    if found := doubt(seen):
+    if reason := doubt(masks):
         raise FolderError(
-            f"{paths.display(path)}: {found}; say --mask-values indices if the numbers are class indices and 255 is to "
-            "be ignored, binary if all particles are of one class, instances if each number is one particle"
+            f"{paths.display(path)}: {reason}; say --mask-values indices if the numbers are class indices and 255 is "
+            "to be ignored, binary if all particles are of one class, instances if each number is one particle"
         )
-    if all(one.values[:1] == (1,) for one in seen.values()):
+    if all(one.values[:1] == (1,) for one in masks.values()):
         raise FolderError(
             f"{paths.display(path)}: no pixel of any mask is 0 (background), and every mask holds 1; ilastik counts "
             "labels from 1, and often 1 is the background there; say --mask-values from-one if it is, indices if not"
@@ -148,9 +148,9 @@ def _binary(labels: np.ndarray, how: How, where: str) -> np.ndarray:
             f"{where} is to hold one class (--mask-values binary), but the classes file lists {len(how.named) - 1}; "
             "give one class, or one mask per class, with its name (film_0001_drop.png)"
         )
-    found = values_of(labels).particles
-    if len(found) > 1:
-        raise FolderError(f"{where} holds the values {found[0]} and {found[1]}; binary masks hold 0 and one other")
+    values = values_of(labels).particles
+    if len(values) > 1:
+        raise FolderError(f"{where} holds the values {values[0]} and {values[1]}; binary masks hold 0 and one other")
     return (labels != 0).astype(np.uint8)
 
 

@@ -43,7 +43,7 @@ def open_instances(path: Path, masks: Masks, how: How) -> Annotations:
             raise FolderError(f"{masks.where(name)} holds {labels.min()}; instances count from 1, 0 is background")
         return (labels > 0).astype(np.uint8) if table is None else _looked_up(labels, name, table, masks, how)
 
-    notes = ("mask values: every number is one particle, " + _told(how), *known)
+    notes = ("mask values: every number is one particle, " + _class_note(how), *known)
     return Annotations(path, f"instance masks ({masks.kind})", masks.names, read, tuple(how.named), notes)
 
 
@@ -61,7 +61,7 @@ def _looked_up(labels: np.ndarray, name: str, table: dict[tuple[str, int], int],
     return np.array(values, np.uint8)[place].reshape(labels.shape)
 
 
-def _told(how: How) -> str:
+def _class_note(how: How) -> str:
     if how.instance_classes:
         return f"its class stands in {paths.display(how.instance_classes)}"
     return f"and all are of the class {how.named[1].name!r}"
@@ -80,12 +80,12 @@ def _table(path: Path, how: How, frames: set[str]) -> tuple[dict[tuple[str, int]
     with reading(how.instance_classes, "a table"), open(how.instance_classes, newline="", encoding="utf-8-sig") as file:
         rows = [tuple((row.get(column) or "").strip() for column in COLUMNS) for row in csv.DictReader(file)]
     names = Names(how.instance_classes, how, ((label, None) for label in dict.fromkeys(row[2] for row in rows)))
-    found: dict[tuple[str, int], int] = {}
+    class_index: dict[tuple[str, int], int] = {}
     for line, (frame, number, label) in enumerate(rows, 2):
         if not number.isdigit() or not frame or not label:
             raise FolderError(f"{own}, line {line}: it needs {','.join(COLUMNS)}, as in film_0001,7,drop")
         if without_ending(frame) not in frames:
             raise FolderError(f"{own}, line {line}: there is no mask of {frame!r}")
-        if found.setdefault((without_ending(frame), int(number)), names[label]) != names[label]:
+        if class_index.setdefault((without_ending(frame), int(number)), names[label]) != names[label]:
             raise FolderError(f"{own}, line {line}: particle {number} of {frame} has two classes")
-    return found, names.notes
+    return class_index, names.notes

@@ -61,8 +61,8 @@ def open_labelme(path: Path, how: How) -> Annotations:
     files = [item for item in json_files(path) if _is_labelme(item, tally)]
     place = dict(zip(frame_names((item.relative_to(path).as_posix() for item in files), path), files, strict=True))
     shapes = {name: _shapes(file, how, tally) for name, file in place.items()}
-    told = sorted({shape.label for own, _ in shapes.values() for shape in own})
-    names = Names(path, how, ((label, None) for label in told))
+    label_names = sorted({shape.label for own, _ in shapes.values() for shape in own})
+    names = Names(path, how, ((label, None) for label in label_names))
 
     def read(name: str) -> np.ndarray:
         own, size = shapes[name]
@@ -86,8 +86,8 @@ def _flag(path: Path) -> bool | None:
 def json_files(path: Path) -> list[Path]:
     """The JSON files of a folder, in order; those of its subfolders when it has none itself."""
     folders = [path, *(item for item in path.iterdir() if item.is_dir() and not item.name.startswith("."))]
-    found = [f for one in folders for f in one.iterdir() if f.suffix.lower() == ".json" and not f.name.startswith(".")]
-    return sorted([item for item in found if item.parent == path] or found)
+    items = [f for one in folders for f in one.iterdir() if f.suffix.lower() == ".json" and not f.name.startswith(".")]
+    return sorted([item for item in items if item.parent == path] or items)
 
 
 def any_json(path: Path) -> dict:
@@ -118,15 +118,15 @@ def _shapes(path: Path, how: How, tally: Tally) -> tuple[list[_Shape], Size]:
     size = _size(content, where) or frame_size(path, how)
     if _names_another(content.get("imagePath"), path):
         tally.add("read for the frame with the name of the file, although imagePath gives another picture", where)
-    found = []
+    regions = []
     for number, shape in enumerate(shapes):
         if not isinstance(shape, dict) or not isinstance(shape.get("label"), str):
             raise FolderError(f"{where}: shape {number} has no label")
         one = _shape(shape, f"{where}: shape {number} ({shape['label']})", tally)
         if one is not None:
-            found.append(one)
+            regions.append(one)
             _check_reach(one, size, tally)
-    return found, size
+    return regions, size
 
 
 def _names_another(picture: object, path: Path) -> bool:

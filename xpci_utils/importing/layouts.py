@@ -64,11 +64,13 @@ def _joined(path: Path, parts: Sequence[tuple[str, Annotations]]) -> Annotations
 
 def _nnunet(path: Path, how: How) -> Annotations:
     """Labels of a data set of nnU-Net v2, whose names of classes and ignore label stand in its dataset.json."""
-    told = read_json(path.parent / NNUNET_FILE).get("labels")
-    if not isinstance(told, dict) or not all(isinstance(value, int) for value in told.values()):
+    label_table = read_json(path.parent / NNUNET_FILE).get("labels")
+    if not isinstance(label_table, dict) or not all(isinstance(value, int) for value in label_table.values()):
         return open_annotations(path, how.classes, how)  # regions, or a file of another program
-    ignore = told.get("ignore")
-    named = [name for name, value in sorted(told.items(), key=lambda item: item[1]) if value and name != "ignore"]
+    ignore = label_table.get("ignore")
+    named = [
+        name for name, value in sorted(label_table.items(), key=lambda item: item[1]) if value and name != "ignore"
+    ]
     own = [FrameClass(i, name, PALETTE[i % len(PALETTE)]) for i, name in enumerate(named, 1)]
     classes = how.classes or [FrameClass(0, "background", "#000000"), *own]
     how = replace(
@@ -81,10 +83,10 @@ def _nnunet(path: Path, how: How) -> Annotations:
             f"{paths.display(path.parent / NNUNET_FILE)} has {ignore} as its ignore label, after {ignore - 1} classes; "
             f"the classes file lists {len(classes) - 1}"
         )
-    found = open_annotations(path, [*classes, FrameClass(ignore, "ignore", "#ffffff")], how)
+    annotations = open_annotations(path, [*classes, FrameClass(ignore, "ignore", "#ffffff")], how)
 
     def read(name: str) -> np.ndarray:
-        labels = found.read(name)
+        labels = annotations.read(name)
         return np.where(labels == ignore, IGNORE, labels).astype(np.uint8)
 
-    return replace(found, kind="labels of nnU-Net", read=read, classes=tuple(classes))
+    return replace(annotations, kind="labels of nnU-Net", read=read, classes=tuple(classes))

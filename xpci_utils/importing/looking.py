@@ -15,7 +15,7 @@ from xpci_utils.importing.sequences import Looks
 
 
 @dataclass(frozen=True)
-class Seen:
+class Survey:
     """What the chosen frames hold: bits, the frames of one single value, and how the others look."""
 
     levels: Levels | None
@@ -28,7 +28,7 @@ def chosen(films: list[Film], pairs: dict[str, str]) -> Iterator[tuple[Film, int
     return ((film, i, name) for film in films for i, name in enumerate(film.names) if name in pairs)
 
 
-def look(films: list[Film], pairs: dict[str, str], read_mask: Callable[[str], np.ndarray]) -> Seen:
+def look(films: list[Film], pairs: dict[str, str], read_mask: Callable[[str], np.ndarray]) -> Survey:
     """Read the frames that ``pairs`` names; FolderError when their depths or sizes differ, or all are blank."""
     look_at = _Look()
     frames = look_at(films, pairs)
@@ -39,10 +39,10 @@ def look(films: list[Film], pairs: dict[str, str], read_mask: Callable[[str], np
         raise FolderError("every frame holds one single value; nothing can be learnt from them, export them again")
 
     def masks() -> tuple[np.ndarray, np.ndarray]:
-        found = [_mask(read_mask(pairs[name]), name, look_at.shape) for name in names]
-        return np.stack([thumbnail(mask) > 0.5 for mask in found]), np.array([mask.any() for mask in found])
+        label_maps = [_mask(read_mask(pairs[name]), name, look_at.shape) for name in names]
+        return np.stack([thumbnail(mask) > 0.5 for mask in label_maps]), np.array([mask.any() for mask in label_maps])
 
-    return Seen(levels, tuple(look_at.blank), Looks(names, np.stack(list(look_at.thumbnails.values())), masks))
+    return Survey(levels, tuple(look_at.blank), Looks(names, np.stack(list(look_at.thumbnails.values())), masks))
 
 
 def size(shape: tuple[int, ...]) -> str:

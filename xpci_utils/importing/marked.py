@@ -19,57 +19,62 @@ QUESTION = (
 )
 
 
-def only_annotated(found: Annotations, how: How) -> Annotations:
+def only_annotated(annotations: Annotations, how: How) -> Annotations:
     """The annotations that count: without unchecked ones, and empty ones as ``how.empty`` says; all of it is told.
 
     FolderError where it is open whether empty ones are annotated.
     """
-    found = _without_unchecked(found, how)
-    if found.bare:
-        found = _listed(found, how)
-    empty = [name for name in found.names if name not in set(found.bare) and not found.read(name).any()]
-    return _empty(found, empty, how) if empty else found
+    annotations = _without_unchecked(annotations, how)
+    if annotations.bare:
+        annotations = _listed(annotations, how)
+    empty = [
+        name for name in annotations.names if name not in set(annotations.bare) and not annotations.read(name).any()
+    ]
+    return _empty(annotations, empty, how) if empty else annotations
 
 
-def _without_unchecked(found: Annotations, how: How) -> Annotations:
-    if not found.unchecked:
-        return found
-    count = f"{len(found.unchecked)} frames (the first is {found.unchecked[0]}) still carry the mark {UNCHECKED!r}"
+def _without_unchecked(annotations: Annotations, how: How) -> Annotations:
+    if not annotations.unchecked:
+        return annotations
+    frames = f"{len(annotations.unchecked)} frames (the first is {annotations.unchecked[0]})"
+    count = f"{frames} still carry the mark {UNCHECKED!r}"
     if how.take_unchecked:
-        return _and(found, f"{count}, and are taken as they are")
-    told = f"{count}, so nobody has checked them: their labels are left out; --take-unchecked includes them"
-    return _without(found, found.unchecked, told)
+        return _and(annotations, f"{count}, and are taken as they are")
+    note = f"{count}, so nobody has checked them: their labels are left out; --take-unchecked includes them"
+    return _without(annotations, annotations.unchecked, note)
 
 
-def _listed(found: Annotations, how: How) -> Annotations:
+def _listed(annotations: Annotations, how: How) -> Annotations:
     """What becomes of pictures that the file lists without any annotation."""
-    listed = f"the file lists {len(found.bare)} of {len(found.names)} pictures without any annotation"
-    listed += f" (the first is {found.bare[0]})"
+    listed = f"the file lists {len(annotations.bare)} of {len(annotations.names)} pictures without any annotation"
+    listed += f" (the first is {annotations.bare[0]})"
     if how.empty == "annotated":
-        return _and(found, f"{listed}: they are read as frames without particles")
+        return _and(annotations, f"{listed}: they are read as frames without particles")
     if how.empty == "unlabelled" or how.annotated_only:
-        return _without(found, found.bare, f"{listed}: they count as not annotated")
-    raise FolderError(f"{paths.display(found.path)}: {listed}; {QUESTION}")
+        return _without(annotations, annotations.bare, f"{listed}: they count as not annotated")
+    raise FolderError(f"{paths.display(annotations.path)}: {listed}; {QUESTION}")
 
 
-def _empty(found: Annotations, empty: list[str], how: How) -> Annotations:
+def _empty(annotations: Annotations, empty: list[str], how: How) -> Annotations:
     """What becomes of label maps without any label."""
-    said = f"{len(empty)} of {len(found.names)} annotations are empty (the first is {empty[0]})"
+    sentence = f"{len(empty)} of {len(annotations.names)} annotations are empty (the first is {empty[0]})"
     if how.empty == "unlabelled":
-        return _without(found, empty, f"{said}: they count as not annotated")
-    if how.empty == "ask" and MOST_EMPTY * len(found.names) < len(empty) < len(found.names):
-        raise FolderError(f"{paths.display(found.path)}: {said}; {QUESTION}")
-    return _and(found, f"{said}: they are read as frames without particles (--empty unlabelled: for not annotated)")
+        return _without(annotations, empty, f"{sentence}: they count as not annotated")
+    if how.empty == "ask" and MOST_EMPTY * len(annotations.names) < len(empty) < len(annotations.names):
+        raise FolderError(f"{paths.display(annotations.path)}: {sentence}; {QUESTION}")
+    return _and(
+        annotations, f"{sentence}: they are read as frames without particles (--empty unlabelled: for not annotated)"
+    )
 
 
-def _and(found: Annotations, told: str) -> Annotations:
-    return replace(found, notes=(*found.notes, told))
+def _and(annotations: Annotations, note: str) -> Annotations:
+    return replace(annotations, notes=(*annotations.notes, note))
 
 
-def _without(found: Annotations, names: Collection[str], told: str) -> Annotations:
+def _without(annotations: Annotations, names: Collection[str], note: str) -> Annotations:
     gone = set(names)
-    left = [name for name in found.names if name not in gone]
+    left = [name for name in annotations.names if name not in gone]
     if not left:
-        raise FolderError(f"{paths.display(found.path)} ({found.kind}) annotates no frame; {told}")
-    bare = tuple(name for name in found.bare if name not in gone)
-    return replace(found, names=tuple(left), bare=bare, unchecked=(), notes=(*found.notes, told))
+        raise FolderError(f"{paths.display(annotations.path)} ({annotations.kind}) annotates no frame; {note}")
+    bare = tuple(name for name in annotations.bare if name not in gone)
+    return replace(annotations, names=tuple(left), bare=bare, unchecked=(), notes=(*annotations.notes, note))

@@ -45,9 +45,9 @@ def match(
     rules = _rules(frames, films, masks, by, given_only)
     rule, verdict = _choose(rules, check, frames, masks, by)
     pairs = {frames.names[index]: name for name, index in rule.pairs.items()}
-    told = rule.told if rule.told == "by name" else f"{rule.told} ({_examples(rule, frames)})"
-    told = f"{told}; {check.told(rule.pairs, verdict)}"
-    return {name: pairs[name] for name in frames.names if name in pairs}, told
+    wording = rule.description if rule.description == "by name" else f"{rule.description} ({_examples(rule, frames)})"
+    wording = f"{wording}; {check.wording(rule.pairs, verdict)}"
+    return {name: pairs[name] for name in frames.names if name in pairs}, wording
 
 
 def _rules(frames: Frames, films: Sequence[Film], masks: Masks, by: str, given_only: bool) -> list[Rule]:
@@ -66,10 +66,10 @@ def _rules(frames: Frames, films: Sequence[Film], masks: Masks, by: str, given_o
         wanted = ["name", "number-from-one"]  # the numbers in such names are the reader's, who counts from 0
     else:
         wanted = ["name"] if whole else list(makers)
-    found = [rule for name in wanted if (rule := makers[name]())]
-    if not found:
+    rules = [rule for name in wanted if (rule := makers[name]())]
+    if not rules:
         raise FolderError(_lonely(frames, films, masks, named, by))
-    return [rule for i, rule in enumerate(found) if rule.pairs not in [other.pairs for other in found[:i]]]
+    return [rule for i, rule in enumerate(rules) if rule.pairs not in [other.pairs for other in rules[:i]]]
 
 
 def _choose(rules: list[Rule], check: EdgeCheck, frames: Frames, masks: Masks, by: str) -> tuple[Rule, Verdict]:
@@ -97,10 +97,10 @@ def _question(rules: list[Rule], left: list[tuple[Rule, Verdict]], frames: Frame
     if not left:
         rule = rules[0]
         return (
-            f"{where}: {rule.told}, {_examples(rule, frames)}, but the outlines of the masks follow the edges of other "
-            f"frames more; give the masks the names of their frames, or insist with --pair-by {rule.name}"
+            f"{where}: {rule.description}, {_examples(rule, frames)}, but the outlines of the masks follow the edges "
+            f"of other frames more; give the masks the names of their frames, or insist with --pair-by {rule.name}"
         )
-    ways = "; ".join(f"{rule.told}: {_examples(rule, frames, 2)} (--pair-by {rule.name})" for rule, _ in left)
+    ways = "; ".join(f"{rule.description}: {_examples(rule, frames, 2)} (--pair-by {rule.name})" for rule, _ in left)
     return (
         f"{where}: neither names nor pixels tell for certain which frame an annotation belongs to. Possible is {ways}. "
         "Choose, or give the masks the names of their frames"

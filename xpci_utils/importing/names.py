@@ -43,7 +43,7 @@ class Rule:
     """A way to pair: ``pairs`` maps an annotation to the index of its frame."""
 
     name: str  # as --pair-by calls it
-    told: str
+    description: str
     pairs: dict[str, int]
     complete: bool = False  # every annotation has a frame, and every frame an annotation
     sure: bool = False  # the names alone are enough, unless the pixels contradict
@@ -51,10 +51,10 @@ class Rule:
 
 def by_name(frames: Frames, annotated: Sequence[str]) -> Rule | None:
     """Equal names; of several ways of writing them alike the first that pairs all, else the one that pairs most."""
-    found = [_equal(frames, annotated, key, told) for key, told in _KEYS]
-    found = [rule for rule in found if rule.pairs]
-    whole = [rule for rule in found if len(rule.pairs) == len(annotated)]
-    ranked = whole or sorted(found, key=lambda rule: -len(rule.pairs))
+    rules = [_equal(frames, annotated, key, description) for key, description in _KEYS]
+    rules = [rule for rule in rules if rule.pairs]
+    whole = [rule for rule in rules if len(rule.pairs) == len(annotated)]
+    ranked = whole or sorted(rules, key=lambda rule: -len(rule.pairs))
     return ranked[0] if ranked else None
 
 
@@ -65,10 +65,10 @@ def by_part(frames: Frames, annotated: Sequence[str]) -> Rule | None:
         names = [_written(name) for name in frames.names]
     pairs = {}
     for name in annotated:
-        found = _holders(_written(name), names)
-        if len(found) != 1:
+        holders = _holders(_written(name), names)
+        if len(holders) != 1:
             return None
-        pairs[name] = found[0]
+        pairs[name] = holders[0]
     if len(set(pairs.values())) < len(pairs):
         return None
     letters = all(re.search(r"[^\W\d_]", names[i]) for i in pairs.values())
@@ -87,9 +87,11 @@ def by_number(frames: Frames, annotated: Sequence[str], first: int = 0) -> Rule 
         return None
     pairs = {name: place[number] for name, number in wanted.items()}
     name = "number-from-one" if first else "number"
-    told = "by number, frames counted from 1 by the annotations" if first else "by number, counted as in the names"
+    description = (
+        "by number, frames counted from 1 by the annotations" if first else "by number, counted as in the names"
+    )
     complete = len(pairs) == len(frames.names)
-    return Rule(name, told, pairs, complete, complete)
+    return Rule(name, description, pairs, complete, complete)
 
 
 def by_order(frames: Frames, annotated: Sequence[str]) -> Rule | None:
@@ -137,14 +139,14 @@ def _without_channel(names: Sequence[str]) -> list[str]:
     return [CHANNEL.sub("", _written(name)) for name in names] if all(map(CHANNEL.search, names)) else []
 
 
-def _equal(frames: Frames, annotated: Sequence[str], key: Callable[[Frames], Sequence[str]], told: str) -> Rule:
+def _equal(frames: Frames, annotated: Sequence[str], key: Callable[[Frames], Sequence[str]], description: str) -> Rule:
     keys = key(frames)
     place = {name: index for index, name in enumerate(keys)}
-    fold = str.casefold if "capitals" in told else str
+    fold = str.casefold if "capitals" in description else str
     pairs = {name: place[own] for name in annotated if (own := fold(_written(name))) in place}
     if len(place) < len(keys) or len(set(pairs.values())) < len(pairs):
         pairs = {}  # two frames, or two annotations, with the same name
-    return Rule("name", told, pairs, len(pairs) == len(annotated) == len(keys), sure=True)
+    return Rule("name", description, pairs, len(pairs) == len(annotated) == len(keys), sure=True)
 
 
 def _holders(name: str, frames: list[str]) -> list[int]:
@@ -160,5 +162,5 @@ def _holders(name: str, frames: list[str]) -> list[int]:
 
 def _span(part: str, whole: str) -> tuple[int, int] | None:
     """Where ``part`` stands in ``whole`` with no letter or digit next to it."""
-    found = re.search(rf"(?<![^\W_]){re.escape(part)}(?![^\W_])", whole)
-    return found.span() if found else None
+    match = re.search(rf"(?<![^\W_]){re.escape(part)}(?![^\W_])", whole)
+    return match.span() if match else None

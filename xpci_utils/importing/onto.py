@@ -39,7 +39,7 @@ class Earlier:
     """An imported folder to which frames are added: its content, classes, and what import.json says."""
 
     folder: Path
-    found: AnnotatedFolder
+    content: AnnotatedFolder
     classes: list[FrameClass]
     record: dict
     apart: list[UnlabelledFrame]
@@ -48,13 +48,13 @@ class Earlier:
     def open(cls, folder: Path) -> "Earlier":
         """Check the folder; FolderError if it cannot be used, or was laid out by hand, so that nothing tells how."""
         classes = read_classes(folder / "classes.yaml")
-        found, record = check_folder(folder, classes), imported(folder)
+        content, record = check_folder(folder, classes), imported(folder)
         if "options" not in record:
             raise FolderError(
                 f"{paths.display(folder)} was not written by this version of the import, so nothing tells how its "
                 "frames were corrected; import it again"
             )
-        return cls(folder, found, classes, record, unlabelled(folder, found))
+        return cls(folder, content, classes, record, unlabelled(folder, content))
 
     def completed(self, request: Request) -> Request:
         """The request with what was said for the earlier folder wherever it says nothing itself."""
@@ -66,9 +66,11 @@ class Earlier:
         before = {name: value for name, value in self.record["options"].items() if value is not None}
         files = {name: Path(before.pop(name)) for name in ("flats", "darks") if name in before}
         defaults = type(request)(request.images, request.masks, request.out)
-        said = {name: value for name in before | files if (value := getattr(request, name)) != getattr(defaults, name)}
+        options = {
+            name: value for name in before | files if (value := getattr(request, name)) != getattr(defaults, name)
+        }
         classes = {"classes": self._classes(request.classes)}
-        return replace(request, **(before | files | classes | said))
+        return replace(request, **(before | files | classes | options))
 
     def _classes(self, given: Path | None) -> Path:
         """The classes file in force: a given one may only add classes behind the earlier ones."""
@@ -91,12 +93,12 @@ class Earlier:
 
     def _paths(self) -> dict[str, Path]:
         """Files of the earlier frames, annotated or kept apart, by name."""
-        return self.found.images | {one.name: one.path for one in self.apart}
+        return self.content.images | {one.name: one.path for one in self.apart}
 
     def sequences(self, films: Sequence[Film], names: Collection[str]) -> Sequences:
         """The sequence and split of every new frame: those of what lies beside it; a new film is for training."""
-        known = {one.name: one.sequence for one in self.apart} | self.found.sequences
-        dealt = {self.found.sequences[name]: split for name, split in self.found.splits.items()}
+        known = {one.name: one.sequence for one in self.apart} | self.content.sequences
+        dealt = {self.content.sequences[name]: split for name, split in self.content.splits.items()}
         split_of = {name: dealt[one] for name, one in known.items() if one in dealt}
         beside = {name: one for film in films for name, one in sequences_beside(film, known, split_of).items()}
         of = {name: beside[name] for name in names}
@@ -106,18 +108,18 @@ class Earlier:
 
     def check_again(self, pairs: dict[str, str], again: str) -> tuple[dict[str, str], list[str]]:
         """(the pairs to be taken, what is told), where frames are annotated earlier, too; FolderError to ask."""
-        twice = sorted(pairs.keys() & self.found.images.keys())
+        twice = sorted(pairs.keys() & self.content.images.keys())
         if not twice:
             return pairs, []
-        said = f"{len(twice)} frames are annotated in {paths.display(self.folder)} already (first: {twice[0]})"
+        sentence = f"{len(twice)} frames are annotated in {paths.display(self.folder)} already (first: {twice[0]})"
         if again == "ask":
-            raise FolderError(f"{said}; say --again new to take the new annotations, --again old to keep those")
+            raise FolderError(f"{sentence}; say --again new to take the new annotations, --again old to keep those")
         if again == "new":
-            return pairs, [f"{said}: the new annotations are taken"]
+            return pairs, [f"{sentence}: the new annotations are taken"]
         left = {name: own for name, own in pairs.items() if name not in set(twice)}
         if not left:
-            raise FolderError(f"{said}, and no other frame is annotated: nothing would be added")
-        return left, [f"{said}: those annotations are kept"]
+            raise FolderError(f"{sentence}, and no other frame is annotated: nothing would be added")
+        return left, [f"{sentence}: those annotations are kept"]
 
     def check_films(self, films: Sequence[Film], prepared: Callable[[Film, int], np.ndarray]) -> None:
         """FolderError when frames of a film differ from those of the same names in the earlier folder."""
@@ -173,15 +175,15 @@ class Earlier:
 
     def copy_into(self, folder: Path, added: Sequences) -> str:
         """Add the earlier frames to the new ones in ``folder``, with common tables; says how many there are of each."""
-        for kind, own in (("images", self.found.images), ("masks", self.found.masks)):
+        for kind, own in (("images", self.content.images), ("masks", self.content.masks)):
             for name, path in own.items():
                 if name not in added.of:
                     shutil.copyfile(path, folder / kind / path.name)
-        write_sequences(folder, dict(sorted((self.found.sequences | added.of).items())))
-        write_splits(folder, dict(sorted((self.found.splits | added.splits).items())))
+        write_sequences(folder, dict(sorted((self.content.sequences | added.of).items())))
+        write_splits(folder, dict(sorted((self.content.splits | added.splits).items())))
         self._copy_apart(folder / UNLABELLED, added.of.keys())
-        replaced = len(self.found.images.keys() & added.of.keys())
-        new, earlier = len(added.of) - replaced, len(self.found.images)
+        replaced = len(self.content.images.keys() & added.of.keys())
+        new, earlier = len(added.of) - replaced, len(self.content.images)
         again = f", of which {replaced} have their new annotation" if replaced else ""
         return f"{new} frames are added to the {earlier} of {paths.display(self.folder)}{again}"
 

@@ -23,23 +23,23 @@ def files_by_class(path: Path, files: list[Path], how: How) -> dict[str, dict[in
     class indices, unless the command says that they are binary.
     """
     names = Names(path, how, ())
-    found: dict[str, dict[int, Path]] = {}
+    by_frame: dict[str, dict[int, Path]] = {}
     labels: set[int] = set()
     for item in files:
-        told = _told(item, path, names) if item.suffix.lower() in SUFFIXES and item.stem not in how.frames else None
-        if told is None and item.parent != path and item.parent.name in names:
-            told = (item.stem, names[item.parent.name])
-        if told is None:
+        key = _by_name(item, path, names) if item.suffix.lower() in SUFFIXES and item.stem not in how.frames else None
+        if key is None and item.parent != path and item.parent.name in names:
+            key = (item.stem, names[item.parent.name])
+        if key is None:
             return None
-        frame, index = told
+        frame, index = key
         labels.add(index)
-        if (other := found.setdefault(frame, {}).setdefault(index, item)) != item:
+        if (other := by_frame.setdefault(frame, {}).setdefault(index, item)) != item:
             raise FolderError(f"{paths.display(item)} and {other.name} are of the same class and frame; remove one")
     sure = len(labels) > 1 or len(how.named) == 2 or how.mask_values == "binary"
-    return found if found and sure else None
+    return by_frame if by_frame and sure else None
 
 
-def _told(item: Path, path: Path, names: Names) -> tuple[str, int] | None:
+def _by_name(item: Path, path: Path, names: Names) -> tuple[str, int] | None:
     """(frame, class index) of a file in whose name a class stands as a word; of several the longest counts."""
     if item.parent != path:
         return None
@@ -76,21 +76,21 @@ def open_per_class(
 
 
 def _notes(files: dict[str, dict[int, Path]], how: How) -> tuple[str, ...]:
-    told = ["mask values: 0 is background, the other value is the class in the name of the file or of its folder"]
+    notes = ["mask values: 0 is background, the other value is the class in the name of the file or of its folder"]
     for one in how.named[1:]:
         without = [name for name, own in files.items() if one.index not in own]
         if without and len(without) < len(files):
-            told.append(f"{len(without)} frames have no mask of {one.name} (the first is {without[0]}): read as empty")
-    return tuple(told)
+            notes.append(f"{len(without)} frames have no mask of {one.name} (the first is {without[0]}): read as empty")
+    return tuple(notes)
 
 
 def _layer(path: Path, read_mask: Callable[[Path], np.ndarray]) -> np.ndarray:
     labels = read_mask(path)
-    found = values_of(labels).particles
-    if len(found) > 1:
+    values = values_of(labels).particles
+    if len(values) > 1:
         raise FolderError(
-            f"{paths.display(path)} has the name of a class, but holds the values {found[0]} and {found[1]}; a binary "
-            "mask holds 0 and one other (say --mask-values indices or instances if it is none)"
+            f"{paths.display(path)} has the name of a class, but holds the values {values[0]} and {values[1]}; a "
+            "binary mask holds 0 and one other (say --mask-values indices or instances if it is none)"
         )
     return labels != 0
 

@@ -141,10 +141,10 @@ def _outlines(feature: dict, geometry: dict, tally: Tally, where: str) -> Iterat
 
 def _label(feature: dict) -> str | None:
     """The class of a feature: in ``classification``, which older versions of QuPath write as a bare name."""
-    told = (feature.get("properties") or {}).get("classification")
-    if isinstance(told, dict):
-        told = told.get("name") or ": ".join(told.get("names") or [])
-    return str(told) if told else None
+    classification = (feature.get("properties") or {}).get("classification")
+    if isinstance(classification, dict):
+        classification = classification.get("name") or ": ".join(classification.get("names") or [])
+    return str(classification) if classification else None
 
 
 def _plane(geometry: dict, where: str) -> int:

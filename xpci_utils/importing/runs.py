@@ -6,9 +6,9 @@ from xpci_utils.importing.base import Size
 
 def checked_runs(coded: dict, size: Size, where: str) -> dict:
     """A run-length code with its runs as numbers, column after column, that fill the picture exactly."""
-    told = coded.get("size")
-    if not isinstance(told, list | tuple) or list(told) != list(size):
-        raise FolderError(f"{where} has a run-length code for {told}, its image is {list(size)}")
+    shape = coded.get("size")
+    if not isinstance(shape, list | tuple) or list(shape) != list(size):
+        raise FolderError(f"{where} has a run-length code for {shape}, its image is {list(size)}")
     counts = coded.get("counts")
     if isinstance(counts, str | bytes):
         runs = _unpacked(counts.encode() if isinstance(counts, str) else counts)

@@ -33,7 +33,7 @@ class Sequences:
     """Sequence by frame name; where a film was cut also its split, and the frames that are left out at the cuts."""
 
     of: dict[str, str]
-    told: str
+    note: str
     splits: dict[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
 
@@ -59,21 +59,21 @@ def sequences_of(
     frames are left out on each side of a cut between splits, None: as many as are near copies, if frames can be spared.
     """
     if given is not None:
-        of, told = _given(given, looks.names), f"sequences as in {paths.display(given)}"
+        of, note = _given(given, looks.names), f"sequences as in {paths.display(given)}"
     else:
-        of, told = _by_film(films, looks)
+        of, note = _by_film(films, looks)
     if len(set(of.values())) >= 3 or len(looks.names) < 3:
-        return Sequences(of, told)
+        return Sequences(of, note)
     parts, length = _stretches(of, looks.names)
-    told += f": cut into {len(set(parts.values()))} stretches in time"
+    note += f": cut into {len(set(parts.values()))} stretches in time"
     if dealt:
-        return Sequences(parts, told)
+        return Sequences(parts, note)
     splits, left_out = _blocks(looks, length, gap)
     kept = {name: part for name, part in parts.items() if name not in left_out}
-    told += f" ({', '.join(f'{sum(s == split for s in splits.values())} {split}' for split in SPLITS)})"
+    note += f" ({', '.join(f'{sum(s == split for s in splits.values())} {split}' for split in SPLITS)})"
     if left_out:
-        told += f"; {len(left_out)} frames beside the cuts are left out: near copies of frames in another split (--gap)"
-    return Sequences(kept, told, splits, tuple(left_out))
+        note += f"; {len(left_out)} frames beside the cuts are left out: near copies of frames in another split (--gap)"
+    return Sequences(kept, note, splits, tuple(left_out))
 
 
 def numbered_series(names: Sequence[str]) -> dict[str, list[tuple[int, str]]]:
@@ -94,12 +94,12 @@ def numbered_series(names: Sequence[str]) -> dict[str, list[tuple[int, str]]]:
             number = int(parts[place]) if differ else 0
             key = "".join(parts[:place] + ["#"] * bool(differ) + parts[place + 1 :])
             series.setdefault(key, []).append((number, "".join(parts)))
-    return {key: sorted(found) for key, found in series.items()}
+    return {key: sorted(members) for key, members in series.items()}
 
 
 def _by_film(films: Sequence[Film], looks: Looks) -> tuple[dict[str, str], str]:
     """One sequence per stack, per numbered series of pictures that are alike, and per other picture."""
-    found: dict[str, str] = {}
+    sequences: dict[str, str] = {}
     series = 0
     chosen = set(looks.names)
     likeness = Likeness(looks.thumbnails)
@@ -108,17 +108,17 @@ def _by_film(films: Sequence[Film], looks: Looks) -> tuple[dict[str, str], str]:
         own = [name for name in film.names if name in chosen]
         if not film.path.is_dir():
             stem = own[0].rpartition("_")[0] if film.bare and own and len(film) > 1 else film.path.stem
-            taken = stem in found.values()
-            found |= dict.fromkeys(own, f"{stem}_{number}" if taken else stem)
+            taken = stem in sequences.values()
+            sequences |= dict.fromkeys(own, f"{stem}_{number}" if taken else stem)
             continue
         for key, members in numbered_series(own).items():
             is_film = _is_film([number for number, _ in members], [index[name] for _, name in members], likeness)
             shared = key.replace("#", "").strip("_-. ") or film.path.name
-            found |= {name: shared if is_film else name for _, name in members}
+            sequences |= {name: shared if is_film else name for _, name in members}
             series += is_film
-    told = "one sequence per film" if series else "one sequence per file"
-    few = len(set(found.values())) < 3
-    return {name: found[name] for name in looks.names}, "all frames are of one or two films" if few else told
+    note = "one sequence per film" if series else "one sequence per file"
+    few = len(set(sequences.values())) < 3
+    return {name: sequences[name] for name in looks.names}, "all frames are of one or two films" if few else note
 
 
 def _is_film(numbers: list[int], members: list[int], likeness: Likeness) -> bool:

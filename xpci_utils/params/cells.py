@@ -133,8 +133,8 @@ class Cell:
     @property
     def pair_weight(self) -> float:
         """Weight of the loss of pairs, or of unlabelled frames, beside that of annotated ones: 0.5 of "added-w050"."""
-        found = WEIGHT.fullmatch(self.arm.partition("-")[2].partition("-")[0])
-        return int(found[1]) / 100 if found else 1.0
+        match = WEIGHT.fullmatch(self.arm.partition("-")[2].partition("-")[0])
+        return int(match[1]) / 100 if match else 1.0
 
     def frames_per_step(self, batch_size: int) -> int:
         """Frames, annotated and others, that a step sees where the profile has batches of ``batch_size``."""
@@ -222,8 +222,8 @@ class Labeller:
 
 def parse_labeller(name: str) -> Labeller:
     """The parts of a labeller's name; ValueError for anything else."""
-    found = LABELLER.fullmatch(name)
-    if not found:
+    match = LABELLER.fullmatch(name)
+    if not match:
         raise ValueError(
             f"{name!r} is not a labeller; choose vit_b or vit_t, then '-noprompt' to leave the prompt out, '-frozen' "
             "to train the adapters alone ('-headed': with the class head, '-whole': all weights), '-fewblocks' for "
@@ -231,12 +231,12 @@ def parse_labeller(name: str) -> Labeller:
             "'-informed1000' for 1,000 newly simulated frames that it learns from, too"
         )
     return Labeller(
-        found["variant"],
-        prompted=not found["noprompt"],
-        trainable=TRAINED.get(found["trained"] or "", ""),
-        adapter_blocks="reference" if found["blocks"] else "",
-        augmentation=AUGMENTATIONS.get(found["augmentation"] or "", ""),
-        knowledge_frames=int(found["knowledge"] or 0),
+        match["variant"],
+        prompted=not match["noprompt"],
+        trainable=TRAINED.get(match["trained"] or "", ""),
+        adapter_blocks="reference" if match["blocks"] else "",
+        augmentation=AUGMENTATIONS.get(match["augmentation"] or "", ""),
+        knowledge_frames=int(match["knowledge"] or 0),
     )
 
 

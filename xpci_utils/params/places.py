@@ -111,21 +111,21 @@ def _place_of(folder: str) -> Place | None:
         if folder == place.folder:
             return place
     match folder.split("/"):
-        case ["sam", name] if found := SEEDED.fullmatch(name):
-            return labeller_place(found["labeller"], int(found["seed"]))
+        case ["sam", name] if parts := SEEDED.fullmatch(name):
+            return labeller_place(parts["labeller"], int(parts["seed"]))
         case ["pools", pool, "pairs"] if pool in PAIRS_OF:
             return pairs_place(pool)
-        case ["pools", pool, "shards", name] if pool in PAIRS_OF and (found := SHARD.fullmatch(name)):
-            shard, shards = int(found["shard"]), int(found["shards"])
+        case ["pools", pool, "shards", name] if pool in PAIRS_OF and (parts := SHARD.fullmatch(name)):
+            shard, shards = int(parts["shard"]), int(parts["shards"])
             return shard_place(pool, shard, shards) if shard < shards else None
-        case ["pools", pool, "labels", name] if pool in PAIRS_OF and (found := SEEDED.fullmatch(name)):
-            return labels_place(pool, found["labeller"], int(found["seed"]))
-        case ["pools", pool, "audit", name] if pool in AUDITED and (found := SEEDED.fullmatch(name)):
-            return audit_place(pool, found["labeller"], int(found["seed"]))
+        case ["pools", pool, "labels", name] if pool in PAIRS_OF and (parts := SEEDED.fullmatch(name)):
+            return labels_place(pool, parts["labeller"], int(parts["seed"]))
+        case ["pools", pool, "audit", name] if pool in AUDITED and (parts := SEEDED.fullmatch(name)):
+            return audit_place(pool, parts["labeller"], int(parts["seed"]))
         case ["segmentation", name]:
             return cell_place(Cell.parse(name))
-        case ["weights", name] if found := SEEDED.fullmatch(name):
-            return pretraining_place(found["labeller"], int(found["seed"]))
+        case ["weights", name] if parts := SEEDED.fullmatch(name):
+            return pretraining_place(parts["labeller"], int(parts["seed"]))
     return None
 
 

@@ -53,7 +53,7 @@ def write_notebooks(run_root: str | Path, folder: str | Path) -> list[Path]:
         for run in runs
     ]
     listed = table_of(("notebook", "run of it", "wall time [s]"), rows, "text")
-    body = f"{_navigation(None, runs)}\n<h1>Notebooks as they were executed</h1>\n{_told(root, runs)}\n{listed}"
+    body = f"{_navigation(None, runs)}\n<h1>Notebooks as they were executed</h1>\n{_introduction(root, runs)}\n{listed}"
     return [*pages, save_page(folder / "index.html", "Executed notebooks", body)]
 
 
@@ -133,7 +133,7 @@ def _link(page: str, text: str, here: bool) -> str:
     return f"<b>{escape(text)}</b>" if here else f'<a href="{page}">{escape(text)}</a>'
 
 
-def _told(root: Path, runs: list[Run]) -> str:
+def _introduction(root: Path, runs: list[Run]) -> str:
     if not runs:
         return f"<p>No stage in <code>{escape(paths.display(root))}</code> has kept its executed notebook.</p>"
     return (

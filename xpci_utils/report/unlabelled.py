@@ -40,21 +40,21 @@ def unlabelled_table(results: Results) -> Table:
 def _row(row: str, alone: str, results: Results) -> dict:
     """Scores of a row on validation frames, and its paired change against annotated frames alone."""
     done, reference = results.of_row(row), results.of_row(alone)
-    found: dict = {"row": row, "alone": alone, "seeds": len(done), "core_seconds": cost_core_seconds(row, results)}
+    record: dict = {"row": row, "alone": alone, "seeds": len(done), "core_seconds": cost_core_seconds(row, results)}
     for metric in METRICS:
         name = f"validation_{metric}"
-        found[name] = aggregate(done, name)[0]
+        record[name] = aggregate(done, name)[0]
         pairs = done.merge(reference, on="seed") if row != alone and name in done else pd.DataFrame()
-        found[f"{name}_change"] = (pairs[f"{name}_x"] - pairs[f"{name}_y"]).mean() if len(pairs) else float("nan")
-        found[f"test_{metric}_change"] = difference(row, alone, results, metric)
-    return found
+        record[f"{name}_change"] = (pairs[f"{name}_x"] - pairs[f"{name}_y"]).mean() if len(pairs) else float("nan")
+        record[f"test_{metric}_change"] = difference(row, alone, results, metric)
+    return record
 
 
 def _flat(data: pd.DataFrame) -> pd.DataFrame:
     """Mean and interval of every change on test frames in columns of their own, as a CSV file has them."""
     flat = data.copy()
     for metric in METRICS:
-        found: list[Difference] = list(flat.pop(f"test_{metric}_change"))
+        differences: list[Difference] = list(flat.pop(f"test_{metric}_change"))
         for end, part in {"": "mean", "_low": "low", "_high": "high"}.items():
-            flat[f"test_{metric}_change{end}"] = [getattr(one, part) for one in found]
+            flat[f"test_{metric}_change{end}"] = [getattr(one, part) for one in differences]
     return flat

@@ -84,12 +84,12 @@ def look_at(profile: str, own: Mapping[str, object]) -> CheckUp | None:
         raise ParameterError(str(error)) from None
 
 
-def about(seen: CheckUp | None, sweep: Sweep) -> str:
+def about(checkup: CheckUp | None, sweep: Sweep) -> str:
     """What a run makes of a folder: "24 annotated frames: 16 train, 4 val, 4 test; 0 and 400 synthetic pairs", and how
     they are cut; nothing for simulated frames."""
-    if seen is None:
+    if checkup is None:
         return ""
-    counts = ", ".join(f"{(seen.frames.split == split).sum()} {split}" for split in ("train", "val", "test"))
+    counts = ", ".join(f"{(checkup.frames.split == split).sum()} {split}" for split in ("train", "val", "test"))
     *others, last = map(str, sorted(sweep.counts))
     pairs = " and ".join([", ".join(others), last] if others else [last])
-    return f"{len(seen.frames)} annotated frames: {counts}; {pairs} synthetic pairs\n{seen.cut}"
+    return f"{len(checkup.frames)} annotated frames: {counts}; {pairs} synthetic pairs\n{checkup.cut}"

@@ -217,9 +217,9 @@ def foreground(logits: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
     predicted, known = logits.argmax(1), labels != IGNORE
     particle = known & (labels != 0)
     count = particle.sum().clamp(min=1)
-    found = ((predicted != 0) & known).sum() / count
+    ratio = ((predicted != 0) & known).sum() / count
     return {
-        "foreground_ratio": found.item(),
+        "foreground_ratio": ratio.item(),
         "right_class": ((predicted == labels) & particle).sum().item() / count.item(),
     }
 

@@ -63,10 +63,10 @@ def fetch_official_weights(variant: str, folder: str | Path = WEIGHTS_FOLDER, do
             _download(official, folder)
         else:
             raise FileNotFoundError(_absent(official, folder))
-    found = sha256(path)
-    if found != official.sha256:
+    digest = sha256(path)
+    if digest != official.sha256:
         raise ValueError(
-            f"{paths.display(path)} is not the official {official.file}: its sha256 is {found}, expected "
+            f"{paths.display(path)} is not the official {official.file}: its sha256 is {digest}, expected "
             f"{official.sha256} ({official.size:,} bytes); delete it and fetch {official.url} again"
         )
     return path
@@ -118,10 +118,10 @@ def pretrained_weights(folder: str | Path) -> Path:
                 f"the weights of the small SAM are incomplete: {paths.display(file)} is missing; it comes with the "
                 "repository ('git checkout data/weights'), and 'make weights' makes it again in an hour"
             )
-    found, expected = sha256(path), noted_sha256(note)
-    if found != expected:
+    digest, expected = sha256(path), noted_sha256(note)
+    if digest != expected:
         raise ValueError(
-            f"{paths.display(path)} is damaged or of another run: its sha256 is {found}, {note.name} says {expected}"
+            f"{paths.display(path)} is damaged or of another run: its sha256 is {digest}, {note.name} says {expected}"
         )
     return path
 

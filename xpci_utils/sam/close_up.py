@@ -74,18 +74,18 @@ def close_up_scores(
     regions = [regions_of(mask) for mask in masks]
     places = [
         (frame, index, centre)
-        for frame, found in enumerate(regions)
-        for index, centre in enumerate(centres_of(found), start=1)
+        for frame, region_map in enumerate(regions)
+        for index, centre in enumerate(centres_of(region_map), start=1)
     ]
     for start in range(0, len(places), len(images)):
         block = places[start : start + len(images)]
         pictures = np.stack([square(images[frame], centre, side) for frame, _, centre in block])
         prompts = np.stack([square(masks[frame], centre, side, beyond=0) for frame, _, centre in block])
-        for (frame, index, centre), found in zip(block, predict(pictures, prompts), strict=True):
+        for (frame, index, centre), probabilities in zip(block, predict(pictures, prompts), strict=True):
             rows, columns = np.nonzero(regions[frame] == index)
             down, across = rows - (centre[0] - side // 2), columns - (centre[1] - side // 2)
             inside = (down >= 0) & (down < side) & (across >= 0) & (across < side)
-            values = found[:, down[inside], across[inside]]
+            values = probabilities[:, down[inside], across[inside]]
             scores[frame][:, rows, columns] = values.mean(1, keepdims=True)
             scores[frame][:, rows[inside], columns[inside]] = values
     return scores

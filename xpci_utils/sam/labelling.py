@@ -76,14 +76,14 @@ def score_frames(
     The prompts are the true binary masks, the setting of Table 5 (the location of the particles is given, their class
     is asked for), or ``masks`` bool [H, W] by name.
     """
-    found = {}
+    scores = {}
     for frame in frames:
         # One structured array takes image and mask through the same tiles.
         both = np.empty(frame.image.shape, [("image", np.uint8), ("mask", bool)])
         both["image"] = frame.image
         both["mask"] = binary_mask(frame.labels) if masks is None else masks[frame.name]
-        found[frame.name] = frame_scores(_scores(model, symmetries), both, frames.tile)
-    return found
+        scores[frame.name] = frame_scores(_scores(model, symmetries), both, frames.tile)
+    return scores
 
 
 def predict_frames(

@@ -40,10 +40,10 @@ def instance_features(frames: Iterable[SimulatedFrame]) -> dict[str, np.ndarray]
 
 def _describe(image: np.ndarray, mask: np.ndarray, foreign: np.ndarray) -> list[float]:
     """Outline and grey levels of one particle."""
-    seen = mask & ~foreign if (mask & ~foreign).any() else mask
+    visible = mask & ~foreign if (mask & ~foreign).any() else mask
     depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
     optical = -np.log(np.clip(image, 0.02, None))
-    return [*_outline(mask, depth), *_tones(optical, seen, depth), *_texture(optical, seen, depth)]
+    return [*_outline(mask, depth), *_tones(optical, visible, depth), *_texture(optical, visible, depth)]
 
 
 def _outline(mask: np.ndarray, depth: np.ndarray) -> list[float]:
@@ -62,21 +62,21 @@ def _outline(mask: np.ndarray, depth: np.ndarray) -> list[float]:
     ]  # fmt: skip
 
 
-def _tones(optical: np.ndarray, seen: np.ndarray, depth: np.ndarray) -> list[float]:
+def _tones(optical: np.ndarray, visible: np.ndarray, depth: np.ndarray) -> list[float]:
     """Grey levels: overall, and by depth under the outline relative to the overall level."""
-    values = optical[seen]
+    values = optical[visible]
     level = np.abs(values).mean() + 0.02
-    relative = depth[seen] / depth[seen].max()
+    relative = depth[visible] / depth[visible].max()
     rings = np.minimum((relative * RINGS).astype(int), RINGS - 1)
     profile = [values[rings == k].mean() if (rings == k).any() else values.mean() for k in range(RINGS)]
     spread = np.quantile(values, [0.02, 0.1, 0.5, 0.9, 0.98]) / level
     return [values.mean(), np.log(level), values.std() / level, *(np.array(profile) / level), *spread]
 
 
-def _texture(optical: np.ndarray, seen: np.ndarray, depth: np.ndarray) -> list[float]:
+def _texture(optical: np.ndarray, visible: np.ndarray, depth: np.ndarray) -> list[float]:
     """Inside the rim: bright spots, dark spots, edges, and how lopsided the two halves are."""
-    inner = seen & (depth > 2.5) if (seen & (depth > 2.5)).sum() > 4 else seen
-    level = np.abs(optical[seen]).mean() + 0.02
+    inner = visible & (depth > 2.5) if (visible & (depth > 2.5)).sum() > 4 else visible
+    level = np.abs(optical[visible]).mean() + 0.02
     smooth = ndimage.gaussian_filter(optical, 0.7)
     spots = smooth - ndimage.gaussian_filter(optical, 2.0)
     peaks = [
@@ -117,8 +117,8 @@ class LogisticClassifier:
             return -(weight * target * logs).sum() + self.penalty * (w**2).sum(), gradient.ravel()
 
         start = np.zeros(x.shape[1] * len(self.names))
-        found = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 300})
-        self.weights = found.x.reshape(x.shape[1], -1)
+        optimum = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 300})
+        self.weights = optimum.x.reshape(x.shape[1], -1)
         return self
 
     def predict(self, features: np.ndarray) -> np.ndarray:

@@ -57,10 +57,16 @@ class Film:
     def frame(self, number: int) -> SimulatedFrame:
         """Frame ``number``, its particles numbered as in the whole film (``instances``, ``table``)."""
         job = _Job(self.height, self.width, self.seed, self.preset, "natural", 0.0)
-        seen = [(key, pair) for key, item in self._objects(number) for pair in _placed([item], job)]
-        clean = render([piece for _, (_, pieces) in seen for piece in pieces], self.height, self.width, self.preset)
+        placements = [(key, pair) for key, item in self._objects(number) for pair in _placed([item], job)]
+        clean = render(
+            [piece for _, (_, pieces) in placements for piece in pieces], self.height, self.width, self.preset
+        )
         raw = self.camera.record(clean, number)
-        table = [replace(found, id=key) for key, pair in seen for found in _label([pair], clean, job, (0, number))]
+        table = [
+            replace(instance, id=key)
+            for key, pair in placements
+            for instance in _label([pair], clean, job, (0, number))
+        ]
         labels, instances = paint(table, clean.shape)
         image = self.camera.correct(raw)
         return SimulatedFrame(f"{number:06d}", "film", self.metal, image, raw, labels, instances, tuple(table))
@@ -100,14 +106,14 @@ def make_film(
     weights = preset.curated_weights if sampling == "curated" else preset.natural_weights
     tracks: list[Track] = []
     for kind, density in (("slow", preset.particles_per_mm2), ("fragment", preset.fragments_per_mm2)):
-        seen, wanted = 0, density * field.prod() * 1e-6 * frames
-        while seen < wanted:
+        total, wanted = 0, density * field.prod() * 1e-6 * frames
+        while total < wanted:
             key, time = (seed, f"film {kind} {len(tracks)}"), rng.uniform(-LEAD_FRAMES, frames + LEAD_FRAMES)
             place = (metal, time, field, preset, tracks)
             slow = kind == "slow"
             track = _slow_track(key, _pick(weights, rng.random()), *place) if slow else _fragment_track(key, *place)
             tracks.append(track)
-            seen += _frames_in_view(track, frames, field, preset)
+            total += _frames_in_view(track, frames, field, preset)
     return Film(frames, height, width, seed, preset, metal, tuple(tracks))
 
 

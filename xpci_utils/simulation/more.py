@@ -59,9 +59,9 @@ def write_role_frames(
     folder = paths.resolve(folder)
     drawn = {"role": role, "seed": seed, "count": count}
     if (folder / "frames.json").is_file():  # it is written last
-        found = FrameSet.open(folder)
-        if found.info == frames.info | {"drawn": drawn}:
-            return found
+        frame_set = FrameSet.open(folder)
+        if frame_set.info == frames.info | {"drawn": drawn}:
+            return frame_set
     return _write_frames(frames, folder, preset_of(frames), count, seed, role, workers, drawn=drawn)
 
 

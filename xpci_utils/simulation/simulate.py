@@ -202,11 +202,11 @@ def _label(
         window, mask = _silhouette(pieces, clean.shape, job.preset.oversampling)
         if not mask.any():
             continue
-        seen = is_visible(mask, window, clean, job.preset.relative_noise)
+        visible = is_visible(mask, window, clean, job.preset.relative_noise)
         if job.jitter_px:
             window, mask = widened(window, mask, clean.shape, int(np.ceil(4 * job.jitter_px)))
             mask = humanise(mask, numpy_rng("hand", job.seed, *key, i), job.jitter_px)
-        table.append(make_instance(len(table) + 1, item.class_name, item.diameter_um, window, mask, seen))
+        table.append(make_instance(len(table) + 1, item.class_name, item.diameter_um, window, mask, visible))
     return table
 
 

@@ -86,8 +86,8 @@ def folder_digest(folder: Path, *files: Path) -> str:
 
 def _hashes(listed: Iterable[Path]) -> list[list[str]]:
     """Name, folder and a hash of the bytes of every file of those ``listed``."""
-    found = [path for path in listed if path.is_file()]
-    return [[path.name, path.parent.name, hashlib.blake2b(path.read_bytes()).hexdigest()] for path in found]
+    file_paths = [path for path in listed if path.is_file()]
+    return [[path.name, path.parent.name, hashlib.blake2b(path.read_bytes()).hexdigest()] for path in file_paths]
 
 
 def film_digest(path: Path) -> str:

@@ -24,14 +24,14 @@ MOST_OUTSIDE = 0.5
 
 @dataclass(frozen=True)
 class Recording:
-    """Frames of a film, corrected and in the window; ``said`` lists in words what is done to each of them."""
+    """Frames of a film, corrected and in the window; ``treatment`` lists in words what is done to each of them."""
 
     film: Film
     correction: Correction
     shift: int
     window: dict
     shape: tuple[int, int]
-    said: tuple[str, ...]
+    treatment: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.film)
@@ -48,10 +48,10 @@ class Recording:
                 f"{paths.display(self.film.path)}: frame {index} is {frame.shape[0]} x {frame.shape[1]} pixels, the "
                 f"first one {self.shape[0]} x {self.shape[1]}; save frames of one size"
             )
-        if frame.dtype == np.uint8 and not self.correction.said:
+        if frame.dtype == np.uint8 and not self.correction.steps:
             return frame
         intensity = (
-            self.correction.apply(frame) if self.correction.said else frame >> self.shift if self.shift else frame
+            self.correction.apply(frame) if self.correction.steps else frame >> self.shift if self.shift else frame
         )
         return relative_to_uint8(intensity, (self.window["low"], self.window["high"]), self.window["kind"] == "log")
 
@@ -80,12 +80,12 @@ def open_recording(
     sample = np.unique(np.linspace(0, len(film) - 1, min(len(film), LOOKED_AT)).round().astype(int))
     blank: list[int] = []
     levels = levels_of(_noting_blank(film, sample, blank))
-    shift = 0 if correction.said or levels is None else _shift(levels, window)
-    raw = levels is not None and levels.stored == 8 and not correction.said
+    shift = 0 if correction.steps or levels is None else _shift(levels, window)
+    raw = levels is not None and levels.stored == 8 and not correction.steps
     mapped = "8 bit, taken as it is" if raw else f"{window['kind']} window {window['low']:g} to {window['high']:g}"
-    said = (f"grey levels: {levels or 'floats'}", *(correction.said or ("no correction",)), mapped)
-    said = (*film.notes, *_about_time(film, frame_interval_us), *_about_blank(blank, len(sample)), *said)
-    recording = Recording(film, correction, shift, window, film[0].shape, said)
+    treatment = (f"grey levels: {levels or 'floats'}", *(correction.steps or ("no correction",)), mapped)
+    treatment = (*film.notes, *_about_time(film, frame_interval_us), *_about_blank(blank, len(sample)), *treatment)
+    recording = Recording(film, correction, shift, window, film[0].shape, treatment)
     _check_range(recording)
     return recording
 
@@ -100,8 +100,10 @@ def _noting_blank(film: Film, sample: np.ndarray, blank: list[int]) -> Iterator[
 
 
 def _about_blank(blank: list[int], looked_at: int) -> tuple[str, ...]:
-    said = f"{len(blank)} of {looked_at} frames looked at hold one single value (first: frame {min(blank, default=0)})"
-    return (said,) if blank else ()
+    sentence = (
+        f"{len(blank)} of {looked_at} frames looked at hold one single value (first: frame {min(blank, default=0)})"
+    )
+    return (sentence,) if blank else ()
 
 
 def _about_time(film: Film, interval_us: float | None) -> tuple[str, ...]:
@@ -178,7 +180,7 @@ def _check_range(recording: Recording) -> None:
         film, low, high = recording.film, recording.window["low"], recording.window["high"]
         raise FolderError(
             f"{100 * outside:.0f} % of the pixels of {paths.display(film.path)}, frame 0, lie outside the grey window "
-            f"{low:g} to {high:g} of the network's training frames (the film: {'; '.join(recording.said[:-1])}; grey "
-            f"levels {film[0].min():g} to {film[0].max():g}); correct it as those were (flat_field), or export it "
+            f"{low:g} to {high:g} of the network's training frames (the film: {'; '.join(recording.treatment[:-1])}; "
+            f"grey levels {film[0].min():g} to {film[0].max():g}); correct it as those were (flat_field), or export it "
             "with their bit depth"
         )

@@ -43,11 +43,11 @@ def segment_film(
         return {"labels": labels, "description": describe_frame(probability), **facts, "particles": particles}
 
     def block(members: range) -> dict[str, np.ndarray]:
-        found = [one(index) for index in members]
+        frames = [one(index) for index in members]
         columns = ("frame", "particle", *MEASURED)
-        table = {f"p_{name}": np.concatenate([each["particles"][name] for each in found]) for name in columns}
+        table = {f"p_{name}": np.concatenate([each["particles"][name] for each in frames]) for name in columns}
         single = ("labels", "description", "uncertainty", "foreground")
-        return table | {name: np.stack([each[name] for each in found]) for name in single}
+        return table | {name: np.stack([each[name] for each in frames]) for name in single}
 
     return run_blocks(len(recording), block_frames, blocks, block, history, "segmenting")
 

@@ -53,16 +53,16 @@ def simulate_film(film: Film, folder: Path, blocks: Path, block_frames: int, his
 
 
 def _block(film: Film, members: range) -> dict[str, np.ndarray]:
-    found = [film.frame(number) for number in members]
-    instances = [np.where(one.labels == IGNORE, IGNORED_INSTANCE, one.instances).astype(np.uint16) for one in found]
+    frames = [film.frame(number) for number in members]
+    instances = [np.where(one.labels == IGNORE, IGNORED_INSTANCE, one.instances).astype(np.uint16) for one in frames]
     um = film.preset.pixel_um
     rows = [
         (number, i.id, i.class_index, i.diameter_um, i.x * um, i.y * um, i.visible)
-        for number, one in zip(members, found, strict=True)
+        for number, one in zip(members, frames, strict=True)
         for i in one.table
     ]
     return {
-        "raw": np.stack([one.raw for one in found]),
+        "raw": np.stack([one.raw for one in frames]),
         "instances": np.stack(instances),
         "truth": np.array(rows, float).reshape(-1, len(TRUTH_COLUMNS)),
     }

@@ -37,9 +37,9 @@ def compare_with_truth(
     true = pd.DataFrame(given_rows, columns=["frame", "id", "pixels"]).join(
         names[["class", "x_um", "y_um"]], on=["frame", "id"]
     )
-    found = pd.DataFrame(rows, columns=["frame", "particle", "id", "iou"])
+    detections = pd.DataFrame(rows, columns=["frame", "particle", "id", "iou"])
     of_id = true.set_index(["frame", "id"])[["class", "pixels"]].add_prefix("true_")
-    return found.join(of_id, on=["frame", "id"]), true
+    return detections.join(of_id, on=["frame", "id"]), true
 
 
 def overlaps(regions: np.ndarray, ids: np.ndarray) -> list[tuple[int, int, float]]:
@@ -111,9 +111,9 @@ def _speed_error(on_main: pd.DataFrame, true: pd.DataFrame, frame_interval_us: f
     errors = []
     for _, track in both.groupby("track"):
         if len(track) >= min_frames:
-            found = velocity(track["frame"], track["x_um"], track["y_um"], frame_interval_us)
+            estimate = velocity(track["frame"], track["x_um"], track["y_um"], frame_interval_us)
             given = velocity(track["frame"], track["x_um_true"], track["y_um_true"], frame_interval_us)
-            errors.append(np.hypot(found[0] - given[0], found[1] - given[1]))
+            errors.append(np.hypot(estimate[0] - given[0], estimate[1] - given[1]))
     return float(np.median(errors)) if errors else float("nan")
 
 

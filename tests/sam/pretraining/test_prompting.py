@@ -40,8 +40,8 @@ def test_a_point_in_the_middle_of_a_cell_has_the_position_of_that_cell(model):
     encoder = model.prompt_encoder
     points = point_prompt(model, np.array([[[21.5, 13.5]]]), np.array([[1]]), FRAMES)
     sparse, _ = encoder(points=points, boxes=None, masks=None)
-    found = sparse[0, 0] - encoder.point_embeddings[1].weight[0]
-    torch.testing.assert_close(found, encoder.get_dense_pe()[0, :, 3, 5], atol=1e-5, rtol=0)
+    position = sparse[0, 0] - encoder.point_embeddings[1].weight[0]
+    torch.testing.assert_close(position, encoder.get_dense_pe()[0, :, 3, 5], atol=1e-5, rtol=0)
 
 
 def test_a_box_is_where_its_pixels_end(model):
@@ -50,8 +50,8 @@ def test_a_box_is_where_its_pixels_end(model):
     sparse, _ = encoder(points=None, boxes=box_prompt(model, box_of(square())[None], FRAMES), masks=None)
     edges = torch.tensor([[30.0, 20.0], [41.0, 31.0]]) / 64
     for corner in (0, 1):
-        found = sparse[0, corner] - encoder.point_embeddings[2 + corner].weight[0]
-        torch.testing.assert_close(found, encoder.pe_layer._pe_encoding(edges[corner]), atol=1e-5, rtol=0)
+        position = sparse[0, corner] - encoder.point_embeddings[2 + corner].weight[0]
+        torch.testing.assert_close(position, encoder.pe_layer._pe_encoding(edges[corner]), atol=1e-5, rtol=0)
 
 
 def test_distances_equal_brute_force():

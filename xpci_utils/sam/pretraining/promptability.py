@@ -35,11 +35,11 @@ def held_out_pictures(count: int, seed: int = 0) -> list[Picture]:
 def questions(pictures: Sequence[Picture], pixels: float = 2.0) -> tuple[torch.Tensor, np.ndarray]:
     """Images uint8 [N, h, w] and one object of each, bool [N, h, w]: the first that an erosion by ``pixels`` leaves
     ``LEAST_LEFT`` pixels of. Pictures without such an object are left out."""
-    found = []
+    examples = []
     for picture in pictures:
         large = (mask for mask in picture.objects if (signed_distance(mask) > pixels).sum() >= LEAST_LEFT)
-        found += [(picture.image, mask) for mask in itertools.islice(large, 1)]
-    images, wanted = zip(*found, strict=True)
+        examples += [(picture.image, mask) for mask in itertools.islice(large, 1)]
+    images, wanted = zip(*examples, strict=True)
     return torch.from_numpy(np.stack(images)), np.stack(wanted)
 
 

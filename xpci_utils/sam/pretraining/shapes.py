@@ -47,9 +47,9 @@ def draw_picture(rng: Rng, textures: Sequence[str] | None = None, side: int = SI
         visible = [earlier & ~inside for earlier in visible] + [inside]
         whole.append(inside)
     kept = [
-        seen
-        for seen, full in zip(visible, whole, strict=True)
-        if seen.sum() >= max(LEAST_PIXELS, LEAST_VISIBLE * full.sum())
+        part
+        for part, full in zip(visible, whole, strict=True)
+        if part.sum() >= max(LEAST_PIXELS, LEAST_VISIBLE * full.sum())
     ]
     if not kept:
         return draw_picture(rng, names, side)
