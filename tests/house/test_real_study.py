@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from scipy import stats
 
 from xpci_utils import files, paths
 from xpci_utils.params.runs import cells_of
 from xpci_utils.report import crossvalidation
+from xpci_utils.report.wording import DASH
 from xpci_utils.running import study as cross_study
 
 ROW, ALONE = "emcad__r0000__vit_t__n00200__mix", "emcad__r0000__none__n00000__mix"
@@ -71,14 +73,27 @@ def test_gains_are_paired_means_and_pooled_counts():
     f1 = 2 * pooled["tp"] / (2 * pooled["tp"] + pooled["fp"] + pooled["fn"])  # counts are equal for both seeds
     assert table.loc["micro_f1", "difference"] == pytest.approx(f1[ROW] - f1[ALONE], abs=1e-12)
     assert tuple(table.loc["dice", ["seeds", "images"]]) == (2, 12)
-    assert table.loc["dice_drop", "images_low"] == pytest.approx(0.1, abs=1e-9)  # the same everywhere: no spread
+    assert table.loc["dice_drop", "folds_low"] == pytest.approx(0.1, abs=1e-9)  # the same everywhere: no spread
 
 
-def test_a_gain_that_differs_by_fold_is_less_sure_over_folds():
-    """Images of a fold share denoiser and labeller: as independent witnesses they would claim too much."""
-    line = crossvalidation.gains(scores(gain=0.05, of_fold=0.08, images=8), ROW).data.set_index("metric").loc["dice"]
-    assert line["images_low"] > 0
-    assert line["folds_low"] < 0 < line["folds_high"]
+@pytest.mark.parametrize(("images", "seeds"), [(4, 1), (4, 2), (40, 2), (4, 20)])
+def test_a_fold_counts_once_however_many_images_and_seeds_it_has(images, seeds):
+    """They share denoiser and labeller: as independent witnesses they would claim too much."""
+    table = crossvalidation.gains(scores(gain=0.05, of_fold=0.08, images=images, seeds=seeds), ROW)
+    line = table.data.set_index("metric").loc["dice"]
+    expected = stats.t.interval(0.95, 2, loc=0.05, scale=stats.sem([-0.03, 0.05, 0.13]))
+    assert (line["folds_low"], line["folds_high"]) == pytest.approx(expected, abs=1e-9)
+    assert table.printed.loc[0, "in each fold"] == "−0.0300, +0.0500, +0.1300"
+    assert "t distribution with 2 degrees of freedom" in table.caption
+
+
+def test_a_class_that_a_fold_does_not_show_is_a_dash_there():
+    """Two folds are left, which allow no interval."""
+    per_frame = scores(gain=0.1)
+    per_frame.loc[per_frame["fold"] == 1, "dice_drop"] = float("nan")
+    line = crossvalidation.gains(per_frame, ROW).printed.set_index("").loc["Dice of drop"]
+    assert line["difference, interval over folds"] == "+0.1000"
+    assert line["in each fold"] == f"+0.1000, {DASH}, +0.1000"
 
 
 def test_a_failed_fold_is_named_and_the_others_are_told(study, monkeypatch, capsys):
@@ -115,7 +130,9 @@ def test_a_failed_fold_is_named_and_the_others_are_told(study, monkeypatch, caps
     kept = pd.read_csv(study.root / "per_image.csv")
     assert sorted(kept["fold"].unique()) == [0, 2]
     assert not any("union" in name for name in kept)
-    assert "8 held-out images of 2 folds, 2 seeds" in (study.root / "gains.md").read_text()
+    written = (study.root / "gains.md").read_text()
+    assert "8 held-out images of 2 folds, 2 seeds" in written
+    assert "Fewer than 3 folds allow no interval." in written
 
 
 def test_a_folder_that_cannot_be_folded_stops_before_anything_is_trained(study, monkeypatch, capsys):

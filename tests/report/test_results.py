@@ -1,12 +1,13 @@
 import math
 
+import pandas as pd
 import pytest
 import yaml
 
 from xpci_utils.params import Sweep
 from xpci_utils.report import caution, compare_baselines, compare_claims, foreground_shares, read_results
 from xpci_utils.report.claims import FEW_SEEDS, UNFINISHED
-from xpci_utils.report.results import aggregate
+from xpci_utils.report.results import mean_of, spread
 from xpci_utils.report.wording import change, listed, millions, plural, score
 
 
@@ -47,13 +48,15 @@ def test_a_run_that_has_not_begun_can_be_read(nothing):
     assert set(compare_claims(nothing)["reading"]) == {UNFINISHED}
 
 
-def test_aggregate_of_one_two_and_no_seeds(results):
+def test_spread_of_one_two_and_no_seeds(results):
     one = results.cells.iloc[:1]
-    mean, sd, count = aggregate(one, "dice")
-    assert (mean, count) == (one["dice"].item(), 1)
+    mean, sd, by_seed = spread(one, "dice").values()
+    assert (mean, by_seed) == (one["dice"].item(), f"{mean:.6f}")
     assert math.isnan(sd)
-    assert aggregate(results.cells.iloc[:0], "dice")[2] == 0
-    assert math.isnan(aggregate(results.cells, "no such metric")[0])
+    two = pd.DataFrame({"seed": [7, 2], "dice": [0.25, 0.5]})
+    assert spread(two, "dice") == {"dice": 0.375, "dice_sd": math.sqrt(2) / 8, "dice_by_seed": "0.500000 0.250000"}
+    assert spread(results.cells.iloc[:0], "dice")["dice_by_seed"] == ""
+    assert math.isnan(mean_of(results.cells, "no such metric"))
 
 
 def test_claims_quote_the_paper_and_follow_this_run(results):
@@ -94,7 +97,9 @@ def test_caution_says_what_this_run_is(results):
     ("text", "expected"),
     [
         (score(0.77914), "0.7791"),
-        (score(0.5, 0.01), "0.5000 ± 0.0100"),
+        (score(0.5, float("nan"), (0.5,)), "0.5000"),
+        (score(0.5, 0.1414, (0.4, 0.6)), "0.5000 (0.4000, 0.6000)"),
+        (score(0.5, 0.1, (0.4, 0.5, 0.6)), "0.5000 ± 0.1000"),
         (score(float("nan")), "—"),
         (score(None), "—"),
         (change(-0.01), "−0.0100"),

@@ -112,17 +112,24 @@ def test_a_series_that_the_sweep_leaves_out_is_explained(nothing):
     assert set(table.printed["Dice"]) == {DASH}
 
 
-def test_seeds_are_averaged_with_their_spread(results):
-    two = results.cells[results.cells["cell"].str.startswith("emcad__r0004__none")]
-    other = two.assign(cell="emcad__r0004__none__n00000__mix__s1", seed=1, dice=two["dice"] + 0.1)
-    sweep = results.sweep.model_copy(update={"seeds": [0, 1]})
-    cells = pd.concat([results.cells, other], ignore_index=True)
+@pytest.mark.parametrize(
+    ("more", "printed"), [((0.1,), "{mean:.4f} ({first:.4f}, {last:.4f})"), ((0.1, 0.2), "{mean:.4f} ± 0.1000")]
+)
+def test_seeds_are_averaged_with_their_spread(results, more, printed):
+    """Two seeds are printed as they are; from three on they have a standard deviation."""
+    first = results.cells[results.cells["cell"].str.startswith("emcad__r0004__none")]
+    others = [
+        first.assign(cell=f"emcad__r0004__none__n00000__mix__s{seed}", seed=seed, dice=first["dice"] + plus)
+        for seed, plus in enumerate(more, start=1)
+    ]
+    sweep = results.sweep.model_copy(update={"seeds": range(len(more) + 1)})
+    cells = pd.concat([*reversed(others), results.cells], ignore_index=True)
     table = build_tables(replace(results, sweep=sweep, cells=cells))[2]
-    mean = two["dice"].item() + 0.05
-    assert table.data["dice"][0] == pytest.approx(mean)
-    assert table.data["dice_sd"][0] == pytest.approx(np.std([0, 0.1], ddof=1))
-    assert table.printed["Dice"][0] == f"{mean:.4f} ± 0.0707"
-    assert table.data["seeds"].tolist()[:2] == [2, 1]
+    values = first["dice"].item() + np.array([0, *more])
+    assert table.data["dice"][0] == pytest.approx(values.mean())
+    assert table.data["dice_sd"][0] == pytest.approx(np.std([0, *more], ddof=1))
+    assert table.printed["Dice"][0] == printed.format(mean=values.mean(), first=values[0], last=values[-1])
+    assert table.data["seeds"].tolist()[:2] == [len(more) + 1, 1]
     assert "over training seeds" in table.caption
 
 

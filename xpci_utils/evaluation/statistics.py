@@ -48,6 +48,7 @@ class Difference:
 
 _NAN = float("nan")
 
+FEWEST = 3  # seeds, or folds, behind an interval or a standard deviation
 NOTHING = Difference(_NAN, _NAN, _NAN, _NAN, 0, 0)
 
 
@@ -130,6 +131,26 @@ def two_way_interval(differences: np.ndarray, values: np.ndarray, confidence: fl
     half = stats.t.ppf((1 + confidence) / 2, freedom) * error
     p = float(2 * stats.t.sf(abs(mean) / error, freedom))
     return Difference(mean, mean - half, mean + half, p, seeds, sequences, by_seed)
+
+
+def fold_interval(differences: np.ndarray, values: np.ndarray, confidence: float = 0.95) -> Difference:
+    """The t interval of the mean of ``differences`` [S] over folds of a cross-validation, from pseudo-values [S, F].
+
+    Every fold trains networks of its own, so a seed has nothing in common with the same seed in another fold: seeds lie
+    within folds. The means of the folds over their seeds vary with both, and are the F values on which the interval
+    rests (F - 1 degrees of freedom, however many seeds and images there are); NaN below `FEWEST` folds. The training
+    sets of folds overlap, for which no unbiased variance exists (Bengio and Grandvalet 2004): the interval is rather
+    too narrow.
+    """
+    seeds, folds = values.shape
+    mean, of_folds = float(differences.mean()), values.mean(axis=0)
+    if folds < FEWEST or not np.isfinite(of_folds).all():
+        return Difference(mean, _NAN, _NAN, _NAN, seeds, folds)
+    error = float(of_folds.std(ddof=1) / np.sqrt(folds))
+    if error == 0:
+        return Difference(mean, mean, mean, 1.0 if mean == 0 else 0.0, seeds, folds)
+    half = float(stats.t.ppf((1 + confidence) / 2, folds - 1)) * error
+    return Difference(mean, mean - half, mean + half, float(2 * stats.t.sf(abs(mean) / error, folds - 1)), seeds, folds)
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:

@@ -69,6 +69,7 @@ def labellers(results: Results) -> str:
         if results.reduced
         else "",
         'The paper updates "only the adapter layers". A column states which parameters were trained here.',
+        SPREAD if len(results.sweep.labeller_seeds) > 1 else "",
         shipped(results),
         not_comparable(results),
     ]
@@ -80,6 +81,10 @@ INTERVAL = (
     f"Brackets show {OVER}), from three seeds on. Parentheses show the values of two seeds: the variance between two "
     "has one degree of freedom, so that their interval would be narrow or wide by chance. A value alone comes from one "
     "seed"
+)
+SPREAD = (
+    "Scores are means over training seeds, with ± their standard deviation from three seeds on. Parentheses show the "
+    "values of two seeds; a value alone comes from one."
 )
 BARS = f"Each dot is one training. Hollow marks are means; bars, with three seeds or more, are {OVER})"
 
@@ -151,9 +156,10 @@ def controls(results: Results, worth: dict[str, float]) -> str:
     parts = [
         f"Controls, {_control_backbones(results)} on {test_frames(results)}: what else could explain a gain. Synthetic "
         "images are drawn by the diffusion model; fresh frames are newly simulated, so that their true labels are "
-        "known. Scores are means ± standard deviations over the seeds. The reference of each gain is annotated frames "
-        "alone, with the usual flips and turns, at equal steps. Core-minutes include everything that was trained and "
-        f"sampled for a row. {INTERVAL}.",
+        "known. Scores are means over the seeds, with ± their standard deviation from three seeds on. The reference of "
+        "each gain is annotated frames alone, with the usual flips and turns, at equal steps. Core-minutes include "
+        "everything that was trained and sampled for a row. "
+        f"{INTERVAL}.",
         _batches(results),
         *_informed(results),
     ]
@@ -244,7 +250,7 @@ def seeds(results: Results) -> str:
     """How many trainings a number stands for."""
     if not several_seeds(results):
         return "One training per row, as in the paper; small differences may be due to chance."
-    return "Mean ± standard deviation over training seeds; rows with few seeds are exploratory."
+    return f"{SPREAD} Rows with few seeds are exploratory."
 
 
 def several_seeds(results: Results) -> bool:

@@ -27,7 +27,7 @@ from xpci_utils.report.contrasts import (
     gain,
     reference_row,
 )
-from xpci_utils.report.results import Results, aggregate
+from xpci_utils.report.results import Results, mean_of
 from xpci_utils.report.tables import SERIES_OF_TABLE, read_published
 from xpci_utils.report.web import table_of
 from xpci_utils.report.wording import (
@@ -231,7 +231,7 @@ def _row(series: str, count: int, results: Results) -> str:
 
 def _peak(series: str, results: Results) -> int | None:
     """The count with the highest mean Dice; None while a score is missing."""
-    dice = {n: aggregate(results.of_series(series, n), "dice")[0] for n in _peak_counts(results)}
+    dice = {n: mean_of(results.of_series(series, n), "dice") for n in _peak_counts(results)}
     return None if any(math.isnan(value) for value in dice.values()) else max(dice, key=dice.__getitem__)
 
 

@@ -14,14 +14,13 @@ import numpy as np
 import pandas as pd
 
 from xpci_utils.evaluation import holm
-from xpci_utils.evaluation.statistics import NOTHING, Difference, paired_values, two_way_interval
+from xpci_utils.evaluation.statistics import FEWEST, NOTHING, Difference, paired_values, two_way_interval
 from xpci_utils.params import runs
 from xpci_utils.params.cells import BACKBONES, Cell, parse_row
 from xpci_utils.params.places import cell_place, upstream
 from xpci_utils.report.results import Results
 
 DECLARED, EXPLORATORY = "declared", "exploratory"
-FEWEST = 3  # seeds behind an interval
 
 
 def reference_row(row: str, results: Results) -> str:

@@ -12,9 +12,8 @@ from typing import Any, cast
 import pandas as pd
 
 from xpci_utils import files, stages
-from xpci_utils.evaluation import paired_difference
 from xpci_utils.evaluation.per_frame import nanmean
-from xpci_utils.evaluation.statistics import Difference, sequence_sums
+from xpci_utils.evaluation.statistics import FEWEST, NOTHING, Difference, fold_interval, paired_values, sequence_sums
 from xpci_utils.params import PrepareFrames, Sweep
 from xpci_utils.params.cells import parse_row
 from xpci_utils.params.places import cell_place, labeller_place, parse_place
@@ -23,7 +22,7 @@ from xpci_utils.params.runs import cells_of, pool_labellers, stage_folders
 from xpci_utils.report.advice import fold_advice
 from xpci_utils.report.study import GAINS
 from xpci_utils.report.tables import Table
-from xpci_utils.report.wording import BACKBONE_NAMES, interval, labeller_name, plural, score
+from xpci_utils.report.wording import BACKBONE_NAMES, change, interval, labeller_name, plural, score
 
 PROFILE = "real_study"
 ABOUT = ("fold", "row", "seed", "frame", "sequence")
@@ -110,60 +109,74 @@ def read_fold(study: Study, fold: int) -> pd.DataFrame:
 
 
 def gains(scores: pd.DataFrame, row: str) -> Table:
-    """What the synthetic pairs of ``row`` add over the same steps without them, with intervals over images and folds.
+    """What the synthetic pairs of ``row`` add over the same steps without them, with an interval over the folds.
 
-    A seed stands for one training per fold, and so for one score of every image. Seeds are random beside images, or
-    beside folds, whose images share denoiser and labeller. Training sets of the folds overlap, so neither interval is
-    exact (Bengio and Grandvalet 2004): the wider one should be believed.
+    Images and seeds of a fold share its denoiser and its labeller, so they are not independent of each other: a fold
+    counts once (`fold_interval`). Beside the interval stands the difference of every fold.
     """
     cell = parse_row(row)
     treated, alone = (scores[scores["row"] == name] for name in (row, cell.alone().row))
     classes = [name for name in map(str, scores) if name.startswith("dice_") and name not in GAINS]
     metrics = GAINS | {name: f"Dice of {name[5:]}" for name in classes}
-    of_metrics = {metric: _differences(treated, alone, metric) for metric in metrics}
-    data = pd.DataFrame([{"row": row, "metric": metric} | _numbers(*one) for metric, one in of_metrics.items()])
+    of_metrics = {metric: _difference(treated, alone, metric) for metric in metrics}
+    folds, images, seeds = (treated[name].nunique() for name in ("fold", "frame", "seed"))
+    data = pd.DataFrame([{"row": row, "metric": metric} | _numbers(one) for metric, one in of_metrics.items()])
     data.insert(2, "alone", [_mean(alone, metric) for metric in metrics])
     data.insert(3, "with_pairs", [_mean(treated, metric) for metric in metrics])
+    of_folds = [_of_each_fold(treated, alone, metric) for metric in metrics]
+    data["of_each_fold"] = [" ".join(f"{value:.6f}" for value in values) for values in of_folds]
+    data["seeds"], data["images"] = seeds, images
     printed = pd.DataFrame({"": metrics.values(), "annotated alone": data["alone"].map(score)})
     printed["with synthetic pairs"] = data["with_pairs"].map(score)
-    for position, unit in enumerate(("images", "folds")):
-        printed[f"difference, interval over {unit}"] = [interval(one[position]) for one in of_metrics.values()]
-    folds, images, seeds = (treated[name].nunique() for name in ("fold", "frame", "seed"))
+    printed["difference, interval over folds"] = [interval(one) for one in of_metrics.values()]
+    printed["in each fold"] = [", ".join(map(change, values)) for values in of_folds]
     caption = (
         f"{BACKBONE_NAMES[cell.backbone]} on {plural(images, 'held-out image')} of {plural(folds, 'fold')}, "
         f"{plural(seeds, 'seed')}: annotated images alone, and with {cell.synthetic:,} synthetic pairs labelled by "
         f"{labeller_name(cell.labeller)}, for as many steps. Denoiser and labeller are trained in every fold. "
-        "Brackets show 95 % intervals."
+        f"{_about_interval(folds)}"
     )
     return Table("gains", caption, data, printed)
 
 
-def _differences(treated: pd.DataFrame, alone: pd.DataFrame, metric: str) -> tuple[Difference, Difference]:
-    """The same mean difference with its interval over images (their sequences) and over folds."""
-    over_images, over_folds = (
-        paired_difference(_by_seed(treated, unit), _by_seed(alone, unit), metric) for unit in ("sequence", "fold")
+def _about_interval(folds: int) -> str:
+    """What the brackets show, and what they leave out."""
+    if folds < FEWEST:
+        return f"Fewer than {FEWEST} folds allow no interval."
+    return (
+        "Images and seeds of a fold share both, so a fold counts once: brackets show 95 % intervals over the folds (t "
+        f"distribution with {folds - 1} degrees of freedom). The training sets of the folds overlap, so the intervals "
+        "are rather too narrow."
     )
-    return over_images, over_folds
 
 
-def _by_seed(rows: pd.DataFrame, unit: str) -> dict[int, pd.DataFrame]:
-    """The rows of each seed, with ``unit`` in place of their sequence."""
-    return {cast(int, seed): of_seed for seed, of_seed in rows.assign(sequence=rows[unit]).groupby("seed")}
+def _difference(treated: pd.DataFrame, alone: pd.DataFrame, metric: str) -> Difference:
+    """The mean difference over all images, with its interval over folds."""
+    differences, values = paired_values(_by_seed(treated), _by_seed(alone), metric)
+    return fold_interval(differences.to_numpy(), values.to_numpy()) if len(differences) else NOTHING
 
 
-def _numbers(images: Difference, folds: Difference) -> dict:
-    ends = {
-        f"{unit}_{end}": getattr(one, end)
-        for unit, one in (("images", images), ("folds", folds))
-        for end in ("low", "high", "p")
-    }
-    return {"difference": images.mean, **ends, "seeds": images.seeds, "images": images.sequences}
+def _by_seed(rows: pd.DataFrame) -> dict[int, pd.DataFrame]:
+    """The rows of each seed, with their fold in place of their sequence."""
+    return {cast(int, seed): of_seed for seed, of_seed in rows.assign(sequence=rows["fold"]).groupby("seed")}
+
+
+def _of_each_fold(treated: pd.DataFrame, alone: pd.DataFrame, metric: str) -> list[float]:
+    """The difference on the images of each fold alone, mean over its seeds; NaN where none of them shows the class."""
+    return [
+        _mean(treated[treated["fold"] == fold], metric) - _mean(alone[alone["fold"] == fold], metric)
+        for fold in sorted(treated["fold"].unique())
+    ]
+
+
+def _numbers(one: Difference) -> dict:
+    return {"difference": one.mean, **{f"folds_{end}": getattr(one, end) for end in ("low", "high", "p")}}
 
 
 def _mean(rows: pd.DataFrame, metric: str) -> float:
-    """Mean over seeds of the score of all images."""
+    """Mean over seeds of the score of all images; NaN where no image has it."""
     sums = [sequence_sums(of_seed, metric).sum() for _, of_seed in rows.groupby("seed")]
-    return nanmean([one["part"] / one["whole"] for one in sums])
+    return nanmean([one["part"] / one["whole"] for one in sums if one["whole"]])
 
 
 def fold_row(study: Study, fold: int) -> dict:

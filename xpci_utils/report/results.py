@@ -178,10 +178,22 @@ def labeller_rows(sweep: Sweep, runs: dict, measured: dict) -> pd.DataFrame:
     return pd.DataFrame([_labeller_row(name, seed, runs, measured) for name, seed in adapted])
 
 
-def aggregate(cells: pd.DataFrame, metric: str) -> tuple[float, float, int]:
-    """(mean, standard deviation, number of seeds) of one column; NaN for what there is not."""
-    values = pd.to_numeric(cells[metric]).dropna() if metric in cells else pd.Series(dtype=float)
-    return float(values.mean()), float(values.std(ddof=1)), len(values)
+def mean_of(cells: pd.DataFrame, metric: str) -> float:
+    """Mean over the seeds of one column; NaN without any."""
+    return float(_by_seed(cells, metric).mean())
+
+
+def spread(cells: pd.DataFrame, metric: str) -> dict[str, float | str]:
+    """Of the seeds of a row: ``dice``, their mean, ``dice_sd``, and ``dice_by_seed``, "0.812300 0.793800" in order."""
+    values = _by_seed(cells, metric)
+    listed = " ".join(f"{value:.6f}" for value in values)
+    return {metric: float(values.mean()), f"{metric}_sd": float(values.std(ddof=1)), f"{metric}_by_seed": listed}
+
+
+def _by_seed(cells: pd.DataFrame, metric: str) -> pd.Series:
+    if metric not in cells:
+        return pd.Series(dtype=float)
+    return pd.to_numeric(cells.sort_values("seed")[metric]).dropna()
 
 
 def _cell_row(root: Path, cell: Cell, runs: dict) -> dict:

@@ -20,8 +20,8 @@ from xpci_utils.report.contrasts import (
     kind_of,
     reference_row,
 )
-from xpci_utils.report.results import Results, aggregate
-from xpci_utils.report.tables import SERIES_OF_TABLE, Table
+from xpci_utils.report.results import Results, mean_of, spread
+from xpci_utils.report.tables import SERIES_OF_TABLE, Table, scores_of, values_of
 from xpci_utils.report.unlabelled import unlabelled_table
 from xpci_utils.report.wording import (
     BACKBONE_NAMES,
@@ -116,7 +116,7 @@ def controls_table(results: Results) -> Table:
     printed["Training set"] = [captions.trained_on(cell, results) for cell in cells]
     printed["Seeds"] = data["seeds"]
     for metric in ("dice", "micro_f1"):
-        printed[METRIC_NAMES[metric]] = [score(m, sd) for m, sd in zip(data[metric], data[f"{metric}_sd"], strict=True)]
+        printed[METRIC_NAMES[metric]] = scores_of(data, metric)
     for metric in ("dice", "micro_f1"):
         printed[f"Gain in {METRIC_NAMES[metric]}"] = _intervals(data, f"{metric}_gain")
     printed["Core-minutes"] = [DASH if is_missing(value) else f"{value / 60:.0f}" for value in data["core_seconds"]]
@@ -146,9 +146,9 @@ def _reading_row(row: str, results: Results) -> dict:
     longer = cell.alone("longer").row if cell.trains_on == "epochs" else alone
     about: dict = {"row": row, "alone": alone, "longer": longer, "seeds": len(results.of_row(row))}
     gains = {}
-    steps = [aggregate(results.of_row(name), "steps")[0] for name in (row, longer)]
+    steps = [mean_of(results.of_row(name), "steps") for name in (row, longer)]
     for metric in ("dice", "micro_f1"):
-        about[metric], about[f"{metric}_alone"] = (aggregate(results.of_row(name), metric)[0] for name in (row, alone))
+        about[metric], about[f"{metric}_alone"] = (mean_of(results.of_row(name), metric) for name in (row, alone))
         gains[f"{metric}_gain"] = difference(row, alone, results, metric)
         equal = difference(row, longer, results, metric) if steps[0] == steps[1] else NOTHING
         gains[f"{metric}_gain_equal_steps"] = equal
@@ -197,11 +197,11 @@ def annotations_worth(results: Results) -> dict[str, float]:
     alone = {
         c.annotated or results.annotated: c.row for c in cells if c.arm in ("mix", "more") and c.labeller == "none"
     }
-    dice = {frames: aggregate(results.of_row(row), "dice")[0] for frames, row in sorted(alone.items()) if frames}
+    dice = {frames: mean_of(results.of_row(row), "dice") for frames, row in sorted(alone.items()) if frames}
     worth = {f"dice at {frames}": value for frames, value in dice.items()}
     honest = (cell for cell in cells if not knowledge_of(cell.labeller))
     generated = next((cell.row for cell in honest if cell.arm == "mix" and cell.labeller != "none"), None)
-    reached = aggregate(results.of_row(generated), "dice")[0] if generated else float("nan")
+    reached = mean_of(results.of_row(generated), "dice") if generated else float("nan")
     values = np.array(list(dice.values()))
     if len(dice) > 1 and np.isfinite([*values, reached]).all() and (np.diff(values) > 0).all():
         worth["frames"] = float(np.exp(np.interp(reached, values, np.log(list(dice)))))
@@ -220,7 +220,7 @@ def _difference_row(row: str, results: Results, adjusted: dict[str, dict[str, fl
     reference = reference_row(row, results)
     about = {"row": row, "reference": reference, "series": cell.series, "synthetic": cell.synthetic}
     for name, one in (("steps", row), ("reference_steps", reference)):
-        about[name] = aggregate(results.of_row(one), "steps")[0]
+        about[name] = mean_of(results.of_row(one), "steps")
     about |= {"kind": kind_of(row, results), "seeds": gains["dice"].seeds, "sequences": gains["dice"].sequences}
     holm = {f"{metric}_p_holm": p.get(row, float("nan")) for metric, p in adjusted.items()}
     return about | _columns(gains) | holm
@@ -228,7 +228,7 @@ def _difference_row(row: str, results: Results, adjusted: dict[str, dict[str, fl
 
 def _shifted_row(row: str, results: Results) -> dict:
     done = results.of_row(row)
-    scores = {f"{kind}{m}": aggregate(done, f"{kind}{m}")[0] for m in METRIC_NAMES for kind in ("", "shifted_")}
+    scores = {f"{kind}{m}": mean_of(done, f"{kind}{m}") for m in METRIC_NAMES for kind in ("", "shifted_")}
     one = gain(row, results, "dice", "shifted") if parse_row(row).synthetic else NOTHING
     return {"row": row, "seeds": len(done)} | scores | _columns({"gain": one})
 
@@ -242,15 +242,15 @@ def _class_row(name: str, backbone: str, row: str, results: Results) -> dict:
 def _control_row(row: str, results: Results) -> dict:
     seeds, cell = results.sweep.control_seeds, parse_row(row)
     done = results.of_row(row).query("seed in @seeds")
-    scores = {}
+    scores: dict = {}
     for metric in ("dice", "dice_foreground", "nsd", "micro_f1"):
-        scores[metric], scores[f"{metric}_sd"], _ = aggregate(done, metric)
+        scores |= spread(done, metric)
     plain = row == reference_row(row, results)
     gains = {
         f"{metric}_gain": NOTHING if plain else gain(row, results, metric, seeds=seeds)
         for metric in ("dice", "micro_f1")
     }
-    about = {"row": row, "arm": cell.arm, "seeds": len(done), "steps": aggregate(done, "steps")[0]}
+    about = {"row": row, "arm": cell.arm, "seeds": len(done), "steps": mean_of(done, "steps")}
     wanted = [c.name for c in cells_of(results.sweep, "controls") if c.row == row]
     missing = " ".join(name for name in wanted if name not in set(done["cell"]))
     return about | scores | _columns(gains) | {"core_seconds": cost_core_seconds(row, results), "missing": missing}
@@ -271,7 +271,7 @@ def _columns(gains: dict[str, Difference]) -> dict:
 
 def _intervals(data: pd.DataFrame, name: str) -> list[str]:
     columns = [data[f"{name}{end}"] for end in ("", "_low", "_high", "_p", "_by_seed")]
-    rows = ((*numbers, 0, 0, tuple(map(float, text.split()))) for *numbers, text in zip(*columns, strict=True))
+    rows = ((*numbers, 0, 0, values_of(text)) for *numbers, text in zip(*columns, strict=True))
     return [interval(Difference(*row)) for row in rows]
 
 

@@ -18,7 +18,7 @@ from xpci_utils.params.cells import parse_labeller, parse_series
 from xpci_utils.params.places import labeller_place
 from xpci_utils.params.runs import cells_of, series_cell
 from xpci_utils.report import captions
-from xpci_utils.report.results import Results, aggregate
+from xpci_utils.report.results import Results, spread
 from xpci_utils.report.wording import DASH, METRIC_NAMES, labeller_title, score
 
 SERIES_OF_TABLE = {1: "transunet__vit_t", 2: "swin_unetr__vit_b", 3: "emcad__vit_b", 4: "transunet__vit_b"}
@@ -111,10 +111,10 @@ def segmentation_table(number: int, results: Results) -> Table:
     data = data.astype(dict.fromkeys(WHOLE_NUMBERS, "Int64"))
     printed = pd.DataFrame({"Training set": data["training_set"]})
     for metric in HEADLINE:
-        printed[METRIC_NAMES[metric]] = _scores(data, metric)
+        printed[METRIC_NAMES[metric]] = scores_of(data, metric)
         printed[f"{METRIC_NAMES[metric]}, paper"] = data[f"{metric}_published"].map(score)
         if metric == "dice":
-            printed["Dice, no background"] = _scores(data, "dice_foreground")
+            printed["Dice, no background"] = scores_of(data, "dice_foreground")
     if captions.several_seeds(results):
         printed["Seeds"] = data["seeds"]
     printed["Paper's training set"] = [_published_set(row) for row in data.to_dict("records")]
@@ -130,16 +130,27 @@ def labeller_table(results: Results) -> Table:
         "Model & configuration": data["configuration"],
         "Network of this run": data["description"].fillna(DASH),
         "Trained parameters": [_trained(row) for row in data.to_dict("records")],
-        "Dice": _scores(data, "dice"),
+        "Dice": scores_of(data, "dice"),
         "Dice, paper": data["dice_published"].map(score),
-        "Dice, no background": _scores(data, "dice_foreground"),
-        "Micro F1": _scores(data, "micro_f1"),
-        "Binary Dice": _scores(data, "binary_dice"),
-        "Particles classified correctly": _scores(data, "particles_named_right"),
+        "Dice, no background": scores_of(data, "dice_foreground"),
+        "Micro F1": scores_of(data, "micro_f1"),
+        "Binary Dice": scores_of(data, "binary_dice"),
+        "Particles classified correctly": scores_of(data, "particles_named_right"),
     }
     if results.sweep.noisy_prompts:
-        columns |= {f"{title}, drawn mask": _scores(data, f"noisy_{name}") for name, title in NOISY.items()}
+        columns |= {f"{title}, drawn mask": scores_of(data, f"noisy_{name}") for name, title in NOISY.items()}
     return Table("table 5", captions.labellers(results), data, pd.DataFrame(columns))
+
+
+def scores_of(data: pd.DataFrame, metric: str) -> list[str]:
+    """Scores as they are printed: the mean of each row, and its spread over the seeds (`wording.score`)."""
+    columns = (data[f"{metric}{end}"] for end in ("", "_sd", "_by_seed"))
+    return [score(mean, sd, values_of(text)) for mean, sd, text in zip(*columns, strict=True)]
+
+
+def values_of(by_seed: str) -> tuple[float, ...]:
+    """The values in a column ``*_by_seed``: "0.8123 0.7938"."""
+    return tuple(map(float, by_seed.split()))
 
 
 def _trained(row: dict) -> str:
@@ -166,7 +177,7 @@ def _segmentation_row(series: str, count: int | None, published: dict, results: 
     row |= {"annotated": None if count is None else results.annotated, "synthetic": count}
     cells = results.cells.iloc[:0] if count is None else results.of_series(series, count)
     for metric in (*HEADLINE, *VARIANTS):
-        row[metric], row[f"{metric}_sd"], _ = aggregate(cells, metric)
+        row |= spread(cells, metric)
         if metric in HEADLINE:
             row[f"{metric}_published"] = published.get(metric)
     row |= {"published_real": published.get("real_images"), "published_synthetic": published.get("synthetic_images")}
@@ -181,7 +192,7 @@ def _labeller_row(name: str, published: pd.DataFrame, results: Results) -> dict:
     row |= {"mask_prompt": parse_labeller(name).prompted, "dice_published": paper.get("dice")}
     noisy = [f"noisy_{name}" for name in NOISY]
     for metric in ("dice", "binary_dice", "particles_named_right", *VARIANTS, "nsd", "micro_f1", *noisy):
-        row[metric], row[f"{metric}_sd"], _ = aggregate(runs, metric)
+        row |= spread(runs, metric)
     counts = sorted(column for column in results.labellers.columns if column.startswith("parameters_"))
     row |= {key: _common(runs, key) for key in ("description", "trivial_dice_foreground", "head", *counts)}
     wanted = results.labellers[results.labellers["labeller"] == name]
@@ -203,12 +214,6 @@ def _missing_cells(series: str, count: int | None, cells: pd.DataFrame, results:
 def _common(cells: pd.DataFrame, name: str):
     """The value that all seeds of a row share; None without cells."""
     return cells[name].iloc[0] if name in cells and len(cells) else None
-
-
-def _scores(data: pd.DataFrame, metric: str) -> list[str]:
-    spread = data[f"{metric}_sd"] if f"{metric}_sd" in data else [None] * len(data)
-    means = pd.to_numeric(data[metric])
-    return [score(mean, sd) for mean, sd in zip(means, spread, strict=True)]
 
 
 def _published_set(row: dict) -> str:

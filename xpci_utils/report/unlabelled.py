@@ -7,7 +7,7 @@ from xpci_utils.params.cells import parse_row
 from xpci_utils.params.runs import unlabelled_rows
 from xpci_utils.report import captions
 from xpci_utils.report.contrasts import cost_core_seconds, difference
-from xpci_utils.report.results import Results, aggregate
+from xpci_utils.report.results import Results, mean_of
 from xpci_utils.report.tables import Table
 from xpci_utils.report.wording import BACKBONE_NAMES, DASH, METRIC_NAMES, arm_name, change, interval, is_missing, score
 
@@ -43,7 +43,7 @@ def _row(row: str, alone: str, results: Results) -> dict:
     record: dict = {"row": row, "alone": alone, "seeds": len(done), "core_seconds": cost_core_seconds(row, results)}
     for metric in METRICS:
         name = f"validation_{metric}"
-        record[name] = aggregate(done, name)[0]
+        record[name] = mean_of(done, name)
         pairs = done.merge(reference, on="seed") if row != alone and name in done else pd.DataFrame()
         record[f"{name}_change"] = (pairs[f"{name}_x"] - pairs[f"{name}_y"]).mean() if len(pairs) else float("nan")
         record[f"test_{metric}_change"] = difference(row, alone, results, metric)

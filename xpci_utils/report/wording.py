@@ -1,12 +1,13 @@
 """What tables, figures and captions call things, and how they write numbers."""
 
 import math
+from collections.abc import Callable
 
-from xpci_utils.evaluation.statistics import Difference
+from xpci_utils.evaluation.statistics import FEWEST, Difference
 from xpci_utils.params.cells import parse_labeller, parse_series
 
 DASH = "—"
-BACKBONE_NAMES = {"transunet": "TransUNet", "swin_unetr": "Swin UNETR", "emcad": "EMCAD"}
+BACKBONE_NAMES = {"transunet": "TransUNet", "swin_unetr": "SwinUNETR", "emcad": "EMCAD"}
 SAM_NAMES = {"vit_t": "SAM-t", "vit_b": "SAM-b"}
 METRIC_NAMES = {"dice": "Dice", "nsd": "NSD", "micro_f1": "Micro F1"}
 ARM_NAMES = {
@@ -71,11 +72,17 @@ def is_missing(value) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def score(mean: float | None, sd: float | None = None) -> str:
-    """A score with four decimals as in the paper, "0.7791" or "0.7791 ± 0.0012"; a dash where there is none."""
+def score(mean: float | None, sd: float | None = None, by_seed: tuple[float, ...] = ()) -> str:
+    """A score with four decimals as in the paper, "0.7791"; a dash where there is none.
+
+    Several seeds have a spread: "0.7791 ± 0.0012", the standard deviation, from `FEWEST` seeds on; the standard
+    deviation of two says no more than their values, which follow instead, "0.7791 (0.7803, 0.7779)".
+    """
     if is_missing(mean):
         return DASH
-    return f"{mean:.4f}" if is_missing(sd) else f"{mean:.4f} ± {sd:.4f}"
+    if len(by_seed) < FEWEST:
+        return _with_seeds(mean, by_seed, "{:.4f}".format)
+    return f"{mean:.4f} ± {sd:.4f}"
 
 
 def change(difference: float | None) -> str:
@@ -89,9 +96,14 @@ def interval(difference: Difference) -> str:
     Where few seeds allow no interval their values follow, "+0.0254 (+0.0301, +0.0207)"; one seed has its value alone.
     """
     if is_missing(difference.low):
-        values = f" ({', '.join(map(change, difference.by_seed))})" if len(difference.by_seed) > 1 else ""
-        return change(difference.mean) + values
+        return _with_seeds(difference.mean, difference.by_seed, change)
     return f"{change(difference.mean)} [{change(difference.low)}, {change(difference.high)}]"
+
+
+def _with_seeds(mean: float | None, by_seed: tuple[float, ...], text: Callable) -> str:
+    """A mean, and behind it in parentheses the values of the seeds, if there are several."""
+    values = f" ({', '.join(map(text, by_seed))})" if len(by_seed) > 1 else ""
+    return text(mean) + values
 
 
 def p_value(p: float) -> str:

@@ -27,8 +27,9 @@ def imaging_steps(
 ) -> dict[str, np.ndarray]:
     """What happens to a particle at rest in the middle of size x size pixels, step by step.
 
-    Returns "thickness" [um], "absorption" (intensity right behind it), "propagated" (at the scintillator), all
-    oversampled; "detector" (blurred, at the camera's pixels) and "with noise" (size x size). The field is periodic.
+    Returns "thickness" [um], "transmission" (intensity right behind it), "propagated" (at the scintillator), all
+    oversampled; "detector" (blurred, at the camera's pixels) and "with noise" (size x size). Intensities are those
+    relative to the open beam. The field is periodic.
     """
     preset = get_preset(preset)
     fine = preset.pixel_um / preset.oversampling
@@ -45,7 +46,7 @@ def imaging_steps(
     electrons = rng.poisson(clean * quanta) + preset.read_noise_e * rng.normal(size=clean.shape)
     return {
         "thickness": 1e6 * sum(thickness.values(), start=np.zeros((len(grid), len(grid)), np.float32)),
-        "absorption": near,
+        "transmission": near,
         "propagated": far,
         "detector": clean,
         "with noise": electrons / quanta,
