@@ -1,12 +1,15 @@
 """Results that are committed: collected from a run, drawn again, or looked at for the rows to be tested."""
 
 from xpci_utils import paths
+from xpci_utils.params.profiles import collected_folder
 from xpci_utils.running.options import add_profile, parser_of
+from xpci_utils.running.sittings import keep_chain
 from xpci_utils.stages import StageError
 
 ABOUT = {
     "collect": "Keep the results of a run's finished stages in figures/<profile>/results, few enough to be committed, "
-    "and draw figures/<profile> from them.",
+    "and draw figures/<profile> from them. For a profile with several sittings, results of earlier ones stay, and what "
+    "all cells have in common is kept in figures/<profile>/chain.",
     "figures": "Draw the tables, figures and index.html in figures/<profile> again from figures/<profile>/results; "
     "nothing is trained and no run is needed.",
     "contrasts": "Print the score of every row on the validation frames and, for each backbone, the best row. Declare "
@@ -26,11 +29,13 @@ def main(arguments: list[str]) -> int:
     if command == "contrasts":
         committed.choose(profile)
         return 0
+    results = collected_folder(profile) or target / "results"
     if command == "collect":
-        committed.collect(profile, target / "results")
+        committed.collect(profile, results)
+        keep_chain(profile)
     use_style()
     try:
-        write_report(committed.load_results(target / "results"), target)
+        write_report(committed.load_results(results), target)
     except FileNotFoundError as error:
         raise StageError(str(error)) from None
     print(f"tables, figures and index.html are in {paths.display(target)}")
