@@ -55,8 +55,8 @@ def merge(kept: Results, new: Results) -> Results:
     fresh = {place for place, run in new.runs.items() if version_of(kept.runs.get(place, run)) != version_of(run)}
     fresh |= new.runs.keys() - kept.runs.keys()
     runs = _ordered({**new.runs, **{place: run for place, run in kept.runs.items() if place not in fresh}}, new.sweep)
-    measured = {place: (new if place in fresh else kept).measured.get(place) for place in runs}
-    measured = {place: metrics for place, metrics in measured.items() if metrics is not None}
+    found = {place: (new if place in fresh else kept).measured for place in runs}
+    measured = {place: metrics[place] for place, metrics in found.items() if place in metrics}
     same_frames = kept.frames is None or new.frames is None or kept.frames.test_names == new.frames.test_names
     pictures = {**(new.pictures if same_frames else {}), **kept.pictures}
     shown = shown_places(new.sweep, runs, pictures)
@@ -81,18 +81,14 @@ def _ordered(runs: dict[str, dict], sweep: Sweep) -> dict[str, dict]:
 
 def _cells(kept: Results, new: Results, runs: Mapping, fresh: set[str]) -> pd.DataFrame:
     """One row per cell, from where it was finished."""
-    tables = [results.cells[results.cells["finished"]].set_index("cell", drop=False) for results in (kept, new)]
-    rows = {}
-    for table, is_fresh in zip(tables, (False, True), strict=True):
-        rows |= {name: row for name, row in table.to_dict("index").items() if (_place(name) in fresh) == is_fresh}
+    rows: dict[str, dict] = {}
+    for results, is_fresh in ((kept, False), (new, True)):
+        finished = results.cells[results.cells["finished"]].to_dict("records")
+        rows |= {row["cell"]: row for row in finished if (f"segmentation/{row['cell']}" in fresh) == is_fresh}
     printed = printed_cells(new.sweep, runs)
     waiting = {cell.name: {"cell": cell.name, "row": cell.row, "finished": False, **vars(cell)} for cell in printed}
     names = dict.fromkeys([*waiting, *rows])  # cells that the sweep no longer has come last
     return pd.DataFrame([rows.get(name) or waiting[name] for name in names])
-
-
-def _place(cell: str) -> str:
-    return f"segmentation/{cell}"
 
 
 def _per_frame(kept: Results, new: Results, runs: Mapping, fresh: set[str]) -> pd.DataFrame:

@@ -50,18 +50,17 @@ def restore_chain(profile: str, root: Path, sweep: Sweep, force: bool = False) -
     Finished folders are left alone. StageError if a committed stage is damaged, or is not what the profile asks for
     now; with ``force`` such a stage is left out, so that it is made again.
     """
-    chain, new = chain_folder(profile), []
-    for place in chain_folders(sweep) if chain and chain.is_dir() else []:
-        file = stages.kept_file(chain, place)
-        if not file.is_file() or stages.read_run(root / place):
+    new = []
+    for place, file in kept_files(profile, sweep).items():
+        if stages.read_run(root / place):
             continue
         if changed := _changed(stages.record_of(file), profile, place, root):
             if force:
                 continue
             raise StageError(
                 f"{paths.display(file)} holds another result (changed: {'; '.join(changed)}); cells that are made from "
-                f"a new one do not fit beside those in {paths.display(chain.with_name('results'))}. Change it back, or "
-                "begin another edition of the study, with a profile of its own"
+                "a new one do not fit beside those that were collected. Change it back, or begin another edition, with "
+                "a profile of its own"
             )
         stages.restore(file, root / place)
         print(f"{paths.display(root / place)}: restored from {paths.display(file)}")
@@ -74,10 +73,12 @@ def _changed(record: Mapping[str, Any], profile: str, place: str, root: Path) ->
     return stages.changes(record, parameters, stages.decisive(parameters), stages.inputs_of(parameters))
 
 
-def kept_places(profile: str, sweep: Sweep) -> list[str]:
-    """The stages of a profile's chain that are committed."""
-    chain = chain_folder(profile)
-    return [place for place in chain_folders(sweep) if chain and stages.kept_file(chain, place).is_file()]
+def kept_files(profile: str, sweep: Sweep) -> dict[str, Path]:
+    """Place -> file of the stages of a profile's chain that are committed, in an order that can be executed."""
+    if (chain := chain_folder(profile)) is None:
+        return {}
+    files_of = {place: stages.kept_file(chain, place) for place in chain_folders(sweep)}
+    return {place: file for place, file in files_of.items() if file.is_file()}
 
 
 def keep_chain(profile: str) -> list[Path]:
