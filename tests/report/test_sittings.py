@@ -22,6 +22,8 @@ from xpci_utils.params.runs import chain_folders, stage_folders
 from xpci_utils.report.committed import load_results
 from xpci_utils.report.merging import conflicts
 from xpci_utils.running import cli, sittings, snakefile
+from xpci_utils.verification import digests
+from xpci_utils.verification.repository import Repository
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROFILE = "tiny"
@@ -252,12 +254,26 @@ def test_a_damaged_chain_stops_everything(second, capsys):
     assert stages.read_run(second.runs / "pools/ddpm/pairs") is None
 
 
+def test_verify_compares_the_records_of_the_chain_with_the_results(first, tmp_path, monkeypatch):
+    monkeypatch.setenv("XPCI_ROOT", str(first.root))
+    repository = Repository(PROFILE, tmp_path, tmp_path / "runs")
+    found = digests.shipped_records(repository.shipped, repository.results)
+    assert (found.holds, found.result) == (True, f"{len(chain_folders(SWEEP))} records agree")
+    record = tmp_path / "chain/pools/ddpm/pairs/run.json"
+    files.write_json(record, files.read_json(record) | {"finished": "another day"})
+    assert not digests.shipped_records(repository.shipped, repository.results).holds
+    assert digests.digests(first.committed / "results", first.committed / "chain", required="*.*").holds
+
+
 def test_what_a_result_was_made_from_counts_even_where_its_source_is_gone():
     kept = {"pools/ddpm/pairs": {"content": "a"}, "segmentation/x": {"content": "c", "made_from": {}}}
     new = {"segmentation/y": {"content": "d", "made_from": {"pools/ddpm/pairs": "b"}}}
     (sentence,) = conflicts(kept, new)
     assert sentence == "segmentation/y was made from pools/ddpm/pairs, which has the content b, not a"
     assert not conflicts(kept, {"segmentation/y": {"content": "d", "made_from": {"pools/ddpm/pairs": "a"}}})
+    moved = {"pools/ddpm/pairs": {"content": "b"}, **new}
+    assert not conflicts({}, moved)
+    assert conflicts({}, moved | {"pools/ddpm/pairs": {"content": "c"}}), "drawn again after the cell was trained"
     trained_again = {"segmentation/x": {"content": "e", "made_from": {"pools/ddpm/pairs": "a"}}}
     assert not conflicts(kept, trained_again), "no other stage reads a network, and the collected one stays"
 

@@ -295,7 +295,7 @@ def main(arguments: list[str] | None = None) -> int:
     if collected_folder(options.profile):
         root = paths.resolve(run_root(options.profile))
         sweep = own_folder.grid_of(options.profile, root, {})
-        print("\n".join(sentences(options.profile, left(options.profile, root, sweep, options.grid))))
+        print("\n".join(sentences(left(options.profile, root, sweep, options.grid))))
     return 0
 
 

@@ -14,6 +14,7 @@ from xpci_utils import files, paths, stages
 from xpci_utils.costs.work import frames_of, pairs_of, step_batch, work_of
 from xpci_utils.params import ParameterError, StageParameters, Sweep, stage_model
 from xpci_utils.params.profiles import collected_folder, overlay, run_root, stage_parameters
+from xpci_utils.report.wording import plural
 from xpci_utils.running.sittings import PROVENANCE, folders_to_make, kept_files
 
 Kind = tuple[object, ...]
@@ -106,18 +107,22 @@ def _parameters_of(run: Mapping[str, Any]) -> StageParameters | None:
         return None
 
 
-def sentences(profile: str, predictions: list[Prediction]) -> list[str]:
+def sentences(predictions: list[Prediction]) -> list[str]:
     """How many core-minutes are left, by whose times, and what was never measured."""
     if not predictions:
         return ["everything is done"]
     known = [one for one in predictions if one.core_seconds is not None]
-    minutes = sum(one.core_seconds or 0.0 for one in known) / 60
-    lines = [f"{len(predictions)} stages to do: about {minutes:.0f} core-minutes, by the recorded times of"]
+    lines = [f"{plural(len(predictions), 'stage')} to do: about {_minutes(known)} core-minutes"]
     for name in dict.fromkeys(one.profile for one in known):
         own = [one for one in known if one.profile == name]
         scaled = sum(one.scaled for one in own)
-        about = f", {scaled} of them scaled to other numbers of steps or frames" if scaled else ""
-        lines.append(f"  {name}: {len(own)} stages, {sum(one.core_seconds or 0 for one in own) / 60:.0f} min{about}")
+        about = f", of which {scaled} scaled to other numbers of steps or frames" if scaled else ""
+        lines.append(f"  {_minutes(own)} for {plural(len(own), 'stage')}, by the recorded times of {name}{about}")
     if unknown := [one.place for one in predictions if one.core_seconds is None]:
-        lines.append(f"  not measured anywhere, and not counted: {len(unknown)} stages ({', '.join(unknown[:3])} ...)")
+        named = ", ".join(unknown[:3]) + (", ..." if len(unknown) > 3 else "")
+        lines.append(f"  not counted, since nothing like it was measured: {plural(len(unknown), 'stage')} ({named})")
     return lines
+
+
+def _minutes(predictions: list[Prediction]) -> str:
+    return f"{sum(one.core_seconds or 0.0 for one in predictions) / 60:.0f}"

@@ -25,5 +25,5 @@ def main(arguments: list[str]) -> int:
         print(time_left([(root, place, state) for place, state, _ in states]))
         return 0
     print(f"{len(collected_places(profile, root, sweep, grid))} more are collected in {paths.display(folder)}")
-    print("\n".join(sentences(profile, left(profile, root, sweep, grid))))
+    print("\n".join(sentences(left(profile, root, sweep, grid))))
     return 0

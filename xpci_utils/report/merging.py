@@ -22,14 +22,15 @@ def conflicts(kept: Records, new: Records) -> list[str]:
     """Why results with these records (by place) are not of one study, one sentence each; [] if they are.
 
     What other stages read must have one content in both, and what a new result was made from must have the content of
-    what is kept. The same parameters give another content where another computer made it.
+    what is kept, or of what lies there now. The same parameters give another content where another computer made it.
     """
     found = []
     read = {source for run in new.values() for source in run.get("made_from", {})}
+    contents = {place: run["content"] for place, run in {**new, **kept}.items() if "content" in run}
     for place, run in new.items():
-        own = {place: run["content"]} if place in read else {}
+        own = {place: run["content"]} if place in read and "content" in run else {}
         for source, content in {**own, **run.get("made_from", {})}.items():
-            known = kept.get(source, {}).get("content", content)
+            known = contents.get(source, content)
             if known != content:
                 about = source if source == place else f"{place} was made from {source}, which"
                 found.append(f"{about} has the content {content}, not {known}")
@@ -52,7 +53,7 @@ def merge(kept: Results, new: Results) -> Results:
     A new result takes the place of a kept one of an earlier version of its stage. StageError as of `refuse_conflicts`.
     """
     refuse_conflicts(kept.runs, new.runs)
-    fresh = {place for place, run in new.runs.items() if version_of(kept.runs.get(place, run)) != version_of(run)}
+    fresh = {place for place, run in new.runs.items() if version_of(kept.runs.get(place, run)) < version_of(run)}
     fresh |= new.runs.keys() - kept.runs.keys()
     runs = _ordered({**new.runs, **{place: run for place, run in kept.runs.items() if place not in fresh}}, new.sweep)
     found = {place: (new if place in fresh else kept).measured for place in runs}

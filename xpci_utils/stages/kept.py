@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from xpci_utils import files, paths
-from xpci_utils.files import noted_sha256, sha256, write_sha256
+from xpci_utils.files import noted_sha256, sha256
 from xpci_utils.stages.identity import products_digest
 from xpci_utils.stages.lock import LOCK_FILE, StageError, refuse_if_locked
 from xpci_utils.stages.record import IDENTITY_FILE, MARKED, RUN_FILE, read_run
@@ -50,7 +50,7 @@ def keep(folder: Path, file: Path) -> None:
                 archive.addfile(entry, content)
     with files.atomic_path(file) as temporary:
         temporary.write_bytes(lzma.compress(data.getvalue(), preset=PRESET))
-    write_sha256(file)
+        files.write_text(file.with_suffix(".sha256"), f"{sha256(temporary)}  {file.name}\n")  # the file comes last
 
 
 def record_of(file: Path) -> dict[str, Any]:
