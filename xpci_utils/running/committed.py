@@ -1,7 +1,6 @@
 """Results that are committed: collected from a run, drawn again, or looked at for the rows to be tested."""
 
 from xpci_utils import paths
-from xpci_utils.params.profiles import collected_folder
 from xpci_utils.running.options import add_profile, parser_of
 from xpci_utils.running.sittings import keep_chain
 from xpci_utils.stages import StageError
@@ -29,13 +28,12 @@ def main(arguments: list[str]) -> int:
     if command == "contrasts":
         committed.choose(profile)
         return 0
-    results = collected_folder(profile) or target / "results"
     if command == "collect":
-        committed.collect(profile, results)
+        committed.collect(profile, target / "results")
         keep_chain(profile)
     use_style()
     try:
-        write_report(committed.load_results(results), target)
+        write_report(committed.load_results(target / "results"), target)
     except FileNotFoundError as error:
         raise StageError(str(error)) from None
     print(f"tables, figures and index.html are in {paths.display(target)}")
