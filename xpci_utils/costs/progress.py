@@ -1,7 +1,6 @@
 """Show every stage of a profile's grid: done, running, failed or to do, with an estimate of the time left."""
 
 from xpci_utils import paths
-from xpci_utils.costs.left import left, sentences
 from xpci_utils.params.profiles import collected_folder, run_root
 from xpci_utils.running.folder import grid_of
 from xpci_utils.running.options import add_grid, add_own_frames, add_profile, own_frames, parser_of
@@ -24,6 +23,8 @@ def main(arguments: list[str]) -> int:
     if (folder := collected_folder(profile)) is None:
         print(time_left([(root, place, state) for place, state, _ in states]))
         return 0
+    from xpci_utils.costs.left import left, sentences  # which loads what `time_left` does without
+
     print(f"{len(collected_places(profile, root, sweep, grid))} more are collected in {paths.display(folder)}")
     print("\n".join(sentences(left(profile, root, sweep, grid))))
     return 0

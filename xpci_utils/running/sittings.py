@@ -12,8 +12,6 @@ from xpci_utils import files, paths, stages
 from xpci_utils.params import Sweep
 from xpci_utils.params.profiles import collected_folder, run_root, stage_parameters
 from xpci_utils.params.runs import GRIDS, chain_folders, stage_folders
-from xpci_utils.report.committed import refuse_other_parameters
-from xpci_utils.report.merging import refuse_conflicts
 from xpci_utils.running.folder import grid_of
 from xpci_utils.stages import StageError
 
@@ -39,6 +37,9 @@ def collected_runs(profile: str) -> dict[str, dict[str, Any]]:
 def check_study(profile: str, root: Path, sweep: Sweep) -> None:
     """StageError if what is finished below ``root``, or asked for, is not of the study whose results are collected."""
     if collected := collected_runs(profile):
+        from xpci_utils.report.committed import refuse_other_parameters
+        from xpci_utils.report.merging import refuse_conflicts
+
         refuse_other_parameters(profile, collected)
         records = {place: stages.read_run(root / place) for place in stage_folders(sweep, *GRIDS)}
         refuse_conflicts(collected, {place: record for place, record in records.items() if record})
