@@ -46,19 +46,20 @@ lab: params/$(PROFILE)/sweep.yaml $(INSTALLED)
 report: $(INSTALLED)
 	@$(XPCI) report --profile $(PROFILE)
 
-## make collect     copy the small results of a finished PROFILE=laptop into figures/laptop, and draw them
+## make collect     copy the small results of a finished PROFILE=laptop into figures/laptop, and draw them; PROFILE=study
+##                  adds them to those of earlier sittings
 ## make contrasts   print the rows of a finished PROFILE=laptop that validation frames choose; these are then tested
 ## make figures     make every table and figure in figures/laptop again from its results; nothing is trained
 ## make ship        write the denoiser and the labellers of a finished PROFILE=laptop into data/weights/laptop, for
 ##                  START=shipped
-collect contrasts figures ship: PROFILE = laptop
+collect contrasts figures ship verify: PROFILE = laptop
 collect contrasts figures ship: $(INSTALLED)
 	@$(XPCI) $@ --profile $(PROFILE)
 
 ## make verify      check what is committed: digests, tables, figures, and two trainings again (at most 15 minutes on 2
 ##                  idle cores); with OPTIONS=--without-training a minute
 verify: $(INSTALLED)
-	@$(XPCI) verify $(OPTIONS)
+	@$(XPCI) verify --profile $(PROFILE) $(OPTIONS)
 
 ## make import      IMAGES=film MASKS=annotations FRAMES=new_folder [CLASSES=file] [OPTIONS="--pixel-um 2.0 ..."]: make a
 ##                  folder of your own frames from files of other programs (data/README.md); afterwards
@@ -108,6 +109,7 @@ rehearse: params/$(PROFILE)/sweep.yaml $(INSTALLED)
 
 ## make dry-run     PROFILE=paper: list every job with its predicted GPU hours, memory and disk; nothing is trained
 ##                  PROFILE=own_frames_gpu FRAMES=folder: predicted from the number and size of your own frames
+##                  PROFILE=study: core-minutes of what is still to do, by recorded times
 ##                  COMPARE=paper_fast: beside another profile; RATES=file: rates that benchmarks/bench_gpu.py measured
 dry-run: params/$(PROFILE)/sweep.yaml $(INSTALLED)
 	@$(XPCI) dry-run $(RUN) $(OWN) $(if $(COMPARE),--compare $(COMPARE)) $(if $(RATES),--rates $(RATES))

@@ -26,14 +26,13 @@ from xpci_utils.params.places import (
     shard_place,
 )
 from xpci_utils.params.profiles import own_of, run_root
-from xpci_utils.params.runs import stage_folders
 from xpci_utils.running.snakefile import (
     check_grid,
-    grid_of,
     needs,
     options,
     run_threads,
     stage_digest,
+    stages_of,
 )
 
 min_version("9.20")
@@ -47,6 +46,7 @@ CLASSES = config.get("classes", "")
 ROOT = run_root(PROFILE, config.get("run_root", ""))
 FOLD = config.get("fold", 0)  # of a cross-validation of that folder: which frames are held out
 OWN = {k: v for k, v in {"source_folder": FRAMES, "classes_file": CLASSES, "fold": FOLD}.items() if v}
+STAGES = stages_of(PROFILE, GRID, paths.resolve(ROOT), OWN, force=bool(config.get("force")))
 RUN = (
     "python -m xpci_utils.run {params.notebook} -f params/" + PROFILE + "/{params.notebook}.yaml -p run_root " + ROOT
 )
@@ -67,7 +67,7 @@ wildcard_constraints:
 
 rule report:
     input:
-        [f"{ROOT}/{folder}/run.json" for folder in stage_folders(grid_of(PROFILE, paths.resolve(ROOT), OWN), GRID)[:-1]],
+        [f"{ROOT}/{folder}/run.json" for folder in STAGES[:-1]],
     output:
         f"{ROOT}/report/run.json",
     params:

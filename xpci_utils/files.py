@@ -55,6 +55,34 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
                 folder.rmdir()
 
 
+@contextlib.contextmanager
+def files_together(folder: str | Path) -> Iterator[Path]:
+    """A temporary folder whose files move into ``folder`` on success, all of them or none.
+
+    A process that is killed leaves all old files, or all new ones after the next `finish_moving`.
+    """
+    folder = Path(folder)
+    finish_moving(folder)
+    part = folder / ".new.part"
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        os.rename(part, folder / ".new")
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    finish_moving(folder)
+
+
+def finish_moving(folder: str | Path) -> None:
+    """Complete what `files_together` had decided to write into ``folder`` when its process was killed."""
+    ready = Path(folder) / ".new"
+    if ready.is_dir():
+        for path in ready.iterdir():
+            os.replace(path, Path(folder) / path.name)
+        ready.rmdir()
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write UTF-8 text, atomically."""
     with atomic_path(path) as temporary:

@@ -116,19 +116,31 @@ def ship(stages: Iterable[ShippableParameters], target: str | Path) -> Path:
 
 
 def _ship_one(stage: ShippableParameters, folder: Path) -> None:
-    from xpci_utils.training.storage import load_tensors, save_tensors
-
     if stages.read_run(stage.folder) is None:
         raise StageError(f"{paths.display(stage.folder)} is not finished; 'make reproduce' first, then ship")
-    tensors, facts = load_tensors(stage.folder / stage.weights_file)
-    learnt = _learnt(stage)
-    halves = {name: tensor.half() if name in learnt else tensor for name, tensor in tensors.items()}
     path = _made(folder) / stage.weights_file
-    save_tensors(path, halves, facts)
+    _write_rounded(stage, path)
     write_sha256(path)
     for name in (stages.RUN_FILE, "metrics.json"):
         shutil.copy(stage.folder / name, folder)
     _copy(stage.folder, folder)
+
+
+def round_weights(stage: ShippableParameters) -> None:
+    """Round the weights of a training that ends to half precision, in place, if its parameters say so.
+
+    What is drawn or labelled with them then descends from the bytes that others get, too.
+    """
+    if stage.half_precision:
+        _write_rounded(stage, stage.folder / stage.weights_file)
+
+
+def _write_rounded(stage: ShippableParameters, path: Path) -> None:
+    from xpci_utils.training.storage import load_tensors, save_tensors
+
+    tensors, facts = load_tensors(stage.folder / stage.weights_file)
+    learnt = _learnt(stage)
+    save_tensors(path, {name: tensor.half() if name in learnt else tensor for name, tensor in tensors.items()}, facts)
 
 
 def _learnt(stage: ShippableParameters) -> set[str]:

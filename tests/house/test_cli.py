@@ -340,7 +340,7 @@ def test_shipped_weights_that_are_absent_stop_everything(capsys, commands, fresh
 
 
 def test_status_of_a_run_that_has_not_begun(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr("xpci_utils.running.progress.run_root", lambda profile: str(tmp_path))
+    monkeypatch.setattr("xpci_utils.costs.progress.run_root", lambda profile: str(tmp_path))
     assert cli.main(["status", "--profile", "smoke", "--grid", "extended"]) == 0
     printed = capsys.readouterr().out
     folders = stage_folders(sweep_of("smoke"), "extended")

@@ -46,7 +46,7 @@ def test_the_machinery_does_not_load_torch(room):
     """Not even by way of others, functions that import when they are called aside."""
     code = f"import sys, xpci_utils.{room}\n"
     if room == "running":
-        code += "from xpci_utils.running import checks, cli, notebook, progress, reproduce, snakefile\n"
+        code += "from xpci_utils.running import checks, cli, notebook, reproduce, sittings, snakefile\n"
     code += "assert not {'torch', 'monai', 'diffusers', 'timm'} & set(sys.modules)"
     import subprocess
 

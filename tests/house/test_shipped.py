@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from xpci_utils import files, paths, stages, weights
-from xpci_utils.diffusion import build_denoiser, denoiser_config, load_denoiser
+from xpci_utils.diffusion import PoolSettings, build_denoiser, denoiser_config, load_denoiser, write_pool
 from xpci_utils.diffusion.denoiser import save_denoiser
 from xpci_utils.frames.frameset import write_png
-from xpci_utils.params import AdaptSam, Change, PrepareFrames, TrainDdpm, generate
+from xpci_utils.params import AdaptSam, Change, PrepareFrames, ShippableParameters, TrainDdpm, generate
 from xpci_utils.running import checks
-from xpci_utils.sam import add_adapters, build_sam, load_labeller
+from xpci_utils.sam import add_adapters, build_sam, label_pool, load_labeller
 from xpci_utils.sam.adapters import set_trainable
 from xpci_utils.sam.checkpoints import save_labeller
 from xpci_utils.stages import decisive
@@ -40,17 +40,21 @@ def finish(parameters, **products):
             products[name](stage.folder / name)
         else:
             (stage.folder / name).write_text("{}")
+    if isinstance(parameters, ShippableParameters):
+        weights.round_weights(parameters)
     stage.finish({"loss": 1.0})
     return parameters
 
 
-def finished_run(root):
-    """(denoiser stage, labeller stage) of a run that trained small networks."""
+def finished_run(root, **values):
+    """(denoiser stage, labeller stage) of a run that trained small networks; ``values`` are parameters of both."""
     finish(PrepareFrames(run_root=str(root)))
     denoiser = build_denoiser(denoiser_config("quick", 32, 32, prediction="v", timesteps=4000))
     denoiser.fit(torch.rand(4, 2, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1)
     sam = set_trainable(add_adapters(build_sam("vit_t", "reduced", 3)), "all")
-    ddpm, labeller = TrainDdpm(run_root=str(root)), AdaptSam(run_root=str(root), **LABELLER)
+    sam.config |= {"mask_prompt": True}
+    ddpm = TrainDdpm(run_root=str(root), **values)
+    labeller = AdaptSam(run_root=str(root), **LABELLER, **values)
     finish(ddpm, **{ddpm.weights_file: lambda path: save_denoiser(path, denoiser, {"step": 12})})
     finish(labeller, **{labeller.weights_file: lambda path: save_labeller(path, sam)})
     return ddpm, labeller
@@ -122,7 +126,7 @@ def test_a_changed_byte_is_found_and_nothing_is_taken(taken_along, tmp_path):
 
 @pytest.mark.parametrize(
     ("values", "sentence"),
-    [({"steps": 7}, "steps 800, not 7"), ({"prediction": "eps"}, "prediction 'v', not 'eps'")],
+    [({"steps": 7}, r"steps \d+, not 7"), ({"prediction": "eps"}, "prediction 'v', not 'eps'")],
 )
 def test_parameters_that_do_not_fit_are_named(taken_along, tmp_path, values, sentence):
     parameters = taking(TrainDdpm, taken_along, tmp_path / "other", **values)
@@ -212,3 +216,38 @@ def test_a_profile_that_takes_absent_weights_is_refused_before_its_first_stage(m
     monkeypatch.setattr(checks, "stage_parameters", lambda *_: TrainDdpm(shipped="data/weights/laptop"))
     with pytest.raises(weights.ShippedError, match="no shipped weights for ddpm"):
         checks.check_shipped("laptop_shipped", paths.root() / "runs/x", ["ddpm"])
+
+
+def drawn_and_labelled(root, denoiser, labeller):
+    """Bytes of every picture of a small pool and of its labels, made with the weights of two stages."""
+    settings = PoolSettings(sampler="dpmsolver++", steps=3, block=2)
+    pool = write_pool(load_denoiser(denoiser.folder / denoiser.weights_file), root / "pool", 3, settings)
+    label_pool(pool, labeller.folder, root / "labels")
+    files_of = [*pool.glob("images/*"), *pool.glob("masks/*"), *(root / "labels").glob("*.png")]
+    return {path.relative_to(root): path.read_bytes() for path in files_of}
+
+
+def test_pool_and_labels_from_rounded_weights_are_those_from_the_shipped_ones(tmp_path, one_thread):
+    """Byte for byte. Without rounding the weights differ, so cells of both would be of two studies."""
+    own = finished_run(tmp_path / "own", half_precision=True)
+    shipped = weights.ship(own, tmp_path / "shipped")
+    for stage in own:
+        name = stage.weights_file
+        assert (stage.folder / name).read_bytes() == (shipped / stage.place / name).read_bytes()
+    models = zip((TrainDdpm, AdaptSam), ({}, LABELLER), strict=True)
+    taken = [taking(m, shipped, tmp_path / "other", half_precision=True, **values) for m, values in models]
+    for stage in taken:
+        weights.take(stage, stage.folder)
+    made = drawn_and_labelled(tmp_path / "made", *own)
+    assert len(made) == 9
+    assert drawn_and_labelled(tmp_path / "again", *taken) == made
+    whole = finished_run(tmp_path / "whole")
+    for one, other, load in zip(own, whole, (load_denoiser, load_labeller), strict=True):
+        pairs = zip(*(load(s.folder / s.weights_file).parameters() for s in (one, other)), strict=True)
+        assert any(not torch.equal(rounded, exact) for rounded, exact in pairs)
+
+
+def test_rounding_is_a_parameter_that_changes_no_result_while_it_is_off():
+    for model in (TrainDdpm, AdaptSam):
+        assert "half_precision" not in decisive(model())
+        assert decisive(model(half_precision=True)) == decisive(model()) | {"half_precision": True}

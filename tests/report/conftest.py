@@ -7,7 +7,7 @@ import pytest
 
 from xpci_utils import files, stages
 from xpci_utils.evaluation import evaluate_frames, summarise
-from xpci_utils.frames import Frame, binary_mask, write_frames
+from xpci_utils.frames import Frame, FrameSet, binary_mask, write_frames
 from xpci_utils.frames.frameset import write_png
 from xpci_utils.params import (
     AdaptSam,
@@ -61,6 +61,7 @@ class FakeRun:
 
     def write(self):
         self.stage(PrepareFrames, self.frames, None)
+        self.test = FrameSet.open(self.root / "frames").split("test")
         self.stage(TrainDdpm, self.ddpm, DDPM_METRICS)
         grids = GRIDS if self.sweep.controls or self.sweep.unlabelled else ["paper"]
         for place in map(parse_place, stage_folders(self.sweep, *grids)):
@@ -83,7 +84,7 @@ class FakeRun:
 
     def stage(self, model, write, metrics, **values):
         parameters = model(run_root=str(self.root), **values)
-        if parameters.place in self.skip:
+        if parameters.place in self.skip or stages.read_run(parameters.folder):
             return
         stage = stages.begin(parameters)
         write(stage)
@@ -95,7 +96,7 @@ class FakeRun:
     def frames(self, stage):
         splits = ["train"] * 4 + ["val"] + ["test"] * 5
         drawn = [draw_frame(f"f{i:03d}", split, i, self.simulated) for i, split in enumerate(splits)]
-        self.test = write_frames(stage.folder, drawn, INFO).split("test")
+        write_frames(stage.folder, drawn, INFO)
         rows = [["split", "class", "visible"], *[["train", name, "true"] for name in NAMES[1:] for _ in name]]
         with open(stage.folder / "instances.csv", "w", newline="") as file:
             csv.writer(file).writerows(rows)
@@ -242,6 +243,12 @@ def study(write_run):
     from xpci_utils.report import read_results
 
     return read_results(write_run(sweep=STUDY_SWEEP), STUDY_SWEEP)
+
+
+@pytest.fixture(scope="session")
+def made_up_run():
+    """A function that makes a run of a sweep below a folder: `FakeRun`."""
+    return FakeRun
 
 
 MISSING = ("segmentation/emcad__r0004__vit_b__n00002__mix__s0", "sam/vit_t-noprompt__s0")

@@ -7,8 +7,9 @@ import pytest
 
 from xpci_utils import paths
 from xpci_utils.params import STAGES, Change, PrepareFrames, TrainDdpm, TrainSegmentation
+from xpci_utils.params.results import COLLECTED_NOTE
 from xpci_utils.report import build_tables, save_figure, use_style, write_report
-from xpci_utils.report.committed import DIGESTS, FILES, load_results, outdated, save_results
+from xpci_utils.report.committed import FILES, load_results, outdated, save_results
 from xpci_utils.report.contrasts import chosen_on_validation
 from xpci_utils.report.scores import score_curves
 from xpci_utils.running import cli
@@ -49,7 +50,7 @@ def test_the_report_from_committed_results_is_that_of_the_run(study, drawn, tmp_
 
 def test_equal_results_give_equal_files(study, kept, tmp_path):
     save_results(load_results(kept), tmp_path)
-    for name in (*FILES, DIGESTS):
+    for name in (*FILES, COLLECTED_NOTE):
         assert (tmp_path / name).read_bytes() == (kept / name).read_bytes(), name
 
 

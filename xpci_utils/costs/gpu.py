@@ -18,12 +18,11 @@ from typing import Any
 import torch
 
 from xpci_utils import paths
-from xpci_utils.costs.jobs import frames_of
 from xpci_utils.costs.measure import Subject, subject_of
 from xpci_utils.costs.rates import MeasuredRates, Rate
 from xpci_utils.costs.rehearsal import rehearsed_stages, view_of
 from xpci_utils.costs.table import GIB, RATES, MeasurementError, View
-from xpci_utils.costs.work import network_of
+from xpci_utils.costs.work import frames_of, network_of
 from xpci_utils.params import AdaptSam, StageParameters, TrainDdpm, TrainSegmentation, stage_model
 from xpci_utils.params.profiles import notebook_parameters
 from xpci_utils.training import default_device, tf32_matmuls

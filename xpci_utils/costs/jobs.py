@@ -9,12 +9,22 @@ import argparse
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from xpci_utils import paths
+from xpci_utils.costs.left import left, sentences
 from xpci_utils.costs.rates import Gpu, MeasuredRates
 from xpci_utils.costs.table import GIB, CostTable
-from xpci_utils.costs.work import counted, examples_of, network_of, pairs_in, step_batch, view_of, work_of
+from xpci_utils.costs.work import (
+    counted,
+    examples_of,
+    frames_of,
+    network_of,
+    pairs_in,
+    pairs_of,
+    step_batch,
+    view_of,
+    work_of,
+)
 from xpci_utils.params import (
     AdaptSam,
     AuditPairs,
@@ -27,7 +37,7 @@ from xpci_utils.params import (
     TrainSegmentation,
 )
 from xpci_utils.params.places import REPORT
-from xpci_utils.params.profiles import overlay, profile_values, run_root, stage_parameters
+from xpci_utils.params.profiles import collected_folder, overlay, profile_values, run_root, stage_parameters
 from xpci_utils.params.runs import GRIDS, stage_folders
 from xpci_utils.running import folder as own_folder
 from xpci_utils.running.options import add_own_frames, own_frames
@@ -95,18 +105,6 @@ def _sizes(profile: str, wanted: str) -> list[object]:
     return [
         {key: value.get(key) for key in ("source", "height", "width", "tile", "size", "trainable")} for value in values
     ]
-
-
-def frames_of(profile: str, root: Path) -> PrepareFrames:
-    """The parameters of a profile's frames."""
-    parameters = stage_parameters(profile, "frames", root, {})
-    assert isinstance(parameters, PrepareFrames)
-    return parameters
-
-
-def pairs_of(profile: str, frames: PrepareFrames) -> int:
-    """Synthetic pairs in a pool of a profile with so many training frames."""
-    return SamplePairs.from_yaml(f"params/{profile}/{SamplePairs.notebook}.yaml").pairs_for(frames.train_frames)
 
 
 def precision_of(parameters: StageParameters, network: str, unit: str) -> str:
@@ -292,8 +290,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     if options.compare:
         print("\n".join(compared_lines(runs, gpu)))
-    else:
-        print("\n".join(lines(options.profile, runs[options.profile], gpu, options.gpu_memory)))
+        return 0
+    print("\n".join(lines(options.profile, runs[options.profile], gpu, options.gpu_memory)))
+    if collected_folder(options.profile):
+        root = paths.resolve(run_root(options.profile))
+        sweep = own_folder.grid_of(options.profile, root, {})
+        print("\n".join(sentences(left(options.profile, root, sweep, options.grid))))
     return 0
 
 

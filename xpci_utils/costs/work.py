@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import ceil
+from pathlib import Path
 
 from xpci_utils.costs.table import View
 from xpci_utils.frames import tiles_of
@@ -21,6 +22,7 @@ from xpci_utils.params import (
 )
 from xpci_utils.params.cells import Cell, parse_labeller
 from xpci_utils.params.places import MASKING
+from xpci_utils.params.profiles import stage_parameters
 from xpci_utils.training import LabellerTraining, symmetries_of
 
 
@@ -30,6 +32,18 @@ def counted(frames: PrepareFrames, checkup: CheckUp) -> PrepareFrames:
     height, width = checkup.shape
     shape = {"height": height, "width": width, "tile": checkup.tile, "largest_tile": 0, "shifted_test_frames": 0}
     return frames.model_copy(update=numbers | shape)
+
+
+def frames_of(profile: str, root: Path) -> PrepareFrames:
+    """The parameters of a profile's frames."""
+    parameters = stage_parameters(profile, "frames", root, {})
+    assert isinstance(parameters, PrepareFrames)
+    return parameters
+
+
+def pairs_of(profile: str, frames: PrepareFrames) -> int:
+    """Synthetic pairs in a pool of a profile with so many training frames."""
+    return SamplePairs.from_yaml(f"params/{profile}/{SamplePairs.notebook}.yaml").pairs_for(frames.train_frames)
 
 
 def view_of(frames: PrepareFrames) -> View:

@@ -52,6 +52,7 @@ class StageParameters(Parameters):
     retired: ClassVar[frozenset[str]] = frozenset()  # former parameters whose value no longer matters
     former: ClassVar[dict[str, Former]] = {}  # former parameter -> what it is today
     sweep_file: ClassVar[str] = ""
+    is_read: ClassVar[bool] = True  # whether other stages read its folder, whose content its record then identifies
 
     run_root: str = Field("runs/quick", min_length=1, description="folder of the run; relative to the repository root")
     output_folder: str = Field("", description="folder for the products; empty: the usual folder below run_root")
@@ -140,6 +141,9 @@ class ShippableParameters(SeededParameters):
     weights_file: ClassVar[str]
 
     shipped: str = Field("", description="folder of shipped weights that replace the training; empty: train")
+    half_precision: bool = Field(
+        False, description="round the weights to half precision before anything is made with them"
+    )
 
     @property
     def hash_note(self) -> str:
@@ -155,4 +159,6 @@ class ShippableParameters(SeededParameters):
     def decisive(self) -> dict[str, Any]:
         values = super().decisive()
         del values["shipped"]
+        if not self.half_precision:
+            del values["half_precision"]  # results that are older than this parameter stay the same
         return values

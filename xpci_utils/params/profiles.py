@@ -9,6 +9,7 @@ from xpci_utils import paths
 from xpci_utils.params.base import StageParameters
 from xpci_utils.params.model import ParameterError, Parameters, read_yaml, suggest
 from xpci_utils.params.places import FRAMES, Place, pairs_place, parse_place
+from xpci_utils.params.results import TablesAndFigures
 from xpci_utils.params.stages import APPENDICES, STAGES, stage_model
 from xpci_utils.params.sweep import Sweep
 
@@ -102,3 +103,10 @@ def run_root(profile: str, chosen: str = "") -> str:
     if len(roots) > 1:
         raise ParameterError(f"the files of profile {profile} name different run_roots: {', '.join(sorted(roots))}")
     return chosen or roots.pop()
+
+
+def collected_folder(profile: str) -> Path | None:
+    """The folder of results that earlier sittings of a profile collected; None for a profile without sittings."""
+    parameters = notebook_parameters(profile, TablesAndFigures.notebook)
+    assert isinstance(parameters, TablesAndFigures)
+    return paths.resolve(parameters.collected) if parameters.collected else None

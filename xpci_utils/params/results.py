@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -11,11 +11,14 @@ from xpci_utils.params.base import CellName, Change, Content, SeededParameters, 
 from xpci_utils.params.cells import Cell
 from xpci_utils.params.places import REPORT, cell_place
 
+COLLECTED_NOTE = "results.sha256"  # of collected results: the sha256 of each of their files
+
 
 class TablesAndFigures(StageParameters):
     """06: every table and figure of the paper, from whatever cells are finished."""
 
     notebook = "06_tables_and_figures"
+    is_read = False
     changes = {
         2: Change("figures with shared axes and single trainings; Table F, Figures F and N"),
         3: Change("two seeds have their values in place of an interval; class numbers in Figures 1 and 2"),
@@ -25,6 +28,7 @@ class TablesAndFigures(StageParameters):
     products = ("tables", "figures", "index.html")
 
     sweep: str = Field("params/quick/sweep.yaml", min_length=1, description="file of the grid that the tables show")
+    collected: str = Field("", description="folder of results of earlier sittings, which are shown, too; empty: none")
 
     @property
     def place(self) -> str:
@@ -35,11 +39,23 @@ class TablesAndFigures(StageParameters):
         """The grid that is shown, of which the report reads whatever is finished."""
         return self.sweep
 
+    @property
+    def contents(self) -> dict[str, Content]:
+        """Of collected results the content counts."""
+        note = paths.resolve(self.collected) / COLLECTED_NOTE
+        return {"collected_sha256": Content("sha256", (note,))} if self.collected else {}
+
+    def decisive(self) -> dict[str, Any]:
+        values = super().decisive()
+        del values["collected"]
+        return values
+
 
 class ApplyToVideo(SeededParameters):
     """07: a trained network over a film of your own, or a simulated one."""
 
     notebook = "07_apply_to_video"
+    is_read = False
     data_files = ("data/classes.yaml", "data/materials.csv")
     changes = {
         2: Change("frames to annotate next are called as the import calls them"),

@@ -19,6 +19,7 @@ from xpci_utils.params.places import (
     labeller_place,
     labels_place,
     pairs_place,
+    upstream,
 )
 
 if TYPE_CHECKING:
@@ -180,6 +181,12 @@ def stage_places(sweep: Sweep, *grids: str) -> list[Place]:
         REPORT,
     ]
     return list(dict.fromkeys(places))  # the network that masks a pool can be a cell of the grid, too
+
+
+def chain_folders(sweep: Sweep) -> list[str]:
+    """Folders below run_root of what the cells of all grids have in common: frames, and all that their pairs took."""
+    taken = {place for cell in cells_of(sweep, *GRIDS) for place in upstream(cell)}
+    return [place.folder for place in stage_places(sweep, *GRIDS) if place == FRAMES or place in taken]
 
 
 def stage_folders(sweep: Sweep, *grids: str) -> list[str]:

@@ -2,6 +2,7 @@ from .advice import advice
 from .baselines import compare_baselines, foreground_shares
 from .build import all_tables, write_report
 from .claims import caution, compare_claims
+from .committed import results_so_far
 from .confusions import draw_confusion, show_confusion
 from .diagrams import pipeline, sam_adaptation
 from .differences import published_differences
@@ -51,6 +52,7 @@ __all__ = [
     "published_differences",
     "read_published",
     "read_results",
+    "results_so_far",
     "sam_adaptation",
     "save_figure",
     "score_curves",

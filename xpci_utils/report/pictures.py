@@ -3,6 +3,7 @@
 Frames of one sequence resemble each other, so the pictures show the first frame of each of the first sequences.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,16 +55,15 @@ def read_facts(folder: Path, test_names: list[str]) -> FrameFacts:
     )
 
 
-def predicting_places(root: Path, labeller: str, cells: list[Cell], rows: dict[str, str]) -> list[str]:
+def predicting_places(stored: Collection[str], labeller: str, cells: list[Cell], rows: dict[str, str]) -> list[str]:
     """Folders of the stages whose predictions are shown: of ``labeller``, and of two networks per backbone.
 
-    The networks are, among ``cells``, the first seed that stored its predictions of every row in ``rows``, after that
-    of the same row without synthetic pairs.
+    The networks are, among ``cells``, the first seed whose folder is among those that ``stored`` predictions, of every
+    row in ``rows``, after that of the same row without synthetic pairs.
     """
     wanted = [row for with_pairs in rows.values() for row in (parse_row(with_pairs).alone().row, with_pairs)]
     places = {cell: cell_place(cell).folder for cell in sorted(cells, key=lambda cell: cell.seed)}
-    stored = {cell: place for cell, place in places.items() if (root / place / "predictions").is_dir()}
-    first = [next((place for cell, place in stored.items() if cell.row == row), None) for row in wanted]
+    first = [next((p for cell, p in places.items() if cell.row == row and p in stored), None) for row in wanted]
     return [labeller_place(labeller).folder, *filter(None, first)]
 
 

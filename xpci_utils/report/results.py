@@ -5,6 +5,7 @@ was read from (`committed`).
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
@@ -153,15 +154,13 @@ def read_results(run_root: str | Path, sweep: Sweep | str | Path) -> Results:
     sweep = sweep.for_frames(training_frames(root))
     records = {place: read_run(root / place) for place in stage_folders(sweep, *GRIDS)[:-1]}
     runs = {place: run | {"core_seconds": _core_seconds(root / place, run)} for place, run in records.items() if run}
-    wanted = [cell for cell in cells_of(sweep, *GRIDS) if cell_place(cell).folder in runs]
-    cells = list(dict.fromkeys([*cells_of(sweep), *wanted]))
     measured = {place: _metrics(root / place) for place in runs if parse_place(place).kind != "segmentation"}
-    predicting = predicting_places(root, _shown_labeller(sweep, runs), wanted, claimed_rows(sweep))
-    predicting = [place for place in predicting if place in runs]
+    stored = [place for place in runs if (root / place / "predictions").is_dir()]
+    predicting = shown_places(sweep, runs, stored)
     shown = shown_frames(root, predicting).names if "frames" in runs else []
     return Results(
         sweep,
-        cells=pd.DataFrame([_cell_row(root, cell, runs) for cell in cells]),
+        cells=pd.DataFrame([_cell_row(root, cell, runs) for cell in printed_cells(sweep, runs)]),
         labellers=labeller_rows(sweep, runs, measured),
         per_frame=_per_frame(root, runs),
         runs=runs,
@@ -170,6 +169,20 @@ def read_results(run_root: str | Path, sweep: Sweep | str | Path) -> Results:
         pictures=read_pictures(root, runs, _shown_pool_labeller(sweep, runs), predicting, shown),
         evidence=read_evidence(root, runs, pool_labellers(sweep)),
     )
+
+
+def printed_cells(sweep: Sweep, runs: Collection[str]) -> list[Cell]:
+    """Every cell of the paper's grid, and of the other grids those whose places are among the finished ``runs``."""
+    finished = [cell for cell in cells_of(sweep, *GRIDS) if cell_place(cell).folder in runs]
+    return list(dict.fromkeys([*cells_of(sweep), *finished]))
+
+
+def shown_places(sweep: Sweep, runs: Collection[str], stored: Collection[str]) -> list[str]:
+    """The finished ``runs`` whose predictions are shown, of those that ``stored`` them: a labeller, and two networks
+    per backbone."""
+    finished = [cell for cell in cells_of(sweep, *GRIDS) if cell_place(cell).folder in runs]
+    places = predicting_places(stored, _shown_labeller(sweep, runs), finished, claimed_rows(sweep))
+    return [place for place in places if place in runs]
 
 
 def labeller_rows(sweep: Sweep, runs: dict, measured: dict) -> pd.DataFrame:
@@ -264,7 +277,7 @@ def _per_frame(root: Path, runs: dict) -> pd.DataFrame:
     return table[[name for name in map(str, table) if name in KEPT or re.match("dice_(?!union)", name)]]
 
 
-def _shown_labeller(sweep: Sweep, runs: dict) -> str:
+def _shown_labeller(sweep: Sweep, runs: Collection[str]) -> str:
     order = sorted(sweep.labellers, key=preference)
     return next((name for name in order if labeller_place(name).folder in runs), order[0])
 

@@ -16,7 +16,7 @@ from xpci_utils.running.status import State
 def check_run(profile: str, grid: str, root: Path, own: Mapping[str, str], force: bool) -> bool:
     """Whether the grid of a profile can be run in ``root``; what is in the way is printed, or given up with ``force``.
 
-    Raises ParameterError or ShippedError for what no ``force`` can help.
+    Raises ParameterError or StageError for what no ``force`` can help.
     """
     frames_of(profile, own)
     sweep = grid_of(profile, root, own)

@@ -26,9 +26,7 @@ class Command(NamedTuple):
 GROUPS: dict[str, dict[str, Command]] = {
     "Reproduce the paper": {
         "reproduce": Command("running.reproduce", "run everything of a profile, from raw frames to tables and figures"),
-        "status": Command(
-            "running.progress", "show what is done, running, failed and to do, and estimate the time left"
-        ),
+        "status": Command("costs.progress", "show what is done, running, failed and to do, and estimate the time left"),
         "lab": Command("running.lab", "open the notebooks in JupyterLab, with the parameters of a profile"),
         "run": Command("running.notebook", "run one notebook with one parameter file"),
         "report": Command("running.report", "make the tables, figures and pages again from all finished stages"),

@@ -2,11 +2,13 @@
 
 from xpci_utils import paths
 from xpci_utils.running.options import add_profile, parser_of
+from xpci_utils.running.sittings import keep_chain
 from xpci_utils.stages import StageError
 
 ABOUT = {
     "collect": "Keep the results of a run's finished stages in figures/<profile>/results, few enough to be committed, "
-    "and draw figures/<profile> from them.",
+    "and draw figures/<profile> from them. For a profile with several sittings, results of earlier ones stay, and what "
+    "all cells have in common is kept in figures/<profile>/chain.",
     "figures": "Draw the tables, figures and index.html in figures/<profile> again from figures/<profile>/results; "
     "nothing is trained and no run is needed.",
     "contrasts": "Print the score of every row on the validation frames and, for each backbone, the best row. Declare "
@@ -28,6 +30,7 @@ def main(arguments: list[str]) -> int:
         return 0
     if command == "collect":
         committed.collect(profile, target / "results")
+        keep_chain(profile)
     use_style()
     try:
         write_report(committed.load_results(target / "results"), target)

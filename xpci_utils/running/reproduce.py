@@ -13,12 +13,11 @@ from pathlib import Path
 from xpci_utils import paths, stages
 from xpci_utils.params.places import pairs_place, shard_place
 from xpci_utils.params.profiles import run_root, stage_parameters
-from xpci_utils.params.runs import stage_folders
 from xpci_utils.running import gpus
 from xpci_utils.running.checks import announce, check_run
 from xpci_utils.running.folder import about, grid_of, look_at
 from xpci_utils.running.options import add_grid, add_own_frames, add_profile, own_frames, parser_of
-from xpci_utils.running.snakefile import check_grid
+from xpci_utils.running.snakefile import check_grid, stages_of
 from xpci_utils.running.status import State, states_of
 
 
@@ -29,7 +28,7 @@ def main(arguments: list[str]) -> int:
     own = own_frames(options)
     root = paths.resolve(run_root(options.profile))
     grid, sweep = check_grid(options.grid), grid_of(options.profile, root, own)
-    folders = stage_folders(sweep, grid)
+    folders = stages_of(options.profile, grid, root, own, options.force)
     if not check_run(options.profile, grid, root, own, options.force):
         return 2
     states = states_of(root, folders)
@@ -71,6 +70,7 @@ def snakemake_command(options: Namespace, own: dict[str, str]) -> list[str]:
     """The command line of Snakemake for a profile's grid; what follows ``--`` on ours is passed on."""
     given = {"profile": options.profile, "grid": options.grid}
     given |= {"frames": own.get("source_folder"), "classes": own.get("classes_file"), "gpus": options.gpus}
+    given |= {"force": int(options.force)}
     config = [f"{name}={value}" for name, value in given.items() if value]
     limits = ["--cores", str(max(options.cores, options.gpus))]
     limits += ["--resources", f"gpu={options.gpus}"] if options.gpus else []

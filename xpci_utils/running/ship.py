@@ -6,6 +6,8 @@ from xpci_utils.params.profiles import run_root, stage_parameters, sweep_of
 from xpci_utils.params.runs import stage_folders
 from xpci_utils.running.checks import other_results, refuse_others
 from xpci_utils.running.options import add_profile, parser_of
+from xpci_utils.running.sittings import chain_folder
+from xpci_utils.stages import StageError
 
 
 def main(arguments: list[str]) -> int:
@@ -13,6 +15,8 @@ def main(arguments: list[str]) -> int:
     parser = parser_of("ship", __doc__)
     add_profile(parser, "laptop")
     profile = parser.parse_args(arguments).profile
+    if chain := chain_folder(profile):
+        raise StageError(f"the weights of profile {profile} belong to {paths.display(chain)}: use 'make collect'")
     root = paths.resolve(run_root(profile))
     stages = {place: stage_parameters(profile, place, root) for place in stage_folders(sweep_of(f"{profile}_shipped"))}
     shippable = {place: stage for place, stage in stages.items() if isinstance(stage, ShippableParameters)}

@@ -1,6 +1,7 @@
 """What the Snakefile asks: which stages there are, what each reads, and what decides its result."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from shlex import quote
 
 from xpci_utils.files import digest
@@ -9,9 +10,10 @@ from xpci_utils.params.places import Place
 from xpci_utils.params.profiles import notebook_parameters, own_of, stage_parameters
 from xpci_utils.params.runs import GRIDS
 from xpci_utils.running.folder import grid_of
+from xpci_utils.running.sittings import check_study, folders_to_make, restore_chain
 from xpci_utils.stages import RUN_FILE, decisive
 
-__all__ = ["check_grid", "grid_of", "needs", "options", "run_threads", "stage_digest"]
+__all__ = ["check_grid", "needs", "options", "run_threads", "stage_digest", "stages_of"]
 
 
 def check_grid(name: str) -> str:
@@ -19,6 +21,18 @@ def check_grid(name: str) -> str:
     if name not in GRIDS:
         raise ParameterError(f"there is no grid {name!r}; grids are {', '.join(GRIDS)}")
     return name
+
+
+def stages_of(profile: str, grid: str, root: Path, own: Mapping[str, object], force: bool = False) -> list[str]:
+    """Folders of the stages of a grid that are made below ``root``, after those that are committed are restored there.
+
+    ``own`` is a user's folder and its classes; with ``force`` committed stages of other parameters are made again.
+    StageError if what is committed, finished and asked for is not of one study.
+    """
+    sweep = grid_of(profile, root, own)
+    check_study(profile, root, sweep)
+    restore_chain(profile, root, sweep, force)
+    return folders_to_make(profile, root, sweep, grid)
 
 
 def stage_digest(profile: str, notebook: str, **overrides: object) -> str:

@@ -26,12 +26,11 @@ def _state(root: Path, folder: str) -> tuple[str, str]:
 
 
 def show_states(root: Path, states: list[State]) -> None:
-    """Print one line per stage, the counts of each state, and the time left."""
+    """Print one line per stage and the counts of each state."""
     for folder, state, remark in states:
         print(f"{state:8} {folder:60} {remark}")
     counts = {state: sum(s == state for _, s, _ in states) for state in ("done", "running", "failed", "to do")}
     print("\n" + ", ".join(f"{number} {state}" for state, number in counts.items()) + f"  ({paths.display(root)})")
-    print(time_left([(root, folder, state) for folder, state, _ in states]))
 
 
 def time_left(states: Iterable[tuple[Path, str, str]]) -> str:

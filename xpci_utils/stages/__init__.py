@@ -14,10 +14,11 @@ from xpci_utils.stages.identity import (
     folder_digest,
     inputs_of,
 )
+from xpci_utils.stages.kept import keep, kept_file, kept_files, record_of, restore
 from xpci_utils.stages.lock import StageError, is_locked, refuse_if_locked
 from xpci_utils.stages.record import RUN_FILE, differences, lost, read_record, read_run, training_frames, version_of
 from xpci_utils.stages.spec import StageSpec
-from xpci_utils.stages.stage import CURE, OtherResultError, Stage, begin, inspect
+from xpci_utils.stages.stage import CURE, OtherResultError, Stage, begin, changes, inspect
 
 __all__ = [
     "CURE",
@@ -29,6 +30,7 @@ __all__ = [
     "StageSpec",
     "begin",
     "changed_since",
+    "changes",
     "content_digest",
     "decisive",
     "differences",
@@ -37,12 +39,17 @@ __all__ = [
     "inputs_of",
     "inspect",
     "is_locked",
+    "keep",
+    "kept_file",
+    "kept_files",
     "lost",
     "notebooks_of",
     "parameters_of",
     "read_record",
     "read_run",
+    "record_of",
     "refuse_if_locked",
+    "restore",
     "training_frames",
     "version_of",
     "was_audited",

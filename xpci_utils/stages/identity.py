@@ -12,8 +12,10 @@ from xpci_utils.params.base import Content
 from xpci_utils.params.runs import GRIDS, stage_folders
 from xpci_utils.params.sweep import Sweep
 from xpci_utils.stages.lock import StageError
-from xpci_utils.stages.record import lost, read_record, read_run, training_frames
+from xpci_utils.stages.record import RUN_FILE, lost, read_record, read_run, training_frames
 from xpci_utils.stages.spec import StageSpec
+
+NO_PRODUCTS = (RUN_FILE, "metrics.json", "history.jsonl", "executed.ipynb")  # beside the products of a stage
 
 
 def decisive(parameters: StageSpec) -> dict[str, Any]:
@@ -48,6 +50,26 @@ def _identity_of(folder: Path, reader: str) -> str:
             "FRAMES of that run, runs all in order)"
         )
     return record["identity"]
+
+
+def products_digest(folder: Path) -> str:
+    """Hash of the names and bytes of all that a stage wrote, so that equal results have equal digests.
+
+    Hidden files, the executed notebook and what tells time (run.json, metrics.json, history.jsonl) are left out.
+    """
+    items = (path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file())
+    kept = [item for item in items if item.name not in NO_PRODUCTS and not item.name.startswith(".")]
+    return digest([[str(item), hashlib.blake2b((folder / item).read_bytes()).hexdigest()] for item in kept])
+
+
+def contents_read(parameters: StageSpec) -> dict[str, str]:
+    """The digest of the products of each finished folder that a stage reads, by its path below run_root.
+
+    Two computers can write other bytes for the same identity. Folders are left out whose record is older than this
+    digest.
+    """
+    records = {os.path.relpath(folder, parameters.root): read_record(folder) for folder in parameters.inputs}
+    return {place: record["content"] for place, record in records.items() if record and record.get("content")}
 
 
 def changed_since(record: Mapping[str, Any], root: Path) -> list[str]:

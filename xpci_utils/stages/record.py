@@ -12,6 +12,8 @@ from xpci_utils.stages.first_edition import VERSION_OF_RECIPE
 from xpci_utils.stages.spec import StageSpec
 
 RUN_FILE = "run.json"
+IDENTITY_FILE = ".identity"  # whose work lies in a folder, from its first product on
+MARKED = ("identity", "hashed", "version", "inputs")  # what it says
 
 
 def read_run(folder: str | Path) -> dict[str, Any] | None:

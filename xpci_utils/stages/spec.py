@@ -42,6 +42,8 @@ class StageSpec(Protocol):
     @property
     def force(self) -> bool: ...  # repeat a finished stage
 
+    is_read: ClassVar[bool]  # whether other stages read its folder
+
     retired: ClassVar[frozenset[str]]  # former parameters whose value no longer matters
 
     def of_record(self, recorded: Mapping[str, Any]) -> dict[str, Any]: ...  # recorded parameters in today's names

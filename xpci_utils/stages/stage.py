@@ -8,6 +8,7 @@ import resource
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
@@ -16,14 +17,13 @@ from typing import IO, Any
 
 from xpci_utils import paths
 from xpci_utils.files import digest, read_json, write_json
-from xpci_utils.stages.identity import decisive, inputs_of
+from xpci_utils.stages.identity import contents_read, decisive, inputs_of, products_digest
 from xpci_utils.stages.lock import LOCK_FILE, StageError, lock
 from xpci_utils.stages.machine import processor
-from xpci_utils.stages.record import RUN_FILE, describe, differences, read_run, version_of
+from xpci_utils.stages.record import IDENTITY_FILE, MARKED, RUN_FILE, describe, differences, read_run, version_of
 from xpci_utils.stages.spec import StageSpec
 
 CURE = "make room or choose another run_root, and run the same command again; it continues from the last state"
-IDENTITY_FILE = ".identity"  # whose work lies in a folder, from its first product on
 TIME_FILE = ".time.json"  # when the work in it began, and the seconds of what was interrupted before
 LIBRARIES = ("torch", "numpy", "diffusers", "monai", "timm", "segment-anything", "scipy", "pandas")
 
@@ -73,6 +73,8 @@ class Stage:
             "identity": self.identity,
             "version": self.parameters.version,
             "inputs": self.inputs,
+            "made_from": contents_read(self.parameters),
+            **({"content": products_digest(self.folder)} if self.parameters.is_read else {}),
             "products": products,
             "versions": {"python": platform.python_version(), **_library_versions()},
             "device": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores{_gpu_name()}",
@@ -145,17 +147,26 @@ def _begun(folder: Path) -> dict[str, Any] | None:
         begun = read_json(folder / IDENTITY_FILE)
     except (OSError, ValueError):
         return None
-    known = isinstance(begun, dict) and {"identity", "hashed", "version", "inputs"} <= begun.keys()
+    known = isinstance(begun, dict) and begun.keys() >= set(MARKED)
     return begun if known else None
 
 
 def _changes(record: dict[str, Any], stage: Stage) -> list[str]:
-    """What a record and what is asked for differ in: parameters, else its inputs, else its version."""
-    changed = differences(record, stage.decisive, stage.parameters)
-    if not changed and record["inputs"] != stage.inputs:
+    return changes(record, stage.parameters, stage.decisive, stage.inputs)
+
+
+def changes(
+    record: Mapping[str, Any], parameters: StageSpec, values: Mapping[str, Any], inputs: Mapping[str, str]
+) -> list[str]:
+    """What a record and what is asked for differ in: parameters, else its inputs, else its version; [] if nothing.
+
+    ``values`` are those that `decisive` gives for ``parameters``, ``inputs`` the identities of what it reads.
+    """
+    changed = differences(record, values, parameters)
+    if not changed and record["inputs"] != inputs:
         changed = ["its inputs"]
-    if not changed and version_of(record) != stage.parameters.version:
-        changed = [f"its version, {version_of(record)} -> {stage.parameters.version}"]
+    if not changed and version_of(record) != parameters.version:
+        changed = [f"its version, {version_of(record)} -> {parameters.version}"]
     return changed
 
 
@@ -186,9 +197,8 @@ def _clear_unless_resuming(stage: Stage) -> None:
     for item in items:
         shutil.rmtree(item) if item.is_dir() else item.unlink()
     shutil.rmtree(stage.work, ignore_errors=True)
-    version = stage.parameters.version
-    about = {"identity": stage.identity, "hashed": stage.decisive, "version": version, "inputs": stage.inputs}
-    write_json(marker, about)
+    about = (stage.identity, stage.decisive, stage.parameters.version, stage.inputs)
+    write_json(marker, dict(zip(MARKED, about, strict=True)))
 
 
 def _remove_half_written(stage: Stage) -> None:

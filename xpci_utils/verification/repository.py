@@ -4,10 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
-from xpci_utils import files, paths, report
+from xpci_utils import files, paths, report, stages
+from xpci_utils.frames.facts import facts_of
 from xpci_utils.report.committed import load_results
 from xpci_utils.report.results import Results
+from xpci_utils.running.sittings import chain_folder
 from xpci_utils.stages.machine import processor
 from xpci_utils.verification import digests, drawings, retraining
 from xpci_utils.verification.check import Check, Finding
@@ -32,15 +35,33 @@ class Repository:
         """The committed report."""
         return paths.root() / "figures" / self.profile
 
-    @property
+    @cached_property
     def shipped(self) -> Path:
-        """The committed weights of the profile."""
-        return paths.root() / "data/weights" / self.profile
+        """The committed weights of the profile, with the records of their stages; unpacked from its chain if it has
+        one."""
+        if self.chain is None:
+            return paths.root() / "data/weights" / self.profile
+        for place, file in stages.kept_files(self.chain).items():
+            stages.restore(file, self.scratch / "chain" / place)
+        return self.scratch / "chain"
+
+    @property
+    def chain(self) -> Path | None:
+        """The folder of committed stages, of a study in several sittings."""
+        return chain_folder(self.profile)
 
     @cached_property
     def results(self) -> Results:
         """The committed results; errors as of `load_results`."""
         return load_results(self.report / "results")
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Of the committed frames, or of those that were simulated for the committed results."""
+        if self.chain is None:
+            return files.read_json(paths.root() / FACTS / f"{self.profile}.json")
+        made_on = files.read_json(self.shipped / "frames" / stages.RUN_FILE)["processor"]
+        return facts_of(self.shipped / "frames") | {"processor": made_on}
 
     @cached_property
     def drawn(self) -> Path:
@@ -63,7 +84,7 @@ class Repository:
         yield Check(
             "Results are those that were collected",
             summed(f"figures/{self.profile}/results"),
-            partial(digests.digests, results, required="*.*"),
+            partial(digests.digests, *filter(None, (results, self.chain)), required="*.*"),
         )
         yield Check(
             "Shipped weights and the study have the same records and scores",
@@ -104,21 +125,21 @@ class Repository:
             f"xpci run {notebook} -f params/{self.profile}/{notebook}.yaml",
             self._simulate_again,
         )
-        for claim, kind, shipped in (
-            ("A network, trained again, has its committed scores", "segmentation", None),
-            ("A labeller, adapted again from shipped first weights, has its scores and weights", "sam", self.shipped),
+        for claim, kind in (
+            ("A network, trained again, has its committed scores", "segmentation"),
+            ("A labeller, adapted again from shipped first weights, has its scores and weights", "sam"),
         ):
             notebook, what = NOTEBOOKS[kind]
             command = f"xpci run {notebook} -f params/{self.profile}/{notebook}.yaml -p {what} ..."
-            yield Check(claim, command, partial(self._train_again, kind, shipped))
+            yield Check(claim, command, partial(self._train_again, kind))
 
     def _simulate_again(self) -> Finding:
         minutes = retraining.make_again(self.profile, "frames", self.runs)
-        noted = files.read_json(paths.root() / FACTS / f"{self.profile}.json")
-        finding = retraining.compare_frames(noted, self.runs / "frames", processor())
+        finding = retraining.compare_frames(self.facts, self.runs / "frames", processor())
         return replace(finding, earlier_minutes=minutes)
 
-    def _train_again(self, kind: str, shipped: Path | None) -> Finding:
+    def _train_again(self, kind: str) -> Finding:
+        shipped = self.shipped if kind == "sam" else None
         place = retraining.cheapest(self.profile, self.results, kind, shipped)
         minutes = retraining.make_again(self.profile, place, self.runs)
         return replace(retraining.compare(place, self.results, self.runs, shipped), earlier_minutes=minutes)
