@@ -153,7 +153,8 @@ def _changes(record: dict[str, Any], stage: Stage) -> list[str]:
     """What a record and what is asked for differ in: parameters, else its inputs, else its version."""
     changed = differences(record, stage.decisive, stage.parameters)
     if not changed and record["inputs"] != stage.inputs:
-        changed = ["its inputs"]
+        others = sorted({place for place, _ in record["inputs"].items() ^ stage.inputs.items()})
+        changed = [f"its inputs: {', '.join(others[:2])}{' and others' if len(others) > 2 else ''}"]
     if not changed and version_of(record) != stage.parameters.version:
         changed = [f"its version, {version_of(record)} -> {stage.parameters.version}"]
     return changed
