@@ -29,7 +29,8 @@ from xpci_utils.frames.files import read_png, write_png
 from xpci_utils.frames.folder import to_uint8
 from xpci_utils.frames.pictures import read_grey, read_indices
 from xpci_utils.importing import Film, open_film
-from xpci_utils.report.style import TEXT_WIDTH, class_legend, overlay, show_image, use_style
+from xpci_utils.report import LabelMap, class_legend, label_maps, show_rows, use_style
+from xpci_utils.report.style import TEXT_WIDTH
 from xpci_utils.simulation import make_film
 from xpci_utils.video import simulate_film
 
@@ -81,17 +82,14 @@ def draw_pictures(example: Path, frames: Path, run: Path) -> None:
 
 def _draw_import(film: Film, frames: Path) -> None:
     classes = read_classes(frames / "classes.yaml")
-    content = check_folder(frames, classes)
+    content, colours = check_folder(frames, classes), [one.colour for one in classes]
     names = sorted(content.masks, key=lambda name: -np.count_nonzero(read_indices(content.masks[name])))[:2]
-    figure, axes = plt.subplots(2, 3, figsize=(0.7 * TEXT_WIDTH, 0.55 * TEXT_WIDTH), layout="constrained")
-    for row, name in zip(axes, names, strict=True):
+    rows = {}
+    for name in names:
         raw, image = film[film.names.index(name)], to_uint8(read_grey(content.images[name]), content.window)
-        shown = [to_uint8(raw, (float(raw.min()), float(raw.max()))), image]
-        shown.append(overlay(image, read_indices(content.masks[name]), [one.colour for one in classes]))
-        for ax, picture, title in zip(row, shown, (name, "corrected", "annotated"), strict=True):
-            show_image(ax, picture)
-            ax.set_title(title)
-    _save(figure, "import.png", classes)
+        stored = to_uint8(raw, (float(raw.min()), float(raw.max())))
+        rows[name] = [stored, image, LabelMap(read_indices(content.masks[name]), colours)]
+    _save(show_rows(rows, titles=("stored", "corrected", "annotated"), side=2.0), "import.png", classes)
 
 
 def _draw_time(frames: Path, video: Path) -> None:
@@ -113,29 +111,25 @@ def _draw_time(frames: Path, video: Path) -> None:
 
 
 def _draw_suggestions(place: Path, truth: np.ndarray) -> None:
-    table = pd.read_csv(place / "next_frames.csv")[:4]
-    colours = ["#000000", *(colour for _, colour in CLASSES)]
-    figure, axes = plt.subplots(2, len(table), figsize=(TEXT_WIDTH, 0.55 * TEXT_WIDTH), layout="constrained")
-    for column, name, frame in zip(axes.T, table.name, table.frame, strict=True):
-        image = read_png(place / f"images/{name}.png")
-        for ax, labels, title in zip(
-            column, (read_png(place / f"masks/{name}.png"), truth[frame]), (name, "corrected"), strict=True
-        ):
-            show_image(ax, overlay(image, labels, colours))
-            ax.set_title(title)
-    named = [("background", "#000000"), *CLASSES]
-    _save(figure, "suggestions.png", [FrameClass(i, *one) for i, one in enumerate(named)])
+    table, classes = pd.read_csv(place / "next_frames.csv")[:4], read_classes(place / "classes.yaml")
+    colours = [one.colour for one in classes]
+    rows = {
+        "frame": [read_png(place / f"images/{name}.png") for name in table.name],
+        "network": label_maps([read_png(place / f"masks/{name}.png") for name in table.name], colours),
+        "corrected": label_maps(truth[table.frame], colours),
+    }
+    _save(show_rows(rows, titles=table.name), "suggestions.png", classes)
 
 
 def _save(figure: Figure, name: str, classes: Sequence[FrameClass] = ()) -> None:
     if classes:
         names, colours = [one.name for one in classes], [one.colour for one in classes]
-        class_legend(figure, names, colours, loc="outside lower center")
+        class_legend(figure, names, colours, numbers=True, loc="outside lower center")
     PICTURES.mkdir(exist_ok=True)
     figure.savefig(PICTURES / name, dpi=110)
     plt.close(figure)
-    with Image.open(PICTURES / name) as picture:  # 64 colours are enough, and a third of the bytes
-        picture.convert("RGB").quantize(64).save(PICTURES / name, optimize=True)
+    with Image.open(PICTURES / name) as picture:  # opaque, which takes fewer bytes
+        picture.convert("RGB").save(PICTURES / name, optimize=True)
 
 
 def main() -> int:

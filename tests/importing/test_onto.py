@@ -192,3 +192,23 @@ def test_a_new_class_is_asked_for_and_comes_behind_the_others(bring, tmp_path):
     message = bring(film, masks, tmp_path / "third", "--classes", wrong, onto=tmp_path / "first", refused=True)
     assert "does not begin with the classes of" in message
     assert not Path(tmp_path / "third").exists()
+
+
+def test_a_new_class_in_masks_of_numbers_is_asked_for(bring, tmp_path):
+    """The message gives the file, the value and its place, and the file of classes to copy; then the value arrives."""
+    film = save_stack(tmp_path / "june.tif", shown())
+    first = {f"june_{i:05d}": squares(i) for i in range(0, COUNT, 3)}
+    bring(film, save_masks(tmp_path / "first_masks", first), tmp_path / "first")
+    new = {"june_00004": squares(4), "june_00016": squares(16)}
+    new["june_00016"][34:38, 2:9] = new["june_00016"][34:38, 20:24] = 3
+    masks = save_masks(tmp_path / "new_masks", new)
+    said = bring(film, masks, tmp_path / "second", onto=tmp_path / "first", refused=True)
+    assert "june_00016.png holds class index 3 (44 pixels, the first in row 34, column 2)" in said
+    assert "but the classes file ends at 2 (shell); if this is a new class, add it behind the others" in said
+    assert f"in a copy of {tmp_path / 'first'}/classes.yaml and give that (--classes); otherwise correct" in said
+    assert not (tmp_path / "second").exists()
+    longer = tmp_path / "longer.yaml"
+    longer.write_text(yaml.safe_dump({"classes": [*CLASSES, {"index": 3, "name": "dust", "colour": "#999933"}]}))
+    bring(film, masks, tmp_path / "second", "--classes", longer, onto=tmp_path / "first")
+    _, labels = content(tmp_path / "second")
+    assert all(np.array_equal(labels[name], own) for name, own in (first | new).items())

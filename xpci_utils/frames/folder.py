@@ -107,8 +107,16 @@ def _match(images: dict[str, Path], masks: dict[str, Path], folder: Path) -> Non
             raise FolderError(f"{masks[name]} has no image; add {folder / 'images' / name}.png or remove the mask")
 
 
-def check_labels(labels: np.ndarray, classes: Sequence[FrameClass], where: str | Path) -> np.ndarray:
-    """Labels as uint8, all of them known classes; FolderError names the first stray value, its count and a place."""
+def check_labels(
+    labels: np.ndarray,
+    classes: Sequence[FrameClass],
+    where: str | Path,
+    cure: str = "add the class to it or correct the mask",
+) -> np.ndarray:
+    """Labels as uint8, all of them known classes.
+
+    FolderError names the first stray value, its count, its place and a ``cure``.
+    """
     where = paths.display(where)
     if labels.dtype.kind not in "ui":
         raise FolderError(f"{where} holds {labels.dtype} values; a mask holds one class index (an integer) per pixel")
@@ -118,8 +126,7 @@ def check_labels(labels: np.ndarray, classes: Sequence[FrameClass], where: str |
         value, count = labels[y, x], int((labels == labels[y, x]).sum())
         raise FolderError(
             f"{where} holds class index {value} ({count} pixels, the first in row {y}, column {x}), "
-            f"but the classes file ends at {len(classes) - 1}; add the class to it or correct the mask"
-            f"{stray_hint(labels)}"
+            f"but the classes file ends at {len(classes) - 1} ({classes[-1].name}); {cure}{stray_hint(labels)}"
         )
     return labels.astype(np.uint8)
 

@@ -170,15 +170,19 @@ class Names:
     def _unknown(self, name: str) -> str:
         known = [one.name for one in self.classes[1:]]
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-        add = "add it there"
-        if self._onto:
-            own = paths.display(self._onto / "classes.yaml")
-            add = f"add it behind the others in a copy of {own} and give that (--classes)"
         return (
             f"{paths.display(self.path)} has the class {name!r}, which the classes file does not list "
-            f"({f'did you mean {near[0]!r}?' if near else 'it lists ' + ', '.join(known)}); {add}, rename "
-            "it, or have its pixels ignored with --ignore-label"
+            f"({f'did you mean {near[0]!r}?' if near else 'it lists ' + ', '.join(known)}); "
+            f"{add_class(self._onto)}, rename it, or have its pixels ignored with --ignore-label"
         )
+
+
+def add_class(onto: Path | None) -> str:
+    """How a new class is made known: to an earlier folder (``onto``) only behind its others, in a copy of the file."""
+    if onto is None:
+        return "add it there"
+    own = paths.display(onto / "classes.yaml")
+    return f"add it behind the others in a copy of {own} and give that (--classes)"
 
 
 def _own_classes(path: Path, labels: list[tuple[str, str | None]]) -> tuple[FrameClass, ...]:

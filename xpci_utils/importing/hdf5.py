@@ -11,6 +11,7 @@ import numpy as np
 from xpci_utils import paths
 from xpci_utils.frames.faults import FolderError, reading
 from xpci_utils.importing.film import Film, check_shape, numbered
+from xpci_utils.importing.intervals import frame_interval
 from xpci_utils.importing.stored import check_stored
 
 KIND = "HDF5 Data Exchange"
@@ -22,6 +23,7 @@ def open_exchange(path: Path, name: str = "data") -> Film:
     """The frames of /exchange/data with the file's own flats and darks; other data sets there go by ``name``.
 
     Flats and darks under another usual name in /exchange are taken and told; what looks like flats elsewhere is told.
+    The time between frames is taken where the file gives it with a unit (`intervals`); what is not used of it is told.
     Raises FolderError when something of the data is missing: sources, chunks, filters.
     """
     with reading(path, KIND):
@@ -44,11 +46,12 @@ def open_exchange(path: Path, name: str = "data") -> Film:
                 f"{paths.display(path)} holds no /exchange/data_white, but {other}, which is not used; if these are "
                 "flats, copy them there, or give them as --flats"
             )
+        interval, ignored = frame_interval(file, data) if name == "data" else (None, [])
+        notes += [f"{paths.display(path)}: {note}" for note in ignored]
     pixel = float(np.asarray(size).ravel()[-1]) if size is not None else None
     flats, darks = (references[kind][0] for kind in ("data_white", "data_dark"))
-    return Film(
-        path, numbered(path, frames), KIND, _plane_reader(data), pixel, flats=flats, darks=darks, notes=tuple(notes)
-    )
+    names, read = numbered(path, frames), _plane_reader(data)
+    return Film(path, names, KIND, read, pixel, interval, flats=flats, darks=darks, notes=tuple(notes))
 
 
 def _reference(file: h5py.File, name: str, frames: h5py.Dataset, path: Path) -> tuple[Film | None, str]:

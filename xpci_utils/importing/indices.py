@@ -16,7 +16,7 @@ from xpci_utils.frames.faults import FolderError, reading, regular_file, unique
 from xpci_utils.frames.folder import check_labels
 from xpci_utils.frames.mask_values import Values, doubt, values_of
 from xpci_utils.frames.pictures import SUFFIXES, TIFF, as_indices, read_indices
-from xpci_utils.importing.base import Annotations, How, frame_names
+from xpci_utils.importing.base import Annotations, How, add_class, frame_names
 from xpci_utils.importing.films import Film, open_film
 from xpci_utils.importing.hdf5 import open_exchange
 from xpci_utils.importing.instances import CELLPOSE, Masks, open_instances, without_ending
@@ -108,16 +108,14 @@ def _open(path: Path) -> Film:
 def _of_classes(path: Path, masks: Masks, how: How) -> Annotations:
     """Masks of class indices, or of one value for the only class, once their numbers leave no doubt."""
     meaning = {"binary": _binary, "from-one": _from_one}.get(how.mask_values, lambda labels, how, where: labels)
+    cure = f"if this is a new class, {add_class(how.onto)}; otherwise correct the mask"
 
     def read(name: str) -> np.ndarray:
         where = masks.where(name)
-        return check_labels(meaning(masks.read(name), how, where), how.named, where)
+        return check_labels(meaning(masks.read(name), how, where), how.named, where, cure)
 
     if how.mask_values == "auto":
-        _ask(
-            path,
-            {name: values_of(check_labels(masks.read(name), how.named, masks.where(name))) for name in masks.names},
-        )
+        _ask(path, {name: values_of(read(name)) for name in masks.names})
     meanings = {
         "binary": f"0 is background, the other value of a mask is the class {how.named[1].name!r}",
         "from-one": "1 is background, 2 is class 1, 3 is class 2, ...; 0 is ignored",

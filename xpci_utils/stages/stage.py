@@ -164,7 +164,8 @@ def changes(
     """
     changed = differences(record, values, parameters)
     if not changed and record["inputs"] != inputs:
-        changed = ["its inputs"]
+        others = sorted({place for place, _ in record["inputs"].items() ^ inputs.items()})
+        changed = [f"its inputs: {', '.join(others[:2])}{' and others' if len(others) > 2 else ''}"]
     if not changed and version_of(record) != parameters.version:
         changed = [f"its version, {version_of(record)} -> {parameters.version}"]
     return changed

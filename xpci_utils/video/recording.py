@@ -168,7 +168,7 @@ def _check_scale(film: Film, pixel_um: float, interval_us: float | None) -> None
     if film.interval_us and interval_us and abs(film.interval_us / interval_us - 1) > TOLERANCE:
         raise FolderError(
             f"{where} says that its frames are {film.interval_us:.4g} us apart, frame_interval_us is "
-            f"{interval_us:.4g}; speeds would be wrong, correct the parameter"
+            f"{interval_us:.4g}; speeds would be wrong, say --frame-interval-us {film.interval_us:.6g}"
         )
 
 
