@@ -8,7 +8,8 @@ from xpci_utils import paths
 from xpci_utils.costs import CostTable, View, jobs, own_page, rehearsal, work_of
 from xpci_utils.costs.work import network_of, view_of
 from xpci_utils.frames import check_folder, read_classes, tiles
-from xpci_utils.params import AdaptSam, TrainSegmentation, generate
+from xpci_utils.params import AdaptSam, Sweep, TrainSegmentation, generate
+from xpci_utils.params.cells import parse_labeller
 from xpci_utils.params.profiles import notebook_parameters, overlay, profiles
 from xpci_utils.running import folder
 from xpci_utils.stages import folder_digest
@@ -54,7 +55,8 @@ def test_a_rehearsal_counts_to_one(profile):
 def test_everything_that_a_profile_trains_is_rehearsed_and_measured(profile):
     measured = [network_of(stage) for stage in rehearsal.measured_stages(profile, view_of(frames_of(profile)))]
     assert len(measured) == len(set(measured))
-    assert {"simulator", "denoiser", "vit_b", "transunet", "swin_unetr", "emcad"} <= set(measured)
+    variants = {parse_labeller(name).variant for name in Sweep.from_yaml(f"params/{profile}/sweep.yaml").labellers}
+    assert {"simulator", "denoiser", "transunet", "swin_unetr", "emcad"} | variants <= set(measured)
 
 
 def test_large_frames_are_measured_one_at_a_time_and_rehearsed_in_the_published_batch():

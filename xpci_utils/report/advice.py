@@ -13,7 +13,7 @@ from xpci_utils.params.cells import Cell, parse_row
 from xpci_utils.params.runs import unlabelled_rows
 from xpci_utils.report.committed import load_results
 from xpci_utils.report.contrasts import difference, own_reference
-from xpci_utils.report.results import Results, aggregate
+from xpci_utils.report.results import Results, mean_of
 from xpci_utils.report.wording import BACKBONE_NAMES, arm_name, change, interval, is_missing, labeller_name, plural
 
 STUDY = "figures/laptop/results"
@@ -170,7 +170,7 @@ def _finished_rows(results: Results, arm: str) -> dict[str, list[str]]:
 
 
 def _mean(results: Results, row: str) -> float:
-    return aggregate(results.of_row(row), SCORE)[0]
+    return mean_of(results.of_row(row), SCORE)
 
 
 def _change(results: Results, row: str, alone: str) -> tuple[float, int]:
