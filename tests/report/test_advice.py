@@ -65,20 +65,11 @@ def test_what_to_try_next_is_ordered_by_gain_and_has_no_loss(study):
 
 
 @pytest.mark.parametrize(
-    ("images", "folds", "verdict"),
-    [
-        ((0.01, 0.05), (0.02, 0.04), "help"),
-        ((-0.05, -0.01), (-0.04, -0.02), "cost accuracy"),
-        ((0.01, 0.05), (-0.01, 0.07), "chance"),
-    ],
+    ("low", "high", "verdict"),
+    [(0.01, 0.05, "help"), (-0.05, -0.01, "cost accuracy"), (-0.01, 0.07, "chance"), (math.nan, math.nan, "too few")],
 )
-def test_a_cross_validation_is_judged_by_the_wider_interval(images, folds, verdict):
+def test_a_cross_validation_is_judged_by_its_interval(low, high, verdict):
     row = {"row": "emcad__r0016__vit_b__n00400__mix", "metric": "micro_f1", "difference": 0.03}
-    row |= dict(zip(("images_low", "images_high"), images, strict=True)) | dict(
-        zip(("folds_low", "folds_high"), folds, strict=True)
-    )
-    text = fold_advice(pd.DataFrame([row]), 24)
+    text = fold_advice(pd.DataFrame([row | {"folds_low": low, "folds_high": high, "images": 24}]))
     assert verdict in text.splitlines()[0]
-    assert "400 synthetic pairs" in text
-    unknown = fold_advice(pd.DataFrame([row | {"folds_low": math.nan}]), 24)
-    assert "too few" in unknown
+    assert "400 synthetic pairs changed the micro-F1 of EMCAD on 24 held-out images by +0.0300" in text

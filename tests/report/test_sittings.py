@@ -224,7 +224,7 @@ def test_other_parameters_are_refused_before_anything_runs(second, capsys, monke
         assert "-> 7). They would be of two studies: change the parameters back" in capsys.readouterr().err
     shutil.rmtree(second.committed / "results")  # the chain alone is there
     assert cli.main(["reproduce", "--profile", PROFILE]) == 2
-    assert "chain/ddpm.txz holds another result (changed: steps: 600 -> 7)" in capsys.readouterr().err
+    assert re.search(r"chain/ddpm.txz holds another result \(changed: steps: \d+ -> 7\)", capsys.readouterr().err)
     assert not (second.runs / "ddpm").exists()
 
 

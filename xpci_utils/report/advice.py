@@ -190,15 +190,14 @@ def _validation_frames(results: Results) -> str:
     return plural(results.frames.counts["val"], "validation frame") if results.frames else "validation frames"
 
 
-def fold_advice(gains: pd.DataFrame, images: int) -> str:
-    """The same for a cross-validation of ``images`` annotated images, from the rows of its gains.csv."""
+def fold_advice(gains: pd.DataFrame) -> str:
+    """The same for a cross-validation, from the rows of its gains.csv."""
     lines = []
     for one in gains[gains["metric"] == METRIC].to_dict("records"):
         cell = parse_row(one["row"])
-        ends = [one[f"{unit}_{end}"] for end in ("low", "high") for unit in ("images", "folds")]
-        low, high = min(ends), max(ends)
-        if any(map(is_missing, ends)):
-            verdict = "There are too few seeds or folds for an interval, so this may be chance."
+        low, high = one["folds_low"], one["folds_high"]
+        if is_missing(low):
+            verdict = "There are too few folds for an interval, so this may be chance."
         elif low > 0:
             verdict = "The pairs help on your images."
         elif high < 0:
@@ -207,7 +206,7 @@ def fold_advice(gains: pd.DataFrame, images: int) -> str:
             verdict = "This may be chance: the interval contains 0."
         lines.append(
             f"{cell.synthetic:,} synthetic pairs changed the micro-F1 of {BACKBONE_NAMES[cell.backbone]} on "
-            f"{plural(images, 'held-out image')} by {change(one['difference'])} (95 % interval, the wider of two: "
+            f"{plural(one['images'], 'held-out image')} by {change(one['difference'])} (95 % interval over folds: "
             f"{change(low)} to {change(high)}). {verdict}"
         )
     lines.append(study_sentence(0.0))

@@ -12,7 +12,7 @@ from xpci_utils.report.drawing import Waiting
 from xpci_utils.report.figures import build_figures
 from xpci_utils.report.html import write_page
 from xpci_utils.report.pool import pool_table
-from xpci_utils.report.results import Results
+from xpci_utils.report.results import Results, whole_numbers
 from xpci_utils.report.study import study_tables
 from xpci_utils.report.style import save_figure
 from xpci_utils.report.tables import Table, build_tables
@@ -47,7 +47,12 @@ def write_report(
     left_out |= {name: figure.sentence for name, figure in figures.items() if isinstance(figure, Waiting)}
     for table in shown.values():
         table.save(folder / "tables")
-    tidy = {"cells": results.cells, "labellers": results.labellers, "claims": claims, "baselines": baselines}
+    tidy = {
+        "cells": whole_numbers(results.cells),
+        "labellers": results.labellers,
+        "claims": claims,
+        "baselines": baselines,
+    }
     tidy["earlier_versions"] = earlier_versions(results)
     for name, frame in tidy.items():
         write_csv(folder / "tables" / f"{name}.csv", frame, lineterminator="\n")

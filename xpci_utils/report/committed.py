@@ -23,7 +23,7 @@ from xpci_utils.params.results import COLLECTED_NOTE
 from xpci_utils.report.contrasts import chosen_on_validation, validation_scores
 from xpci_utils.report.merging import merge
 from xpci_utils.report.pictures import FrameFacts
-from xpci_utils.report.results import Results, labeller_rows, read_results
+from xpci_utils.report.results import Results, labeller_rows, read_results, whole_numbers
 from xpci_utils.report.versions import COLUMNS, earlier_versions
 from xpci_utils.stages import StageError, decisive, differences, version_of
 
@@ -42,7 +42,7 @@ def save_results(results: Results, folder: str | Path) -> list[Path]:
     }
     text = json.dumps(provenance, indent=1, allow_nan=False) + "\n"
     content = {
-        "cells.csv": _csv(results.cells.convert_dtypes(convert_string=False)),  # counts whole
+        "cells.csv": _csv(whole_numbers(results.cells)),
         "per_frame.csv.gz": gzip.compress(_csv(results.per_frame), mtime=0),  # equal results give equal bytes
         "provenance.json": text.encode(),
     }

@@ -67,8 +67,7 @@ def write_study(study: Study) -> None:
     """Write scores per image, the tables, advice and where they come from, of the folds that are finished."""
     scores = pd.concat([read_fold(study, fold) for fold in study.finished], ignore_index=True)
     write_tables(scores, study.root)
-    gained = pd.read_csv(study.root / "gains.csv")
-    files.write_text(study.root / "advice.md", fold_advice(gained, scores["frame"].nunique()))
+    files.write_text(study.root / "advice.md", fold_advice(pd.read_csv(study.root / "gains.csv")))
     files.write_csv(study.root / "folds.csv", pd.DataFrame([fold_row(study, fold) for fold in study.finished]), **CSV)
     runs = {
         f"fold_{fold}/{place}": recorded(study.fold_root(fold) / place)

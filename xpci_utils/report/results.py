@@ -191,6 +191,11 @@ def labeller_rows(sweep: Sweep, runs: dict, measured: dict) -> pd.DataFrame:
     return pd.DataFrame([_labeller_row(name, seed, runs, measured) for name, seed in adapted])
 
 
+def whole_numbers(cells: pd.DataFrame) -> pd.DataFrame:
+    """The same table for a file: beside rows that are not finished, pandas would write counts as 4.0."""
+    return cells.convert_dtypes(convert_string=False)
+
+
 def mean_of(cells: pd.DataFrame, metric: str) -> float:
     """Mean over the seeds of one column; NaN without any."""
     return float(_by_seed(cells, metric).mean())
