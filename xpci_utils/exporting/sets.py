@@ -180,7 +180,7 @@ def _labels(pool: Path, labeller: str) -> tuple[Path, str]:
     folders = {str(place.parameters["labeller"]): pool.parents[1] / place.folder for place in places}
     folders = {labeller: path for labeller, path in folders.items() if path.is_dir()}
     if not folders:
-        raise StageError(f"{paths.display(pool)} holds no labels; adapt a labeller and let it name the pairs first")
+        raise StageError(f"{paths.display(pool)} holds no labels; adapt a labeller and let it label the pairs first")
     if not labeller and len(folders) > 1:
         raise StageError(f"{paths.display(pool)} was labelled by {', '.join(folders)}; choose one with --labeller")
     chosen = labeller or next(iter(folders))
