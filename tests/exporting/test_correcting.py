@@ -375,3 +375,12 @@ def test_other_corrections_and_own_splits_are_refused(earlier, film, tmp_path, c
     assert "is not the frame of that name" in capsys.readouterr().err or "were corrected by" in capsys.readouterr().err
     assert onto(film, earlier, tmp_path, masks, "--pair-by", "name", "--pixel-um", 3) == 2
     assert "pixels [um] of 2, the new frames of 3" in capsys.readouterr().err
+
+
+def test_a_film_of_which_all_frames_are_annotated_has_nothing_to_export(proposed, tmp_path, capsys):
+    video, *_ = proposed
+    table = pd.read_csv(video / "suggestions/next_frames.csv")
+    table[:0].to_csv(video / "suggestions/next_frames.csv", index=False)
+    assert export_main([str(video), "cvat", str(tmp_path / "set")]) == 2
+    assert f"{video} proposes no frame: all frames of the film are annotated" in capsys.readouterr().err
+    assert not (tmp_path / "set").exists()

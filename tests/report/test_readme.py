@@ -118,13 +118,14 @@ def test_the_numbers_of_the_micrographs_are_those_of_their_page_and_table():
     minutes, seconds = map(int, re.search(r"(\d+) min (\d+) s and \d+ s on 2 cores", page).groups())
     first, last = map(int, re.search(r"(\d+) s, \d+ min \d+ s and (\d+) s", page).groups())
     assert f"One run took {round(minutes + (first + seconds + last) / 60)} minutes" in text
-    rows = re.findall(r"^\| \w+ \(labels by SAM-.\) \| (.+) \|$", page, re.MULTILINE)
-    scores = [[float(score) for score in row.split(" | ")] for row in rows]
-    assert len(scores) == len(BACKBONES)
-    assert all(with_tiles < alone for dice in scores for alone, with_tiles in (dice[:2], dice[2:]))
+    rows = re.findall(r"^\| (\w+) \(labels by SAM-.\) \| (.+) \|$", page, re.MULTILINE)
+    scores = [[float(score) for score in row.split(" | ")] for _, row in rows]
+    assert len({network for network, _ in rows}) == len(BACKBONES)
+    # No better: a difference of 0.001 of one seed counts as none.
+    assert all(with_tiles <= alone + 0.001 + 1e-9 for dice in scores for alone, with_tiles in (dice[:2], dice[2:]))
     head = re.search(r"Dice, (\d+) annotated \| \+ (\d+) synthetic tiles", page)
     assert f"on {head[1]} of the images learn to segment" in text
-    assert f"and {head[2]} synthetic tiles made every network worse" in text
+    assert f"and {head[2]} synthetic tiles made no network better" in text
 
 
 @pytest.mark.parametrize(("profile", "column"), [("paper", 3), ("paper_fast", 4)])

@@ -105,8 +105,8 @@ def is_suggested(folder: str | Path) -> bool:
 def suggested_set(folder: str | Path, count: int = 0, old: bool = False) -> ExportSet:
     """The frames that notebook 07 would annotate next, the first ``count`` (0: all), with its network's labels.
 
-    Raises StageError when the stage is unfinished, of a version that did not keep the classes of its network, or,
-    unless ``old``, when the network or the frames that it learnt from have changed since.
+    Raises StageError when the stage is unfinished, of a version that did not keep the classes of its network, without
+    any proposal, or, unless ``old``, when the network or the frames that it learnt from have changed since.
     """
     folder = paths.resolve(folder)
     record, place = stages.read_run(_finished(folder)), folder / SUGGESTIONS
@@ -117,6 +117,11 @@ def suggested_set(folder: str | Path, count: int = 0, old: bool = False) -> Expo
         _check_current(folder, record)
     table, classes = pd.read_csv(place / "next_frames.csv"), read_classes(place / CLASSES)
     names = [str(name) for name in table["name"]][: count or None]
+    if not names:
+        raise StageError(
+            f"{paths.display(folder)} proposes no frame: all frames of the film are annotated, or its parameter "
+            "suggestions is 0"
+        )
     items = [
         Item(name, "next", "network", place / f"images/{name}.png", place / f"masks/{name}.png", checked=False)
         for name in names
