@@ -123,7 +123,7 @@ def test_what_is_no_interval_is_left_alone(film, fill):
 @pytest.mark.parametrize(("rate", "units"), [(40000, "fps"), (40000, None)])
 def test_notebook_07_knows_the_interval_or_says_that_it_assumes_one(film, rate, units):
     path = film(lambda f: put(f, f"{DETECTOR}/frame_rate", rate, units)).path
-    said = open_recording(path, {"kind": "linear", "low": 0, "high": 4095}, 2.0, frame_interval_us=25.0).said
+    said = open_recording(path, {"kind": "linear", "low": 0, "high": 4095}, 2.0, frame_interval_us=25.0).treatment
     assumed = any("25 us are assumed (frame_interval_us)" in line for line in said)
     assert assumed == (units is None)
     assert any("frame_rate has no unit" in line for line in said) == (units is None)

@@ -161,7 +161,7 @@ def test_without_a_driver_it_is_said_that_the_cpu_computes(monkeypatch, capsys):
 
 
 def command_of(**changed):
-    options = {"profile": "smoke", "grid": "paper", "shards": 0, "gpus": 0, "cores": 2, "snakemake": []}
+    options = {"profile": "smoke", "grid": "paper", "shards": 0, "gpus": 0, "cores": 2, "force": False, "snakemake": []}
     return reproduce.snakemake_command(Namespace(**options | changed), {})
 
 
