@@ -90,12 +90,13 @@ def measured(profile: str, root: Path | None = None) -> Measured:
         if place not in runs and (record := stages.read_run(path.parent)) and "restored" not in record:
             runs[place] = record | {"core_seconds": record["wall_seconds"] * record["threads"]}
     frames = frames_of(profile, paths.resolve(run_root(profile)))
-    found: dict[Kind, list[tuple[int, float]]] = {}
+    pairs = pairs_of(profile, frames)
+    kinds: dict[Kind, list[tuple[int, float]]] = {}
     for run in runs.values():
         if parameters := _parameters_of(run):
-            kind, units = kind_of(parameters, frames, pairs_of(profile, frames))
-            found.setdefault(kind, []).append((units, run["core_seconds"]))
-    return Measured(profile, found)
+            kind, units = kind_of(parameters, frames, pairs)
+            kinds.setdefault(kind, []).append((units, run["core_seconds"]))
+    return Measured(profile, kinds)
 
 
 def _parameters_of(run: Mapping[str, Any]) -> StageParameters | None:

@@ -8,17 +8,18 @@ from functools import cache
 
 import pandas as pd
 
-from xpci_utils.evaluation.statistics import Difference
+from xpci_utils.evaluation.statistics import FEWEST, Difference
 from xpci_utils.params.cells import Cell, parse_row
 from xpci_utils.params.runs import unlabelled_rows
 from xpci_utils.report.committed import load_results
-from xpci_utils.report.contrasts import difference, own_reference
+from xpci_utils.report.contrasts import difference, own_reference, validation_change
 from xpci_utils.report.results import Results, mean_of
 from xpci_utils.report.wording import BACKBONE_NAMES, arm_name, change, interval, is_missing, labeller_name, plural
 
 STUDY = "figures/laptop/results"
 STUDY_BACKBONE = "emcad"  # the network that has run every control of the study
 METRIC, SCORE = "micro_f1", "validation_micro_f1"
+AUGMENTED = "flips and turns instead of no augmentation"  # a change that the study measured
 
 
 def advice(results: Results) -> str:
@@ -55,16 +56,16 @@ def _pairs(results: Results) -> list[str]:
     """One sentence per network: what its best row with synthetic pairs changed."""
     sentences = []
     for backbone, rows in _finished_rows(results, "mix").items():
-        with_pairs = {row: _mean(results, row) for row in rows if parse_row(row).synthetic}
+        with_pairs = {row: mean_of(results.of_row(row), SCORE) for row in rows if parse_row(row).synthetic}
         if not with_pairs:
             continue
         row = max(with_pairs, key=with_pairs.__getitem__)
-        gain, seeds = _change(results, row, own_reference(row, results))
+        gain, seeds = validation_change(row, own_reference(row, results), results, METRIC)
         cell = parse_row(row)
         sentences.append(
             f"{cell.synthetic:,} synthetic pairs labelled by {labeller_name(cell.labeller)}, the best count on "
             f"validation frames, changed the micro-F1 of {BACKBONE_NAMES[backbone]} there by {change(gain)} "
-            f"({plural(seeds, 'seed')}{', so this may be chance' if seeds < 3 else ''})."
+            f"({plural(seeds, 'seed')}{', so this may be chance' if seeds < FEWEST else ''})."
         )
     return sentences or ["No network with synthetic pairs has scores on validation frames yet."]
 
@@ -72,19 +73,26 @@ def _pairs(results: Results) -> list[str]:
 def _unlabelled(results: Results) -> list[str]:
     """What frames without annotation changed, by arm; how to try them where they were not tried."""
     sentences = []
-    for alone, *rows in unlabelled_rows(results.sweep).values():
-        for row in rows:
-            gain, seeds = _change(results, row, alone)
-            if seeds:
-                cell = parse_row(row)
-                sentences.append(
-                    f"{cell.synthetic:,} {arm_name(cell.arm)}, changed the micro-F1 of "
-                    f"{BACKBONE_NAMES[cell.backbone]} on validation frames by {change(gain)} ({plural(seeds, 'seed')})."
-                )
+    for row, (gain, seeds) in _unlabelled_changes(results).items():
+        cell = parse_row(row)
+        sentences.append(
+            f"{cell.synthetic:,} {arm_name(cell.arm)}, changed the micro-F1 of {BACKBONE_NAMES[cell.backbone]} on "
+            f"validation frames by {change(gain)} ({plural(seeds, 'seed')})."
+        )
     return sentences or [
         "Frames of the film without annotation have not been tried. `GRID=unlabelled` trains with them and writes what "
         "they change on validation frames."
     ]
+
+
+def _unlabelled_changes(results: Results) -> dict[str, tuple[float, int]]:
+    """Row of Table U -> its change against annotated frames alone, and its seeds; of rows that have been trained."""
+    changes = {
+        row: validation_change(row, alone, results, METRIC)
+        for alone, *rows in unlabelled_rows(results.sweep).values()
+        for row in rows
+    }
+    return {row: one for row, one in changes.items() if one[1]}
 
 
 def study_sentence(ratio: float) -> str:
@@ -106,7 +114,7 @@ def study_effects(ratio: float) -> dict[str, Difference]:
     effects = {}
     bare = Cell(plain.backbone, plain.annotated, "none", 0, "noaug").row
     if bare in done:
-        effects["flips and turns instead of no augmentation"] = difference(plain.row, bare, study, METRIC)
+        effects[AUGMENTED] = difference(plain.row, bare, study, METRIC)
     for row in sorted(done):
         cell = parse_row(row)
         if cell.backbone == STUDY_BACKBONE and cell.arm == "more":
@@ -125,15 +133,10 @@ def _next(results: Results) -> str:
     """The measured gains in order, largest first: what to try next."""
     gains = {what: one.mean for what, one in study_effects(_ratio(results)).items()}
     if any(run["parameters"].get("augmentation") == "symmetries" for run in results.runs.values()):
-        gains = {what: gain for what, gain in gains.items() if not what.startswith("flips")}
-    own = {
-        f"{arm_name(parse_row(row).arm)} ({BACKBONE_NAMES[parse_row(row).backbone]}, here)": _change(
-            results, row, alone
-        )
-        for alone, *rows in unlabelled_rows(results.sweep).values()
-        for row in rows
-    }
-    gains |= {what: gain for what, (gain, seeds) in own.items() if seeds}
+        gains.pop(AUGMENTED, None)
+    for row, (gain, _) in _unlabelled_changes(results).items():
+        cell = parse_row(row)
+        gains[f"{arm_name(cell.arm)} ({BACKBONE_NAMES[cell.backbone]}, here)"] = gain
     helpful = sorted((what for what in gains if gains[what] > 0), key=gains.__getitem__, reverse=True)
     if not helpful:
         return "None of these changes was a gain, so none of them can be recommended."
@@ -167,17 +170,6 @@ def _finished_rows(results: Results, arm: str) -> dict[str, list[str]]:
     done = results.cells[results.cells["finished"] & (results.cells["arm"] == arm)]
     scored = done.reindex(columns=["backbone", "row", SCORE]).dropna()
     return {str(name): list(rows["row"].unique()) for name, rows in scored.groupby("backbone", sort=False)}
-
-
-def _mean(results: Results, row: str) -> float:
-    return mean_of(results.of_row(row), SCORE)
-
-
-def _change(results: Results, row: str, alone: str) -> tuple[float, int]:
-    """Mean change of the score on validation frames, seed by seed, and the number of seeds."""
-    done, reference = (results.of_row(name).reindex(columns=["seed", SCORE]).dropna() for name in (row, alone))
-    pairs = done.merge(reference, on="seed")
-    return float((pairs[f"{SCORE}_x"] - pairs[f"{SCORE}_y"]).mean()), len(pairs)
 
 
 def _ratio(results: Results) -> float:

@@ -60,6 +60,14 @@ def difference(
     return _interval(*paired_values(treated, alone, metric))
 
 
+def validation_change(row: str, reference: str, results: Results, metric: str) -> tuple[float, int]:
+    """Mean change of a score on validation frames, seed by seed, and the number of seeds; (NaN, 0) without any."""
+    name = f"validation_{metric}"
+    done, alone = (results.of_row(one).reindex(columns=["seed", name]).dropna() for one in (row, reference))
+    pairs = done.merge(alone, on="seed")
+    return float((pairs[f"{name}_x"] - pairs[f"{name}_y"]).mean()), len(pairs)
+
+
 def seed_gains(
     row: str, reference: str, results: Results, metric: str, seeds: Collection[int] | None = None
 ) -> tuple[pd.Series, Difference]:

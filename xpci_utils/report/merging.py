@@ -24,7 +24,7 @@ def conflicts(kept: Records, new: Records) -> list[str]:
     What other stages read must have one content in both, and what a new result was made from must have the content of
     what is kept, or of what lies there now. The same parameters give another content where another computer made it.
     """
-    found = []
+    sentences = []
     read = {source for run in new.values() for source in run.get("made_from", {})}
     contents = {place: run["content"] for place, run in {**new, **kept}.items() if "content" in run}
     for place, run in new.items():
@@ -33,8 +33,8 @@ def conflicts(kept: Records, new: Records) -> list[str]:
             known = contents.get(source, content)
             if known != content:
                 about = source if source == place else f"{place} was made from {source}, which"
-                found.append(f"{about} has the content {content}, not {known}")
-    return found
+                sentences.append(f"{about} has the content {content}, not {known}")
+    return sentences
 
 
 def refuse_conflicts(kept: Records, new: Records) -> None:
@@ -56,8 +56,8 @@ def merge(kept: Results, new: Results) -> Results:
     fresh = {place for place, run in new.runs.items() if version_of(kept.runs.get(place, run)) < version_of(run)}
     fresh |= new.runs.keys() - kept.runs.keys()
     runs = _ordered({**new.runs, **{place: run for place, run in kept.runs.items() if place not in fresh}}, new.sweep)
-    found = {place: (new if place in fresh else kept).measured for place in runs}
-    measured = {place: metrics[place] for place, metrics in found.items() if place in metrics}
+    sources = {place: (new if place in fresh else kept).measured for place in runs}
+    measured = {place: metrics[place] for place, metrics in sources.items() if place in metrics}
     same_frames = kept.frames is None or new.frames is None or kept.frames.test_names == new.frames.test_names
     pictures = {**(new.pictures if same_frames else {}), **kept.pictures}
     shown = shown_places(new.sweep, runs, pictures)
@@ -98,8 +98,8 @@ def _per_frame(kept: Results, new: Results, runs: Mapping, fresh: set[str]) -> p
     for place in map(parse_place, runs):
         if place.kind in ("sam", "segmentation"):
             results = new if place.folder in fresh else kept
-            found = [results.scores(place.seedless, test_set).get(place.seed) for test_set in TEST_SETS]
-            tables += [table for table in found if table is not None]
+            scores = [results.scores(place.seedless, test_set).get(place.seed) for test_set in TEST_SETS]
+            tables += [table for table in scores if table is not None]
     return pd.concat(tables, ignore_index=True) if tables else kept.per_frame
 
 

@@ -173,16 +173,19 @@ def read_results(run_root: str | Path, sweep: Sweep | str | Path) -> Results:
 
 def printed_cells(sweep: Sweep, runs: Collection[str]) -> list[Cell]:
     """Every cell of the paper's grid, and of the other grids those whose places are among the finished ``runs``."""
-    finished = [cell for cell in cells_of(sweep, *GRIDS) if cell_place(cell).folder in runs]
-    return list(dict.fromkeys([*cells_of(sweep), *finished]))
+    return list(dict.fromkeys([*cells_of(sweep), *_finished(sweep, runs)]))
 
 
 def shown_places(sweep: Sweep, runs: Collection[str], stored: Collection[str]) -> list[str]:
     """The finished ``runs`` whose predictions are shown, of those that ``stored`` them: a labeller, and two networks
     per backbone."""
-    finished = [cell for cell in cells_of(sweep, *GRIDS) if cell_place(cell).folder in runs]
-    places = predicting_places(stored, _shown_labeller(sweep, runs), finished, claimed_rows(sweep))
+    cells = _finished(sweep, runs)
+    places = predicting_places(stored, _shown_labeller(sweep, runs), cells, claimed_rows(sweep))
     return [place for place in places if place in runs]
+
+
+def _finished(sweep: Sweep, runs: Collection[str]) -> list[Cell]:
+    return [cell for cell in cells_of(sweep, *GRIDS) if cell_place(cell).folder in runs]
 
 
 def labeller_rows(sweep: Sweep, runs: dict, measured: dict) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from xpci_utils.evaluation.statistics import Difference
 from xpci_utils.params.cells import parse_row
 from xpci_utils.params.runs import unlabelled_rows
 from xpci_utils.report import captions
-from xpci_utils.report.contrasts import cost_core_seconds, difference
+from xpci_utils.report.contrasts import cost_core_seconds, difference, validation_change
 from xpci_utils.report.results import Results, mean_of
 from xpci_utils.report.tables import Table
 from xpci_utils.report.wording import BACKBONE_NAMES, DASH, METRIC_NAMES, arm_name, change, interval, is_missing, score
@@ -39,13 +39,13 @@ def unlabelled_table(results: Results) -> Table:
 
 def _row(row: str, alone: str, results: Results) -> dict:
     """Scores of a row on validation frames, and its paired change against annotated frames alone."""
-    done, reference = results.of_row(row), results.of_row(alone)
+    done = results.of_row(row)
     record: dict = {"row": row, "alone": alone, "seeds": len(done), "core_seconds": cost_core_seconds(row, results)}
     for metric in METRICS:
         name = f"validation_{metric}"
         record[name] = mean_of(done, name)
-        pairs = done.merge(reference, on="seed") if row != alone and name in done else pd.DataFrame()
-        record[f"{name}_change"] = (pairs[f"{name}_x"] - pairs[f"{name}_y"]).mean() if len(pairs) else float("nan")
+        changed = row != alone
+        record[f"{name}_change"] = validation_change(row, alone, results, metric)[0] if changed else float("nan")
         record[f"test_{metric}_change"] = difference(row, alone, results, metric)
     return record
 

@@ -70,7 +70,7 @@ def snakemake_command(options: Namespace, own: dict[str, str]) -> list[str]:
     """The command line of Snakemake for a profile's grid; what follows ``--`` on ours is passed on."""
     given = {"profile": options.profile, "grid": options.grid}
     given |= {"frames": own.get("source_folder"), "classes": own.get("classes_file"), "gpus": options.gpus}
-    given |= {"force": int(options.force)}
+    given["force"] = int(options.force)
     config = [f"{name}={value}" for name, value in given.items() if value]
     limits = ["--cores", str(max(options.cores, options.gpus))]
     limits += ["--resources", f"gpu={options.gpus}"] if options.gpus else []

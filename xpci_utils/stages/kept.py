@@ -70,10 +70,10 @@ def restore(file: Path, folder: Path) -> dict[str, Any]:
     with _opened(file) as archive, files.atomic_folder(folder) as part:
         archive.extractall(part, filter="data")
         record = _record(archive, file)
-        if (found := products_digest(part)) != record.get("content"):
+        if (content := products_digest(part)) != record.get("content"):
             raise StageError(
-                f"{paths.display(file)} does not hold what its record describes: its products have the digest {found}, "
-                f"not {record.get('content')}; 'git checkout {paths.display(file)}' restores it"
+                f"{paths.display(file)} does not hold what its record describes: its products have the digest "
+                f"{content}, not {record.get('content')}; 'git checkout {paths.display(file)}' restores it"
             )
         files.write_json(part / IDENTITY_FILE, {name: record[name] for name in MARKED})
         files.write_json(part / RUN_FILE, record)
@@ -92,10 +92,10 @@ def _clear(folder: Path) -> None:
 
 def _opened(file: Path) -> tarfile.TarFile:
     note = file.with_suffix(".sha256")
-    found, expected = sha256(file), noted_sha256(note)
-    if found != expected:
+    actual, expected = sha256(file), noted_sha256(note)
+    if actual != expected:
         raise StageError(
-            f"{paths.display(file)} is damaged or of another run: its sha256 is {found}, {note.name} says "
+            f"{paths.display(file)} is damaged or of another run: its sha256 is {actual}, {note.name} says "
             f"{expected or 'nothing'}; 'git checkout {paths.display(file.parent)}' restores it"
         )
     return tarfile.open(file, mode="r:xz")
