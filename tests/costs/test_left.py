@@ -22,8 +22,8 @@ LAPTOP = json.loads((paths.root() / "figures/laptop/results/provenance.json").re
 def seconds_in_laptop(*parts):
     """Mean core-seconds of the committed cells whose names have all ``parts``."""
     cells = {place: run for place, run in LAPTOP.items() if place.startswith("segmentation/")}
-    found = [run["core_seconds"] for place, run in cells.items() if all(part in place for part in parts)]
-    return sum(found) / len(found)
+    seconds = [run["core_seconds"] for place, run in cells.items() if all(part in place for part in parts)]
+    return sum(seconds) / len(seconds)
 
 
 def of_place(place, known):
@@ -38,17 +38,17 @@ def laptop():
 def test_a_cell_takes_the_mean_of_all_of_its_backbone_and_length(laptop):
     """Rows with as many steps and as large batches in the committed results of the first edition."""
     place = "segmentation/swin_unetr__r0100__vit_b__n01000__mix__s9"
-    found = of_place(place, laptop)
-    assert found.core_seconds == pytest.approx(seconds_in_laptop("swin_unetr"), rel=1e-9)
-    assert (found.profile, found.scaled) == ("laptop", False)
+    prediction = of_place(place, laptop)
+    assert prediction.core_seconds == pytest.approx(seconds_in_laptop("swin_unetr"), rel=1e-9)
+    assert (prediction.profile, prediction.scaled) == ("laptop", False)
 
 
 def test_a_longer_training_is_scaled_and_says_so(laptop):
     """Equal epochs with 1,000 pairs beside 100 frames: eleven times the steps."""
     place = "segmentation/swin_unetr__r0100__vit_b__n01000__epochs__s0"
-    found = of_place(place, laptop)
-    assert found.core_seconds == pytest.approx(11 * seconds_in_laptop("swin_unetr"), rel=1e-9)
-    assert found.scaled
+    prediction = of_place(place, laptop)
+    assert prediction.core_seconds == pytest.approx(11 * seconds_in_laptop("swin_unetr"), rel=1e-9)
+    assert prediction.scaled
 
 
 def test_batches_of_another_size_are_another_kind(laptop):
@@ -67,8 +67,8 @@ def test_the_profiles_own_times_come_first(laptop, tmp_path, monkeypatch):
     (tmp_path / "provenance.json").write_text(json.dumps({"runs": {place: run}}))
     monkeypatch.setattr(left_module, "collected_folder", lambda profile: tmp_path if profile == "study" else None)
     own = measured("study")
-    found = of_place("segmentation/emcad__r0100__vit_b__n01000__mix__s3", [own, *laptop])
-    assert found == Prediction("segmentation/emcad__r0100__vit_b__n01000__mix__s3", 7.0, "study")
+    prediction = of_place("segmentation/emcad__r0100__vit_b__n01000__mix__s3", [own, *laptop])
+    assert prediction == Prediction("segmentation/emcad__r0100__vit_b__n01000__mix__s3", 7.0, "study")
 
 
 def test_everything_left_is_listed_and_what_was_never_measured_is_not_counted(tmp_path):
@@ -77,8 +77,8 @@ def test_everything_left_is_listed_and_what_was_never_measured_is_not_counted(tm
     folders = stage_folders(sweep, "readings")
     if not (collected_folder("study") / "provenance.json").is_file():
         assert [one.place for one in predictions] == folders
-    told = sentences([Prediction("a", 60.0, "laptop"), Prediction("b", 90.0, "study", True), Prediction("c")])
-    assert told == [
+    lines = sentences([Prediction("a", 60.0, "laptop"), Prediction("b", 90.0, "study", True), Prediction("c")])
+    assert lines == [
         "3 stages to do: about 2 core-minutes",
         "  1 for 1 stage, by the recorded times of laptop",
         "  2 for 1 stage, by the recorded times of study, of which 1 scaled to other numbers of steps or frames",

@@ -184,6 +184,21 @@ def test_a_run_without_a_report_is_not_complete(fresh):
     assert not reproduce.is_complete("smoke", fresh / "smoke", done), "its report is of other stages, or of none"
 
 
+def test_what_is_missing_behind_a_finished_report_is_made_and_the_report_again(commands, fresh, monkeypatch):
+    """Snakemake alone would find the report there and do nothing, as in a run from which a stage was removed."""
+    states = [("frames", "done", ""), ("ddpm", "to do", ""), ("report", "done", "")]
+    monkeypatch.setattr(reproduce, "states_of", lambda *_: states)
+    monkeypatch.setattr(reproduce, "check_run", lambda *_: True)
+    assert cli.main(["reproduce", "--profile", "smoke"]) == 0
+    (fresh / "smoke/report").mkdir(parents=True)
+    (fresh / "smoke/report/run.json").write_text("{}")
+    assert cli.main(["reproduce", "--profile", "smoke"]) == 0
+    without, command = commands
+    assert "--" not in without, "without a report Snakemake works out itself what is missing"
+    files = [f"{fresh}/smoke/{folder}/run.json" for folder in ("ddpm", "report")]
+    assert command == [*without, "--", *files]
+
+
 def test_shards_and_further_options_reach_snakemake(commands, fresh):
     assert cli.main(["reproduce", "--profile", "smoke", "--shards", "8", "--", "-n", "--until", "ddpm"]) == 0
     shares, grid = commands

@@ -65,10 +65,10 @@ EVERY_25_US = {
 
 @pytest.mark.parametrize("fill", EVERY_25_US.values(), ids=EVERY_25_US)
 def test_an_interval_with_its_unit_is_taken(film, fill):
-    found = film(fill)
+    recording = film(fill)
     # Doubles of today hold 2e-7 s, so that a step of 25 us is known to 1 %, over eleven steps to 0.1 %.
-    assert found.interval_us == pytest.approx(25, rel=2e-3)
-    assert found.notes == ()
+    assert recording.interval_us == pytest.approx(25, rel=2e-3)
+    assert recording.notes == ()
 
 
 dropped = np.delete(np.arange(COUNT + 1), 5) * 25e-6
@@ -98,11 +98,11 @@ IGNORED = {
 
 @pytest.mark.parametrize(("fill", "sentence"), IGNORED.values(), ids=IGNORED)
 def test_what_would_be_a_guess_is_told_and_not_taken(film, fill, sentence):
-    found = film(fill)
-    assert found.interval_us is None
-    (note,) = found.notes
+    recording = film(fill)
+    assert recording.interval_us is None
+    (note,) = recording.notes
     assert sentence in note
-    assert note.startswith(str(found.path))
+    assert note.startswith(str(recording.path))
 
 
 SILENT = {
@@ -116,14 +116,14 @@ SILENT = {
 
 @pytest.mark.parametrize("fill", SILENT.values(), ids=SILENT)
 def test_what_is_no_interval_is_left_alone(film, fill):
-    found = film(fill)
-    assert (found.interval_us, found.notes) == (None, ())
+    recording = film(fill)
+    assert (recording.interval_us, recording.notes) == (None, ())
 
 
 @pytest.mark.parametrize(("rate", "units"), [(40000, "fps"), (40000, None)])
 def test_notebook_07_knows_the_interval_or_says_that_it_assumes_one(film, rate, units):
     path = film(lambda f: put(f, f"{DETECTOR}/frame_rate", rate, units)).path
-    said = open_recording(path, {"kind": "linear", "low": 0, "high": 4095}, 2.0, frame_interval_us=25.0).treatment
-    assumed = any("25 us are assumed (frame_interval_us)" in line for line in said)
+    treatment = open_recording(path, {"kind": "linear", "low": 0, "high": 4095}, 2.0, frame_interval_us=25.0).treatment
+    assumed = any("25 us are assumed (frame_interval_us)" in line for line in treatment)
     assert assumed == (units is None)
-    assert any("frame_rate has no unit" in line for line in said) == (units is None)
+    assert any("frame_rate has no unit" in line for line in treatment) == (units is None)

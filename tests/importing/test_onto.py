@@ -202,10 +202,10 @@ def test_a_new_class_in_masks_of_numbers_is_asked_for(bring, tmp_path):
     new = {"june_00004": squares(4), "june_00016": squares(16)}
     new["june_00016"][34:38, 2:9] = new["june_00016"][34:38, 20:24] = 3
     masks = save_masks(tmp_path / "new_masks", new)
-    said = bring(film, masks, tmp_path / "second", onto=tmp_path / "first", refused=True)
-    assert "june_00016.png holds class index 3 (44 pixels, the first in row 34, column 2)" in said
-    assert "but the classes file ends at 2 (shell); if this is a new class, add it behind the others" in said
-    assert f"in a copy of {tmp_path / 'first'}/classes.yaml and give that (--classes); otherwise correct" in said
+    message = bring(film, masks, tmp_path / "second", onto=tmp_path / "first", refused=True)
+    assert "june_00016.png holds class index 3 (44 pixels, the first in row 34, column 2)" in message
+    assert "but the classes file ends at 2 (shell); if this is a new class, add it behind the others" in message
+    assert f"in a copy of {tmp_path / 'first'}/classes.yaml and give that (--classes); otherwise correct" in message
     assert not (tmp_path / "second").exists()
     longer = tmp_path / "longer.yaml"
     longer.write_text(yaml.safe_dump({"classes": [*CLASSES, {"index": 3, "name": "dust", "colour": "#999933"}]}))

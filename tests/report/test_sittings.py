@@ -208,9 +208,9 @@ def test_a_pool_of_another_content_is_refused(second, capsys):
     for path, away in kept.items():
         away.rename(path)
     assert second.collect() == 2
-    told = capsys.readouterr().err
-    assert "these results do not belong to those that were collected" in told
-    assert re.search(r"pools/ddpm/pairs has the content \w+, not \w+", told)
+    message = capsys.readouterr().err
+    assert "these results do not belong to those that were collected" in message
+    assert re.search(r"pools/ddpm/pairs has the content \w+, not \w+", message)
     assert second.results() == before
     assert cli.main(["reproduce", "--profile", PROFILE]) == 2, "and nothing more is trained on it"
     assert "pools/ddpm/pairs has the content" in capsys.readouterr().err
@@ -257,8 +257,8 @@ def test_a_damaged_chain_stops_everything(second, capsys):
 def test_verify_compares_the_records_of_the_chain_with_the_results(first, tmp_path, monkeypatch):
     monkeypatch.setenv("XPCI_ROOT", str(first.root))
     repository = Repository(PROFILE, tmp_path, tmp_path / "runs")
-    found = digests.shipped_records(repository.shipped, repository.results)
-    assert (found.holds, found.result) == (True, f"{len(chain_folders(SWEEP))} records agree")
+    records = digests.shipped_records(repository.shipped, repository.results)
+    assert (records.holds, records.result) == (True, f"{len(chain_folders(SWEEP))} records agree")
     record = tmp_path / "chain/pools/ddpm/pairs/run.json"
     files.write_json(record, files.read_json(record) | {"finished": "another day"})
     assert not digests.shipped_records(repository.shipped, repository.results).holds

@@ -1,6 +1,7 @@
 """Roles of simulated frames: disjoint by seed or by sequence, in the table and in the scenes that are drawn."""
 
-from itertools import chain, pairwise
+from collections import Counter
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -38,12 +39,23 @@ def test_every_role_has_a_stream_of_its_own_but_those_of_notebook_01():
     assert {"development", "knowledge", "unlabelled"} <= {*DRAWN}
 
 
-@given(st.tuples(*[st.integers(1, 2000)] * 3))
-def test_frames_of_notebook_01_are_apart_by_sequence_in_the_order_of_the_table(counts):
-    ranges = plan_splits(dict(zip(OF_NOTEBOOK_01, counts, strict=True))).values()
-    sequences = [range(r.start // FRAMES_PER_SEQUENCE, (r.stop - 1) // FRAMES_PER_SEQUENCE + 1) for r in ranges]
-    assert sequences[0].start == 0
-    assert all(before.stop == after.start for before, after in pairwise(sequences))
+@given(st.tuples(*[st.integers(1, 2000)] * 3), st.integers(1, FRAMES_PER_SEQUENCE))
+def test_frames_of_notebook_01_are_apart_by_sequence_in_the_order_of_the_table(counts, train_per_sequence):
+    """Training sequences give as many frames as asked for, no frame comes twice, no sequence serves two splits."""
+    sizes = dict(zip(OF_NOTEBOOK_01, counts, strict=True))
+    splits = plan_splits(sizes, train_per_sequence)
+    sequences = {name: Counter(i // FRAMES_PER_SEQUENCE for i in indices) for name, indices in splits.items()}
+    assert {name: len(set(indices)) for name, indices in splits.items()} == sizes
+    assert [number for each in sequences.values() for number in each] == [*range(sum(map(len, sequences.values())))]
+    for name, each in sequences.items():
+        most = train_per_sequence if name == "train" else FRAMES_PER_SEQUENCE
+        assert {*[*each.values()][:-1]} <= {most}, "every sequence but the last is full"
+        assert max(each.values()) <= most
+
+
+def test_one_frame_of_each_sequence_takes_early_and_late_ones():
+    places = Counter(i % FRAMES_PER_SEQUENCE for i in plan_splits({"train": 100}, 1)["train"])
+    assert places == dict.fromkeys(range(FRAMES_PER_SEQUENCE), 25)
 
 
 def test_no_seed_of_the_simulator_serves_two_roles():

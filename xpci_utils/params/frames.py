@@ -58,6 +58,12 @@ class PrepareFrames(SeededParameters):
     height: int = Field(64, ge=32, le=4096, description="height of a simulated frame [px]")
     width: int = Field(64, ge=32, le=4096, description="width of a simulated frame [px]")
     train_frames: int = Field(40, ge=1, description="simulated training frames")
+    train_per_sequence: int = Field(
+        4,
+        ge=1,
+        le=4,
+        description="training frames of each simulated sequence; 1: as many distinct particles as possible",
+    )
     val_frames: int = Field(12, ge=1, description="simulated validation frames")
     test_frames: int = Field(40, ge=1, description="simulated test frames")
     shifted_test_frames: int = Field(20, ge=0, description="further test frames, from another beamline set-up; 0: none")
@@ -82,6 +88,8 @@ class PrepareFrames(SeededParameters):
 
     def decisive(self) -> dict[str, Any]:
         values = super().decisive()
+        if self.train_per_sequence == 4:
+            del values["train_per_sequence"]  # results that are older than this parameter stay the same
         if self.source == "folder":
             del values["source_folder"], values["classes_file"]
         return values

@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
     if not is_complete(options.profile, root, states):
         announce(options.profile, root, states, about(look_at(options.profile, own), sweep))
         with gpus.shared(cards):
-            code = _run_all(options, own, root, folders)
+            code = _run_all(options, own, root, states)
         if code:
             return code
         if any(state != "done" for _, state, _ in states_of(root, folders)):
@@ -45,15 +45,23 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _run_all(options: Namespace, own: dict[str, str], root: Path, folders: list[str]) -> int:
+def _run_all(options: Namespace, own: dict[str, str], root: Path, states: list[State]) -> int:
     """Sample the shares of the pool, if several runs share it, and then everything; returns Snakemake's exit code."""
-    shards, pool = options.shards or options.gpus or 1, pairs_place("ddpm").folder
-    if shards > 1 and pool in folders and stages.read_run(root / pool) is None:
-        places = [shard_place("ddpm", shard, shards).folder for shard in range(shards)]
-        targets = [f"{run_root(options.profile)}/{place}/{stages.RUN_FILE}" for place in places]
-        if code := run_snakemake([*snakemake_command(options, own), "--", *targets]):
+    command, shards = snakemake_command(options, own), options.shards or options.gpus or 1
+    to_do = [folder for folder, state, _ in states if state != "done"]
+    if shards > 1 and pairs_place("ddpm").folder in to_do:
+        shares = [shard_place("ddpm", shard, shards).folder for shard in range(shards)]
+        if code := run_snakemake([*command, "--", *_targets(options.profile, shares)]):
             return code
-    return run_snakemake(snakemake_command(options, own))
+    if to_do and (root / "report" / stages.RUN_FILE).is_file() and not options.snakemake:
+        # Snakemake looks no further than a report that lies there, so what is missing behind it is named.
+        command += ["--", *_targets(options.profile, [*to_do, "report"])]
+    return run_snakemake(command)
+
+
+def _targets(profile: str, folders: list[str]) -> list[str]:
+    """The files that Snakemake is to make for the stages in ``folders``."""
+    return [f"{run_root(profile)}/{folder}/{stages.RUN_FILE}" for folder in folders]
 
 
 def is_complete(profile: str, root: Path, states: list[State]) -> bool:

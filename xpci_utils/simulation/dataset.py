@@ -11,6 +11,7 @@ from xpci_utils.files import atomic_path
 from xpci_utils.frames import Frame, FrameSet, write_frames
 from xpci_utils.simulation.classes import load_classes
 from xpci_utils.simulation.presets import Preset, get_preset
+from xpci_utils.simulation.scene import FRAMES_PER_SEQUENCE
 from xpci_utils.simulation.simulate import SimulatedFrame, plan_splits, simulate_frames
 from xpci_utils.simulation.window import intensity_window, relative_to_uint8
 
@@ -36,6 +37,7 @@ class DatasetOptions(TypedDict, total=False):
     mask_jitter_px: float
     tile: int
     workers: int
+    train_per_sequence: int
 
 
 def write_simulated_frames(
@@ -51,11 +53,12 @@ def write_simulated_frames(
     """Simulate ``counts`` frames per split ({"train": 40, ...}) into a frame-set folder with instances.csv.
 
     No two splits share a sequence. The 8-bit window comes from training frames alone (at most 32, spread over the
-    split). ``mask_jitter_px`` draws the labels as a hand would.
+    split). ``mask_jitter_px`` draws the labels as a hand would. Every training sequence gives ``train_per_sequence``
+    frames.
     """
     preset, log_window = get_preset(preset), options.get("log_window", False)
     mask_jitter_px, workers = options.get("mask_jitter_px", 0.0), options.get("workers", 1)
-    splits = plan_splits(counts)
+    splits = plan_splits(counts, options.get("train_per_sequence", FRAMES_PER_SEQUENCE))
     simulate = partial(
         simulate_frames, 0, height, width, seed, preset, sampling, mask_jitter_px=mask_jitter_px, workers=workers
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from xpci_utils.randomness import seed_of
 from xpci_utils.simulation.scene import FRAMES_PER_SEQUENCE
+from xpci_utils.simulation.simulate import spread_indices
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,18 @@ class Role:
 
     def indices(self, count: int, start: int = 0) -> list[int]:
         """Frame indices of the simulator's seed for frames ``start`` ... ``count`` - 1 of this role."""
-        if self.per_sequence == FRAMES_PER_SEQUENCE:
-            return list(range(start, count))
-        return [FRAMES_PER_SEQUENCE * i + i % FRAMES_PER_SEQUENCE for i in range(start, count)]
+        return spread_indices(count, self.per_sequence, start)
 
 
 ALL, EACH, OF_01, OF_04C = FRAMES_PER_SEQUENCE, "0, 1, ...", "the seed of notebook 01", "the seed of notebook 04c"
 ROLES = {
-    "train": Role((), EACH, ALL, OF_01, "denoiser, labellers and networks learn from them"),
+    "train": Role(
+        (),
+        "0, 1, ... (frames of each: `train_per_sequence`)",
+        ALL,
+        OF_01,
+        "denoiser, labellers and networks learn from them",
+    ),
     "validation": Role(
         (), "those after the training sequences", ALL, OF_01, "choices of a run: weights, settings, declared rows"
     ),

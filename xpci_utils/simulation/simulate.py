@@ -105,13 +105,29 @@ def simulate_sequence(
     return (_frame(job, number, t) for t in range(start, start + frames))
 
 
-def plan_splits(counts: dict[str, int]) -> dict[str, range]:
-    """Frame indices per split, such that no two splits share a sequence: each starts at a fresh one."""
-    splits, start = {}, 0
+def plan_splits(counts: dict[str, int], train_per_sequence: int = FRAMES_PER_SEQUENCE) -> dict[str, list[int]]:
+    """Frame indices per split, such that no two splits share a sequence: each starts at a fresh one.
+
+    Training sequences give ``train_per_sequence`` frames each, all others FRAMES_PER_SEQUENCE.
+    """
+    splits, first = {}, 0
     for name, count in counts.items():
-        splits[name] = range(start, start + count)
-        start += -(-count // FRAMES_PER_SEQUENCE) * FRAMES_PER_SEQUENCE
+        each = train_per_sequence if name == "train" else FRAMES_PER_SEQUENCE
+        splits[name] = [first * FRAMES_PER_SEQUENCE + i for i in spread_indices(count, each)]
+        first += -(-count // each)
     return splits
+
+
+def spread_indices(count: int, per_sequence: int, start: int = 0) -> list[int]:
+    """Frame indices of the frames ``start`` ... ``count`` - 1 of a set whose sequences give ``per_sequence`` each.
+
+    A sequence has FRAMES_PER_SEQUENCE frames, early and late ones. If fewer are taken, every sequence begins with
+    another of them, so that the set has early and late frames alike.
+    """
+    if per_sequence == FRAMES_PER_SEQUENCE:
+        return list(range(start, count))
+    places = (divmod(i, per_sequence) for i in range(start, count))
+    return [FRAMES_PER_SEQUENCE * sequence + (sequence + k) % FRAMES_PER_SEQUENCE for sequence, k in places]
 
 
 def _check(job: _Job, count: int, wanted: list[int], workers: int) -> None:
