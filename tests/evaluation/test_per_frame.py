@@ -54,6 +54,20 @@ def test_the_summary_pools_counts_and_averages_frames_without_nan(frames):
     )
 
 
+def test_the_curve_of_nsd_is_that_of_each_tolerance(frames):
+    """A particle moved by two pixels matches from two pixels on; the tolerance of ``nsd`` itself changes no point."""
+    predictions = {frame.name: np.roll(frame.labels, 2, axis=1) for frame in frames}
+    tables = {tolerance: evaluate_frames(frames, predictions, tolerance) for tolerance in (1, 2, 4)}
+    for tolerance, table in tables.items():
+        for name in ("nsd", "nsd_foreground"):
+            assert table[name].equals(table[f"{name}_{tolerance}px"].rename(name))
+            assert table[f"{name}_0px"].equals(tables[1][f"{name}_0px"])
+    curve = tables[1][[f"nsd_foreground_{tolerance}px" for tolerance in range(5)]].mean()
+    assert curve.is_monotonic_increasing
+    assert curve["nsd_foreground_1px"] < 1
+    assert curve["nsd_foreground_2px"] == 1
+
+
 def test_the_summary_is_valid_json_even_where_nothing_could_be_scored(frames):
     empty = frames.first(3)
     empty.rows = empty.rows[2:]

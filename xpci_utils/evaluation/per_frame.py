@@ -28,6 +28,7 @@ from xpci_utils.frames import IGNORE, FrameSet
 
 Predictions = Mapping[str, np.ndarray] | Callable[[np.ndarray], np.ndarray]
 
+TOLERANCES_PX = (0, 1, 2, 3, 4)  # of the curve of NSD: 2 px of a frame of 64 are far more than 2 px of one of 640
 _SUMS = ("tp", "fp", "fn", "particles_true", "particles_predicted", "particles_matched")
 
 
@@ -42,7 +43,8 @@ def evaluate_frame(
     """Evaluate one predicted label map H x W against its reference.
 
     Returns ``dice``, ``nsd`` and their ``_foreground``, ``_union``, ``_union_foreground`` variants (NaN when no
-    class is left to average, e.g. foreground of an empty frame); ``tp``, ``fp``, ``fn`` (particle pixels) and
+    class is left to average, e.g. foreground of an empty frame); ``nsd_0px``, ``nsd_foreground_0px``, ... at
+    the tolerances of the curve, whatever ``tolerance_px`` is; ``tp``, ``fp``, ``fn`` (particle pixels) and
     their ``micro_f1``; ``accuracy`` over all pixels, ignored ones being background in both maps; the entries of
     `evaluate_particles`; and the arrays ``dice_per_class``, ``nsd_per_class``.
     """
@@ -59,6 +61,10 @@ def evaluate_frame(
         result[f"{name}_foreground"] = nanmean(scores[1:][present[1:]])
         result[f"{name}_union"] = nanmean(scores)
         result[f"{name}_union_foreground"] = nanmean(scores[1:])
+    for tolerance in TOLERANCES_PX:
+        scores = surface_dice_per_class(predicted, true, num_classes, tolerance)
+        result[f"nsd_{tolerance}px"] = nanmean(scores[present])
+        result[f"nsd_foreground_{tolerance}px"] = nanmean(scores[1:][present[1:]])
     counts = foreground_counts(confusion)
     result |= dict(zip(("tp", "fp", "fn"), counts, strict=True))
     result |= {"micro_f1": f1(*counts), "accuracy": float(np.trace(confusion) / confusion.sum())}

@@ -49,6 +49,8 @@ def segmentation(number: int, series: str, data: pd.DataFrame, results: Results)
         networks(data, series, results),
         "Dice and NSD: mean over the classes present in the reference, background included "
         f"(NSD tolerance {tolerance(results)}); micro F1: particle pixels, pooled over the frames.",
+        "Detection F1 and the predicted particles per true one tell whether particles are detected, and as one piece; "
+        "the paper does not report them.",
         seeds(results),
         shipped(results),
         not_comparable(results),

@@ -37,7 +37,7 @@ from xpci_utils.stages import read_run, training_frames, was_audited
 TEST_SETS = {"test": "per_frame.csv", "shifted": "per_frame_shifted.csv"}
 DIGITS = 5  # of a score of one frame
 KEPT: tuple[str, ...] = ("place", "seed", "test_set", "frame", "sequence", "dice", "nsd", "tp", "fp", "fn")
-KEPT += ("particles_true", "particles_predicted", "particles_matched")
+KEPT += ("nsd_1px", "particles_true", "particles_predicted", "particles_matched")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ published counts are printed. Nothing missing is filled in: it is a dash, and th
 runs that would fill it.
 """
 
+import math
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -25,6 +26,8 @@ SERIES_OF_TABLE = {1: "transunet__vit_t", 2: "swin_unetr__vit_b", 3: "emcad__vit
 HEADLINE = tuple(METRIC_NAMES)
 VARIANTS: tuple[str, ...] = ("dice_foreground", "dice_union", "dice_union_foreground")
 VARIANTS += ("nsd_foreground", "nsd_union", "nsd_union_foreground", "accuracy")
+# Beside the paper's metrics: NSD at a tolerance that suits small frames, and whether particles are whole.
+FURTHER = {"nsd_1px": "NSD at 1 px", "detection_f1": "Detection F1", "pieces": "Predicted per true particle"}
 NOISY = {"dice_foreground": "Dice, no background", "binary_dice": "Binary Dice"}  # with masks that the denoiser drew
 NOISY |= {"particles_named_right": "Particles classified correctly"}
 WHOLE_NUMBERS = ("annotated", "synthetic", "published_real", "published_synthetic", "seeds", "parameters", "steps")
@@ -115,6 +118,8 @@ def segmentation_table(number: int, results: Results) -> Table:
         printed[f"{METRIC_NAMES[metric]}, paper"] = data[f"{metric}_published"].map(score)
         if metric == "dice":
             printed["Dice, no background"] = scores_of(data, "dice_foreground")
+    recorded = {metric: name for metric, name in FURTHER.items() if data[metric].notna().any()}
+    printed = printed.assign(**{name: scores_of(data, metric) for metric, name in recorded.items()})
     if captions.several_seeds(results):
         printed["Seeds"] = data["seeds"]
     printed["Paper's training set"] = [_published_set(row) for row in data.to_dict("records")]
@@ -176,7 +181,8 @@ def _segmentation_row(series: str, count: int | None, published: dict, results: 
     }
     row |= {"annotated": None if count is None else results.annotated, "synthetic": count}
     cells = results.cells.iloc[:0] if count is None else results.of_series(series, count)
-    for metric in (*HEADLINE, *VARIANTS):
+    cells = cells.assign(pieces=cells.get("particles_predicted", math.nan) / cells.get("particles_true", math.nan))
+    for metric in (*HEADLINE, *VARIANTS, *FURTHER):
         row |= spread(cells, metric)
         if metric in HEADLINE:
             row[f"{metric}_published"] = published.get(metric)
