@@ -1,13 +1,14 @@
-"""What better names are worth: networks that learn from the same pairs, named in different ways.
+"""What better labels are worth: networks that learn from the same pairs, labelled in different ways.
 
     python scripts/compare_pseudo_labels.py none fresh:true ddpm:runs/laptop/sam/vit_b__s0 \
         ddpm:runs/laptop/sam/vit_b__s0:0.9 [--backbones emcad] [--seeds 0 1]       about 100 s of one core a training
 
-A row is `none` (annotated frames alone), `fresh:true` (new simulated frames with true labels) or POOL:LABELLER with the
-folder of an adapted labeller, whose names are the paper's argmax; with :CONFIDENCE behind it they are averaged over the
-eight symmetries, and particles less certain than that are ignored. Trains as `params/laptop` says, on the frames and
-pools of a finished run, and scores new simulated frames that no run trains or tests on: choices made here leave the
-test frames unread. Every training is kept in --output; one that was interrupted goes on.
+A row is `none` (annotated frames alone), POOL:true (the labels that the pool has itself, as `fresh` has) or
+POOL:LABELLER with the folder of an adapted labeller, whose labels are the paper's argmax; with :CONFIDENCE behind it
+its probabilities are averaged over the eight symmetries, and particles less certain than that are ignored. POOL is a
+pool of the run, or a folder with images/ and labels/. Trains as `params/laptop` says, on the frames and pools of a
+finished run, and scores new simulated frames that no run trains or tests on: choices made here leave the test frames
+unread. Every training is kept in --output; one that was interrupted goes on.
 """
 
 import argparse
@@ -35,7 +36,7 @@ SCORES = ("dice_foreground", "micro_f1")  # on the new frames
 
 @dataclass(frozen=True)
 class Row:
-    """Where the pairs come from and who names them: ``none``, ``fresh:true``, ``POOL:LABELLER[:CONFIDENCE]``."""
+    """Where the pairs come from and who labels them: ``none``, ``fresh:true``, ``POOL:LABELLER[:CONFIDENCE]``."""
 
     pool: str
     labeller: str = ""
@@ -61,7 +62,8 @@ class Row:
         """The folders of the pairs and of their labels; made if they are not there."""
         if self.pool == "none":
             return None
-        pairs, labels = run / pairs_place(self.pool).folder, output / "labels" / self.name
+        folder, labels = paths.resolve(self.pool), output / "labels" / self.name
+        pairs = folder if folder.is_dir() else run / pairs_place(self.pool).folder
         if self.labeller == "true":
             return pairs, pairs / "labels"
         if not (labels / "labels.csv").is_file():
@@ -75,6 +77,7 @@ def main() -> None:
     parser.add_argument("--run", type=paths.resolve, default=paths.resolve("runs/laptop"), help="a finished run")
     parser.add_argument("--output", type=paths.resolve, default=paths.resolve("runs/pseudo_labels"))
     parser.add_argument("--pairs", type=int, default=1000)
+    parser.add_argument("--arm", default="mix", help="how a batch is made of both, such as added (default: mix)")
     parser.add_argument("--backbones", nargs="+", default=["emcad"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--development", type=int, default=DEVELOPMENT_FRAMES, help="new simulated frames to score")
@@ -94,10 +97,11 @@ def main() -> None:
 def trained(frames: FrameSet, options: argparse.Namespace, backbone: str, row: Row, seed: int) -> nn.Module:
     """A network trained on annotated frames and the row's pairs, from its file if it was made before."""
     count = options.pairs if row.pool != "none" else 0
-    place = options.output / f"{backbone}__{row.name}__n{count:05d}__s{seed}"
+    arm = options.arm if count else "mix"
+    place = options.output / f"{backbone}__{row.name}__n{count:05d}__{arm}__s{seed}"
     if not (place / "model.safetensors").is_file():
         settings = TrainSegmentation.from_yaml("params/laptop/05_train_segmentation.yaml")
-        cell = Cell(backbone, 0, "vit_t" if count else "none", count, "mix", seed)
+        cell = Cell(backbone, 0, "vit_t" if count else "none", count, arm, seed)
         network = train_cell(cell, frames, row.sources(options.run, options.output), place, settings)
         save_network(place / "model.safetensors", network, frames)
     return load_network(place / "model.safetensors")[0]

@@ -24,8 +24,6 @@ from xpci_utils.frames.pad import padding
 from xpci_utils.randomness import seed_of
 from xpci_utils.training import default_device, load_tensors, save_model
 
-CHANNELS = 2  # image and binary mask (Eq. 3)
-
 
 @dataclass(frozen=True)
 class DenoiserConfig:
@@ -33,6 +31,7 @@ class DenoiserConfig:
 
     height: int = 624  # of a frame; padded to a multiple of 32 inside
     width: int = 640
+    channels: int = 2  # image and binary mask (Eq. 3)
     widths: tuple[int, ...] = (128, 128, 256, 256, 512, 512)  # 128 x (1, 1, 2, 2, 4, 4)
     blocks: int = 2  # residual blocks per level
     attention_strides: tuple[int, ...] = (16, 32)  # in pixels of the frame
@@ -88,11 +87,11 @@ class DenoiserConfig:
 def build_unet(config: DenoiserConfig) -> UNet2DModel:
     """The U-Net of Nichol and Dhariwal 2021 in `diffusers` terms."""
     attends = [config.stem * 2**level in config.attention_strides for level in range(len(config.widths))]
-    inputs = CHANNELS * (2 if config.wiener_skip else 1)
+    inputs = config.channels * (2 if config.wiener_skip else 1)
     unet = UNet2DModel(
         sample_size=tuple(side // config.stem for side in config.padded),
         in_channels=inputs * config.stem**2,
-        out_channels=2 * CHANNELS * config.stem**2,
+        out_channels=2 * config.channels * config.stem**2,
         block_out_channels=config.widths,
         layers_per_block=config.blocks,
         down_block_types=tuple("AttnDownBlock2D" if a else "DownBlock2D" for a in attends),
@@ -135,9 +134,9 @@ class Denoiser(nn.Module):
         self.config = config
         self.schedule = NoiseSchedule.cosine(config.timesteps, config.schedule_shift)
         self.unet: nn.Module = build_unet(config)  # a wrapper hides `to` of diffusers' class from type checkers
-        self.wiener = Wiener(self.schedule, CHANNELS, *config.padded) if config.wiener_skip else None
-        self.register_buffer("scale", torch.ones(CHANNELS, 1, 1))
-        self.register_buffer("offset", torch.zeros(CHANNELS, 1, 1))
+        self.wiener = Wiener(self.schedule, config.channels, *config.padded) if config.wiener_skip else None
+        self.register_buffer("scale", torch.ones(config.channels, 1, 1))
+        self.register_buffer("offset", torch.zeros(config.channels, 1, 1))
 
     @property
     def device(self) -> torch.device:
