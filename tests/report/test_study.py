@@ -18,7 +18,7 @@ from xpci_utils.report.inconsistencies import inconsistencies_html
 from xpci_utils.report.protocol import CONTRADICTED
 from xpci_utils.report.study import annotations_worth, controls_table, ladder_steps, study_tables
 from xpci_utils.report.study_figures import class_gains, control_gains, gain_and_cost, gain_of_classes
-from xpci_utils.report.wording import DASH, INFORMED, interval, labeller_title
+from xpci_utils.report.wording import BACKBONE_NAMES, DASH, INFORMED, interval, labeller_title
 
 EMCAD = "emcad__r0004__vit_b__n00004__mix"
 
@@ -448,6 +448,31 @@ def test_claims_name_what_the_paper_says_against_itself(results):
     linked = re.findall(r'href="#(inconsistency\d+)"', page)
     assert sorted(linked) == sorted(f"inconsistency{n}" for n in (4, 5, 6, 7, 8, 9, 10, 11, 12))
     assert all(f'id="{name}"' in page for name in linked)
+
+
+def test_each_reading_of_the_protocol_is_a_claim_of_its_own(results):
+    """Pairs help at equal epochs without augmentation, and cost something at equal steps: two rows, two readings."""
+    gains = {}
+    for backbone in BACKBONES:
+        name = f"{backbone}__r0004__"
+        gains |= {f"{name}none__n00000__{arm}": 0.0 for arm in ("mix", "noaug")}
+        gains |= {f"{name}none__n00004__longer-noaug": 0.02, f"{name}vit_b__n00004__epochs-noaug": 0.05}
+        gains |= {f"{name}vit_b__n00004__added": -0.05}
+    run = made_up(results, gains, spread=0.002)
+    declared = [f"{b}__r0004__vit_b__n00004__{arm}" for arm in ("epochs-noaug", "added") for b in BACKBONES]
+    run = replace(
+        run, sweep=run.sweep.model_copy(update={"readings": [*declared, declared[0].replace("4__e", "8__e")]})
+    )
+    epochs, added = (claim for claim in compare_claims(run).to_dict("records") if "read as" in claim["claim"])
+    assert epochs["claim"].endswith("read as: equal epochs (the paper's protocol), no augmentation, 4 images"), (
+        "a reading that was not run, with 8 images, is no row"
+    )
+    assert epochs["reading"] == SUPPORTED
+    for one in (epochs["this run"], added["this run"]):
+        assert [part.partition(" + ")[0] for part in one.split("; ") if "SAM-b" in part] == [*BACKBONE_NAMES.values()]
+    assert len(re.findall(r"over as many steps without pairs, Dice \+0\.0(29|30)", epochs["this run"])) == 3
+    assert added["reading"].startswith("opposite sign at equal steps")
+    assert "as many steps" not in added["this run"]
 
 
 def test_right_signs_within_the_noise_support_nothing(results):
