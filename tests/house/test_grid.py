@@ -8,7 +8,7 @@ from xpci_utils import paths
 from xpci_utils.params import AdaptSam, ParameterError, Sweep, TrainSegmentation
 from xpci_utils.params.cells import ARMS, BACKBONES, Cell, knowledge_of, parse_labeller, parse_row
 from xpci_utils.params.profiles import overlay, profile_values, profiles, sweep_of
-from xpci_utils.params.runs import GRIDS, cells_of, stage_folders
+from xpci_utils.params.runs import GRIDS, cells_of, control_seeds, stage_folders
 
 labellers = st.sampled_from(["vit_b", "vit_t", "vit_b-noprompt", "vit_t-noprompt"])
 FIELDS = {"": "", "noaug": "none", "flips": "symmetries", "strongaug": "affine"}  # of an arm -> augmentation
@@ -199,6 +199,15 @@ def test_fewer_annotated_frames_than_the_denoiser_saw_go_with_no_synthetic_pairs
     Sweep(controls=["emcad__r0020__none__n00000__mix"])
     with pytest.raises(ValueError, match="have seen all 40 annotated frames"):
         Sweep(controls=["emcad__r0020__vit_b__n00050__mix"])
+
+
+def test_a_repeated_control_is_trained_with_further_seeds():
+    once, often = (f"emcad__r0040__none__n00000__{arm}" for arm in ("noaug", "mix"))
+    sweep = Sweep(controls=[once, often], repeated=[often], repeated_seeds=[1, 2])
+    seeds = {row: [cell.seed for cell in cells_of(sweep, "controls") if cell.row == row] for row in (once, often)}
+    assert seeds == {once: [0], often: [0, 1, 2]} == {row: control_seeds(row, sweep) for row in (once, often)}
+    with pytest.raises(ValueError, match="repeated has emcad__r0040__none__n00000__mix, which is none of the controls"):
+        Sweep(controls=[once], repeated=[often])
 
 
 def test_stages_come_in_an_order_that_can_be_executed():

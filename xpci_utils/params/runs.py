@@ -55,7 +55,13 @@ def _full(sweep: Sweep) -> list[Cell]:
 
 
 def _controls(sweep: Sweep) -> list[Cell]:
-    return _seeded(sweep.controls, sweep.control_seeds)
+    return [*_seeded(sweep.controls, sweep.control_seeds), *_seeded(sweep.repeated, sweep.repeated_seeds)]
+
+
+def control_seeds(row: str, sweep: Sweep) -> list[int]:
+    """The seeds with which a row of the controls is trained."""
+    further = sweep.repeated_seeds if row in sweep.repeated else []
+    return list(dict.fromkeys([*sweep.control_seeds, *further]))
 
 
 def _readings(sweep: Sweep) -> list[Cell]:

@@ -54,6 +54,8 @@ class Sweep(Parameters):
     )
     controls: list[str] = Field([], description="rows of Table C (GRID=controls)")
     control_seeds: list[Seed] = Field([0], description="seeds of the controls")
+    repeated: list[str] = Field([], description="rows of Table C that are trained with further seeds")
+    repeated_seeds: list[Seed] = Field([], description="these further seeds")
     readings: list[str] = Field(
         [], description="rows of Table R (GRID=readings): readings of the paper's protocol, with pairs"
     )
@@ -65,7 +67,7 @@ class Sweep(Parameters):
     extended: list[str] = Field([], description="rows that take a night (GRID=extended), trained with the first seed")
     extended_seeds: list[Seed] = Field([], description="further seeds of the contrasts, in the grid extended")
 
-    @field_validator("series", "labellers", "contrasts", "controls", "readings", "extended")
+    @field_validator("series", "labellers", "contrasts", "controls", "repeated", "readings", "extended")
     @classmethod
     def _names(cls, names: list[str], info: ValidationInfo) -> list[str]:
         parsers: dict[str | None, Callable[[str], object]] = {"series": parse_series, "labellers": parse_labeller}
@@ -113,6 +115,8 @@ class Sweep(Parameters):
                     f"{row}: its denoiser and its labeller have seen all {self.annotated or ''} annotated frames, "
                     "so it must have them too; fewer are for rows without synthetic pairs"
                 )
+        if other := [row for row in self.repeated if row not in self.controls]:
+            raise ValueError(f"repeated has {other[0]}, which is none of the controls")
         if self.labeller_seeds[:1] != [0]:
             raise ValueError("labeller_seeds must start with 0, the labeller that names synthetic pairs")
         if len({parse_row(row).backbone for row in self.contrasts}) < len(self.contrasts):

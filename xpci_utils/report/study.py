@@ -7,7 +7,7 @@ import pandas as pd
 
 from xpci_utils.evaluation.statistics import NOTHING, Difference
 from xpci_utils.params.cells import TRUE_LABELS, Cell, knowledge_of, parse_row
-from xpci_utils.params.runs import cells_of, series_cell
+from xpci_utils.params.runs import cells_of, control_seeds, series_cell
 from xpci_utils.report import captions
 from xpci_utils.report.contrasts import (
     DECLARED,
@@ -240,7 +240,7 @@ def _class_row(name: str, backbone: str, row: str, results: Results) -> dict:
 
 
 def _control_row(row: str, results: Results) -> dict:
-    seeds, cell = results.sweep.control_seeds, parse_row(row)
+    seeds, cell = control_seeds(row, results.sweep), parse_row(row)
     done = results.of_row(row).query("seed in @seeds")
     scores: dict = {}
     for metric in ("dice", "dice_foreground", "nsd", "micro_f1"):
@@ -257,7 +257,8 @@ def _control_row(row: str, results: Results) -> dict:
 
 
 def _ladder_row(name: str, before: str, after: str, results: Results) -> dict:
-    losses = {metric: difference(before, after, results, metric, seeds=results.sweep.control_seeds) for metric in GAINS}
+    seeds = control_seeds(before, results.sweep)
+    losses = {metric: difference(before, after, results, metric, seeds=seeds) for metric in GAINS}
     about = {"step": name, "before": before, "after": after, "seeds": losses["dice"].seeds}
     return about | _columns(losses)
 

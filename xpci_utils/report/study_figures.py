@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from xpci_utils.params.cells import BACKBONES, parse_row
+from xpci_utils.params.runs import control_seeds
 from xpci_utils.report import captions
 from xpci_utils.report.contrasts import (
     claimed_rows,
@@ -117,7 +118,7 @@ def control_gains(results: Results) -> pd.DataFrame:
     """
     lines = []
     for row in results.sweep.controls:
-        reference, seeds = own_reference(row, results), results.sweep.control_seeds
+        reference, seeds = own_reference(row, results), control_seeds(row, results.sweep)
         cell = parse_row(row)
         alone = cell.labeller == "none" and cell.trains_on != "fixmatch"
         kind = KINDS[0] if alone else KIND_OF_POOL.get(cell.pool, KINDS[2])
