@@ -15,7 +15,7 @@ from xpci_utils.costs.work import frames_of, pairs_of, step_batch, work_of
 from xpci_utils.params import ParameterError, StageParameters, Sweep, stage_model
 from xpci_utils.params.profiles import collected_folder, overlay, run_root, stage_parameters
 from xpci_utils.report.wording import plural
-from xpci_utils.running.sittings import PROVENANCE, folders_to_make, kept_files
+from xpci_utils.running.sittings import PROVENANCE, chain_files, folders_to_make
 
 Kind = tuple[object, ...]
 
@@ -40,7 +40,7 @@ class Prediction:
 
 def left(profile: str, root: Path, sweep: Sweep, grid: str) -> list[Prediction]:
     """A prediction for every stage of a grid that is neither finished below ``root``, nor committed."""
-    kept = kept_files(profile, sweep)
+    kept = chain_files(profile, sweep)
     places = [place for place in folders_to_make(profile, root, sweep, grid) if place not in kept]
     waiting = [place for place in places if stages.read_run(root / place) is None]
     known = [measured(name, root if name == profile else None) for name in _with_extended(profile)]

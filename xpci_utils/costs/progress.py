@@ -4,7 +4,7 @@ from xpci_utils import paths
 from xpci_utils.params.profiles import collected_folder, run_root
 from xpci_utils.running.folder import grid_of
 from xpci_utils.running.options import add_grid, add_own_frames, add_profile, own_frames, parser_of
-from xpci_utils.running.sittings import collected_places, folders_to_make, kept_files
+from xpci_utils.running.sittings import chain_files, collected_places, folders_to_make
 from xpci_utils.running.snakefile import check_grid
 from xpci_utils.running.status import show_states, states_of, time_left
 
@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> int:
     profile, root, grid = options.profile, paths.resolve(run_root(options.profile)), check_grid(options.grid)
     sweep = grid_of(profile, root, own_frames(options))
     states = states_of(root, folders_to_make(profile, root, sweep, grid))
-    kept = kept_files(profile, sweep)
+    kept = chain_files(profile, sweep)
     show_states(root, [(p, s, RESTORED if s == "to do" and p in kept else remark) for p, s, remark in states])
     if (folder := collected_folder(profile)) is None:
         print(time_left([(root, place, state) for place, state, _ in states]))

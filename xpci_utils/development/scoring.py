@@ -23,6 +23,7 @@ from xpci_utils.stages import StageError, read_run
 
 FOLDER, SCORES_FILE = "development", "development/scores.csv"
 COLUMNS = ("row", "labeller", "seed", "frames", "metric", "value", "identity")
+NAMED_BY = ("row", "labeller", "seed", "frames", "identity")  # what one set of scores belongs to
 METRICS = ("dice", "dice_foreground", "nsd", "micro_f1")
 ALONE = "labeller"  # the "row" of a labeller that is scored itself, given the true masks
 
@@ -49,10 +50,10 @@ def score_run(run_root: str | Path, count: int = DEVELOPMENT_FRAMES, again: bool
     """
     root = paths.resolve(run_root)
     path, records = root / SCORES_FILE, finished_records(root)
-    lines = _lines_of(path, {(*_key(place), count, record["identity"]) for place, record in records}, again)
-    frames, done = development_frames(root, count), {tuple(line[name] for name in _KEY[:3]) for line in lines}
+    lines = _lines_of(path, {(*_names_of(place), count, record["identity"]) for place, record in records}, again)
+    frames, done = development_frames(root, count), {tuple(line[name] for name in NAMED_BY[:3]) for line in lines}
     for place, record in records:
-        if _key(place) not in done:
+        if _names_of(place) not in done:
             print(f"scoring {place.folder} on {count} development frames", flush=True)
             lines += _score(root, place, record, frames)
             files.write_csv(path, pd.DataFrame(lines, columns=[*COLUMNS]))
@@ -85,10 +86,7 @@ def frame_scores(frames: FrameSet, place: Place, folder: Path, tolerance_px: flo
     return evaluate_frames(frames, predictions, tolerance_px)
 
 
-_KEY = ("row", "labeller", "seed", "frames", "identity")
-
-
-def _key(place: Place) -> tuple[str, str, int]:
+def _names_of(place: Place) -> tuple[str, str, int]:
     """(row, labeller, seed) of a labeller or network."""
     if place.kind == "sam":
         return ALONE, str(place.parameters["labeller"]), place.seed
@@ -104,7 +102,7 @@ def _lines_of(path: Path, current: set[tuple], again: bool) -> list[dict]:
         path, dtype={"identity": str}, float_precision="round_trip", keep_default_na=False, na_values={"value": [""]}
     )
     lines: list[dict] = table.to_dict("records")
-    stale = [line for line in lines if tuple(line[name] for name in _KEY) not in current]
+    stale = [line for line in lines if tuple(line[name] for name in NAMED_BY) not in current]
     if stale and not again:
         named = dict.fromkeys(f"{line['row']} ({line['labeller']}, seed {line['seed']})" for line in stale)
         raise StageError(
@@ -121,5 +119,5 @@ def _score(root: Path, place: Place, record: Mapping[str, Any], frames: FrameSet
     """The lines of one labeller or network; its scores by frame are written first."""
     table = frame_scores(frames, place, root / place.folder, record["parameters"]["tolerance_px"])
     files.write_csv(root / FOLDER / "per_frame" / f"{place.folder.replace('/', '__')}.csv", table)
-    summary, about = summarise(table), dict(zip(COLUMNS, (*_key(place), len(frames)), strict=False))
+    summary, about = summarise(table), dict(zip(COLUMNS, (*_names_of(place), len(frames)), strict=False))
     return [about | {"metric": name, "value": summary[name], "identity": record["identity"]} for name in METRICS]

@@ -52,7 +52,7 @@ def restore_chain(profile: str, root: Path, sweep: Sweep, force: bool = False) -
     now; with ``force`` such a stage is left out, so that it is made again.
     """
     new = []
-    for place, file in kept_files(profile, sweep).items():
+    for place, file in chain_files(profile, sweep).items():
         if stages.read_run(root / place):
             continue
         if changed := _changed(stages.record_of(file), profile, place, root):
@@ -74,7 +74,7 @@ def _changed(record: Mapping[str, Any], profile: str, place: str, root: Path) ->
     return stages.changes(record, parameters, stages.decisive(parameters), stages.inputs_of(parameters))
 
 
-def kept_files(profile: str, sweep: Sweep) -> dict[str, Path]:
+def chain_files(profile: str, sweep: Sweep) -> dict[str, Path]:
     """Place -> file of the stages of a profile's chain that are committed, in an order that can be executed."""
     if (chain := chain_folder(profile)) is None:
         return {}
