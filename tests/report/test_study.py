@@ -14,10 +14,17 @@ from xpci_utils.params.runs import compared_rows
 from xpci_utils.report import captions, compare_claims
 from xpci_utils.report.claims import FEW_SEEDS, SUPPORTED, UNDECIDED, UNFINISHED, claims_html
 from xpci_utils.report.contrasts import chosen_on_validation, claimed_rows, cost_core_seconds, gain, reference_row
+from xpci_utils.report.drawing import Waiting
 from xpci_utils.report.inconsistencies import inconsistencies_html
 from xpci_utils.report.protocol import CONTRADICTED
 from xpci_utils.report.study import annotations_worth, controls_table, ladder_steps, study_tables
-from xpci_utils.report.study_figures import class_gains, control_gains, gain_and_cost, gain_of_classes
+from xpci_utils.report.study_figures import (
+    class_gains,
+    control_gains,
+    gain_and_cost,
+    gain_of_classes,
+    surface_tolerance,
+)
 from xpci_utils.report.wording import BACKBONE_NAMES, DASH, INFORMED, interval, labeller_title
 
 EMCAD = "emcad__r0004__vit_b__n00004__mix"
@@ -251,6 +258,19 @@ def test_two_seeds_are_dots_without_an_interval_and_three_have_one(study):
     one = gain(EMCAD, study, "dice_fragment")
     fragments = class_gains(study).query("kind == 'emcad' and `class` == 'fragment'")
     assert fragments[["mean", "low", "high"]].drop_duplicates().to_numpy()[0].tolist() == [one.mean, one.low, one.high]
+
+
+def test_the_curve_of_nsd_waits_for_scores_and_shows_both_rows(study):
+    curve = {f"nsd_{px}px": study.cells["nsd"] + 0.01 * px for px in range(5)}
+    older = replace(study, cells=study.cells.drop(columns=list(curve)))
+    assert isinstance(surface_tolerance(older), Waiting), "older results have one tolerance"
+    panels = surface_tolerance(replace(study, cells=study.cells.assign(**curve))).axes
+    assert [ax.get_title() for ax in panels] == [*BACKBONE_NAMES.values()]
+    cells = study.cells.query("row == @EMCAD")
+    alone, pairs = (line.get_ydata() for line in panels[2].lines[:2])
+    assert pairs == pytest.approx([cells["nsd"].mean() + 0.01 * px for px in range(5)])
+    assert alone[0] != pytest.approx(pairs[0])
+    assert panels[2].lines[3].get_ydata()[0] == pytest.approx(cells["dice"].mean())
 
 
 def test_a_gain_beyond_the_clip_is_an_arrow_with_its_number(study):

@@ -341,6 +341,10 @@ def figures(results: Results) -> dict[str, str]:
         f"each labeller assigns, {prompted}. Each row adds up to 100 %.",
         "figurep": "Gain in Dice of every class against the number of its annotated training particles (Table P). "
         f"{BARS}.",
+        "figuret": "Normalised surface Dice against its tolerance, of networks with synthetic pairs and without, on "
+        f"the {word} test frames; background included, as in Tables 1 to 4. Dotted lines are the Dice of both. A "
+        "tolerance of 2 px is a larger part of a small frame than of the paper's. A line is the mean of the trainings, "
+        "a dot is one.",
         "predictions": f"Predictions of the networks for {word} test frames: {_networks_shown(results)} ({test}). "
         f"{indices}.",
     }

@@ -1,4 +1,4 @@
-"""Figures that the paper does not have: gain and cost of the controls, gain of a class by its annotated particles.
+"""Figures that the paper does not have: gain and cost of the controls, gain of a class, NSD over its tolerance.
 
 A dot is one training. An interval is drawn from three seeds on: with two it says nothing but how alike they were.
 """
@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from xpci_utils.evaluation.per_frame import TOLERANCES_PX
 from xpci_utils.params.cells import BACKBONES, parse_row
 from xpci_utils.params.runs import control_seeds
 from xpci_utils.report import captions
@@ -52,6 +53,13 @@ def _no_classes(results: Results) -> str:
     return (
         "This figure waits for networks with and without synthetic pairs, and for a count of the annotated particles."
     )
+
+
+def _no_curve(results: Results) -> str:
+    recorded = results.cells.reindex(columns=[f"nsd_{TOLERANCES_PX[0]}px"]).notna().to_numpy()
+    if recorded.any() and any(results.cells[recorded[:, 0]]["row"].isin(claimed_rows(results).values())):
+        return ""
+    return "This figure waits for networks with synthetic pairs whose NSD was recorded at several tolerances."
 
 
 def _finished(results: Results, *rows: str) -> bool:
@@ -108,6 +116,37 @@ def gain_of_classes(results: Results, colours: Sequence[str] = COLOURS) -> Figur
         handles=_kinds(colours, [BACKBONE_NAMES[name] for name in BACKBONES]), loc="outside upper center", ncols=4
     )
     return figure
+
+
+@drawn_from(_no_curve)
+def surface_tolerance(results: Results, colours: Sequence[str] = COLOURS) -> Figure:
+    """Figure T: NSD against its tolerance, with synthetic pairs and without, beside the Dice of both."""
+    import seaborn as sns
+
+    figure, axes = plt.subplots(
+        1, len(BACKBONES), figsize=(TEXT_WIDTH, 2.3), dpi=DOTS_PER_INCH, layout="constrained", sharey=True
+    )
+    rows = claimed_rows(results)
+    for ax, backbone in zip(axes, BACKBONES, strict=True):
+        table = tolerance_curve([reference_row(rows[backbone], results), rows[backbone]], results)
+        look = {"hue": "pairs", "palette": dict(zip((False, True), colours, strict=False)), "legend": False}
+        sns.lineplot(table, x="tolerance", y="nsd", style="pairs", errorbar=None, ax=ax, marker="", **look)
+        sns.scatterplot(table, x="tolerance", y="nsd", ax=ax, **DOTS, **look)
+        for pairs, dice in table.groupby("pairs")["dice"].mean().items():
+            ax.axhline(dice, color=colours[int(pairs)], linestyle=":", linewidth=0.8, marker="")
+        ax.set(title=BACKBONE_NAMES[backbone], xlabel="tolerance (px)", ylabel="NSD; dotted: Dice")
+    names = ("annotated frames alone", "with synthetic pairs")
+    handles = [Line2D([], [], color=colours[i], linestyle="-" if i == 0 else "--", marker="") for i in range(2)]
+    figure.legend(handles, names, loc="outside lower center", ncols=2)
+    return figure
+
+
+def tolerance_curve(rows: Sequence[str], results: Results) -> pd.DataFrame:
+    """One line per row, seed and tolerance: ``pairs`` (whether the row has any), ``tolerance``, ``nsd``, ``dice``."""
+    cells = results.cells[results.cells["row"].isin(rows)]
+    wide = cells.assign(pairs=cells["synthetic"] > 0).set_index(["pairs", "seed", "dice"])
+    wide = wide[[f"nsd_{tolerance}px" for tolerance in TOLERANCES_PX]].set_axis(TOLERANCES_PX, axis=1)
+    return wide.melt(ignore_index=False, var_name="tolerance", value_name="nsd").dropna().reset_index()
 
 
 def control_gains(results: Results) -> pd.DataFrame:
