@@ -1,5 +1,6 @@
 """What each lever brings on development frames, and how good a labeller has to be: from the scores of `score_run`."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,18 +32,14 @@ def row_scores(root: Path, metric: str) -> pd.DataFrame:
     """
     scores = pd.read_csv(root / SCORES_FILE)
     scores = scores[(scores["row"] != ALONE) & (scores["metric"] == metric)]
-    seeds = {row: sorted(part["seed"]) for row, part in scores.groupby("row", sort=False)}
-    values = scores.set_index(["row", "seed"])["value"]
+    by_row = {str(row): part.sort_values("seed") for row, part in scores.groupby("row", sort=False)}
+    tables = {row: per_frame(root, row, part["seed"]) for row, part in by_row.items()}
     lines = []
-    for row in seeds:
+    for row, part in by_row.items():
         reference = reference_of(row)
-        gain = paired_difference(*(per_frame(root, name, seeds.get(name, [])) for name in (row, reference)), metric)
-        lines.append({
-            "row": row,
-            "by_seed": tuple(float(values[row, seed]) for seed in seeds[row]),
-            "reference": reference,
-            "gain": gain if gain.seeds >= FEWEST else gain.without_interval(),
-        })  # fmt: skip
+        gain = paired_difference(tables[row], tables.get(reference, {}), metric)
+        gain = gain if gain.seeds >= FEWEST else gain.without_interval()
+        lines.append({"row": row, "by_seed": tuple(part["value"]), "reference": reference, "gain": gain})
     return pd.DataFrame(lines)
 
 
@@ -53,7 +50,7 @@ def reference_of(row: str) -> str:
     return plain.row if cell.labeller == "none" else cell.alone("mix").row
 
 
-def per_frame(root: Path, row: str, seeds: list[int]) -> dict[int, pd.DataFrame]:
+def per_frame(root: Path, row: str, seeds: Iterable[int]) -> dict[int, pd.DataFrame]:
     """The scores of every development frame by every seed of a row, as `evaluate_frames` wrote them."""
     places = {seed: cell_place(Cell.parse(f"{row}__s{seed}")).folder.replace("/", "__") for seed in seeds}
     return {seed: pd.read_csv(root / FOLDER / "per_frame" / f"{place}.csv") for seed, place in places.items()}
@@ -68,13 +65,13 @@ def strengths(root: Path, metric: str, arm: str) -> pd.DataFrame:
     scores = pd.read_csv(root / SCORES_FILE)
     scores = scores[scores["metric"] == metric]
     labellers = scores[scores["row"] == ALONE].groupby("labeller")["value"].mean()
-    networks = scores[scores["row"] != ALONE].set_index(["row", "seed"])["value"]
+    networks = scores[scores["row"] != ALONE]
+    scored = {(row, seed): value for row, seed, value in networks[["row", "seed", "value"]].to_numpy()}
     lines = []
-    for (row, seed), value in networks.items():
-        cell = parse_row(row)
-        alone = (reference_of(row), seed)
-        if cell.arm == arm and cell.pool == "ddpm" and cell.labeller in labellers and alone in networks:
-            gains = {"excess": labellers[cell.labeller] - networks[alone], "gain": value - networks[alone]}
+    for (row, seed), value in scored.items():
+        cell, reference = parse_row(row), scored.get((reference_of(row), seed))
+        if cell.arm == arm and cell.pool == "ddpm" and cell.labeller in labellers and reference is not None:
+            gains = {"excess": labellers[cell.labeller] - reference, "gain": value - reference}
             lines.append({"backbone": cell.backbone, "labeller": cell.labeller, "seed": seed} | gains)
     return pd.DataFrame(lines, columns=["backbone", "labeller", "seed", "excess", "gain"])
 

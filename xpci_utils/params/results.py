@@ -23,6 +23,7 @@ class TablesAndFigures(StageParameters):
         2: Change("figures with shared axes and single trainings; Table F, Figures F and N"),
         3: Change("two seeds have their values in place of an interval; class numbers in Figures 1 and 2"),
         4: Change("two seeds have their values in place of a standard deviation; SwinUNETR as the printed name"),
+        5: Change("whether particles are detected whole, in Tables 1 to 4; a claim for each reading; Figure T"),
     }
     data_files = tuple(f"data/paper/table{number}.csv" for number in range(1, 6))
     products = ("tables", "figures", "index.html")

@@ -132,8 +132,9 @@ def surface_tolerance(results: Results, colours: Sequence[str] = COLOURS) -> Fig
         look = {"hue": "pairs", "palette": dict(zip((False, True), colours, strict=False)), "legend": False}
         sns.lineplot(table, x="tolerance", y="nsd", style="pairs", errorbar=None, ax=ax, marker="", **look)
         sns.scatterplot(table, x="tolerance", y="nsd", ax=ax, **DOTS, **look)
-        for pairs, dice in table.groupby("pairs")["dice"].mean().items():
-            ax.axhline(dice, color=colours[int(pairs)], linestyle=":", linewidth=0.8, marker="")
+        for pairs, colour in zip((False, True), colours, strict=False):
+            dice = table[table["pairs"] == pairs]["dice"].mean()
+            ax.axhline(dice, color=colour, linestyle=":", linewidth=0.8, marker="")
         ax.set(title=BACKBONE_NAMES[backbone], xlabel="tolerance (px)", ylabel="NSD; dotted: Dice")
     names = ("annotated frames alone", "with synthetic pairs")
     handles = [Line2D([], [], color=colours[i], linestyle="-" if i == 0 else "--", marker="") for i in range(2)]
