@@ -8,6 +8,7 @@ docs/levers/strength.png and .pdf (how good a labeller has to be), and their par
 """
 
 import argparse
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -41,16 +42,27 @@ def main() -> None:
     use_style()
     points = {metric: strengths(options.run, metric, options.arm) for metric in ("dice", "micro_f1")}
     save_figure(draw(points), folder / "strength")
-    print(write_part(PAGE, MAKER, "\n".join([*table(options.run), "", *sentences(points["micro_f1"])])))
+    parts = [networks(options.run), labellers(options.run), sentences(points["micro_f1"])]
+    print(write_part(PAGE, MAKER, "\n\n".join("\n".join(lines) for lines in parts)))
 
 
-def table(run: Path) -> list[str]:
-    """The rows of networks in Markdown, in the order of the sweep."""
+def labellers(run: Path) -> list[str]:
+    """The labellers in Markdown: scores on development frames with true masks, each pixel by itself as in the paper."""
+    scores = pd.read_csv(run / SCORES_FILE).query("row == 'labeller'")
+    wide = scores.pivot_table(index=["labeller", "seed"], columns="metric", values="value")
+    lines = ["| labeller, given true masks | seed | Dice | micro-F1 |", "| --- | ---: | ---: | ---: |"]
+    for (name, seed), line in wide.sort_values("micro_f1").iterrows():
+        lines.append(f"| {labeller_name(name)} | {seed} | {line['dice']:.3f} | {line['micro_f1']:.3f} |")
+    return lines
+
+
+def networks(run: Path) -> list[str]:
+    """The rows of the sweep that are finished in Markdown, in its order."""
     sweep = sweep_of("levers")
     results = read_results(run, sweep)
     dice, f1 = (row_scores(run, metric).set_index("row") for metric in ("dice", "micro_f1"))
     lines = [HEADER, "| --- | --- | ---: | ---: | ---: | ---: | ---: |"]
-    for row in sorted(f1.index, key=lambda row: (BACKBONES.index(parse_row(row).backbone), sweep.controls.index(row))):
+    for row in (row for row in sweep.controls if row in f1.index):
         cell, one = parse_row(row), f1.loc[row]
         gain = DASH if one["reference"] == row else interval(one["gain"])
         minutes = f"{cost_core_seconds(row, results) / 60:.1f}"
@@ -71,7 +83,7 @@ def words(row: str) -> str:
 
 
 def printed(by_seed: tuple[float, ...]) -> str:
-    """The mean and its spread over seeds, as in the tables of the study, with three digits."""
+    """The mean and its spread over seeds, as in the tables of the study."""
     values = pd.Series(by_seed)
     return score(values.mean(), values.std(ddof=1), by_seed)
 
@@ -83,9 +95,10 @@ def sentences(points: pd.DataFrame) -> list[str]:
         if len(part) < 3:
             continue
         even = break_even(part["excess"].to_numpy(), part["gain"].to_numpy())
+        ends = f"[{even.low:+.3f}, {even.high:+.3f}]" if math.isfinite(even.low) else "(no interval: it may be level)"
         lines.append(
             f"* {BACKBONE_NAMES[str(backbone)]}: the line through {len(part)} trainings crosses 0 where the labeller's "
-            f"micro-F1 exceeds the network's by {even.at:+.3f} [{even.low:+.3f}, {even.high:+.3f}]."
+            f"micro-F1 exceeds the network's by {even.at:+.3f} {ends}."
         )
     return lines
 
