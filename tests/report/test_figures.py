@@ -26,7 +26,7 @@ from xpci_utils.report.scores import own_gains, score_curves
 from xpci_utils.report.style import COLOURS, colour_labels, image_grid
 from xpci_utils.report.tables import SERIES_OF_TABLE
 
-NAMES = {*(f"figure{number}" for number in range(1, 7)), "predictions", *(f"figure{letter}" for letter in "cfnp")}
+NAMES = {*(f"figure{number}" for number in range(1, 7)), "predictions", *(f"figure{letter}" for letter in "cfnpt")}
 
 
 @pytest.fixture(scope="module", autouse=True)

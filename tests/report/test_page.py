@@ -47,7 +47,7 @@ def test_the_report_is_whole_and_stands_alone(results, written):
     assert "http" not in text  # nothing is fetched
     assert not re.search(r"20\d\d-\d\d-\d\dT", text)  # nor dated
     assert "Not finished" not in text
-    assert text.count("<figure") == 10  # Figures 1-6, F, N and P, predictions; no controls, no Figure C
+    assert text.count("<figure") == 11  # Figures 1-6, F, N, P and T, predictions; no controls, no Figure C
     assert "<b>Figure C.</b> This figure waits for the controls" in text
     for place in results.runs:
         assert f"{place}/run.json" in text
@@ -69,7 +69,7 @@ def test_the_same_run_gives_the_same_files(results, written, tmp_path):
     first, _ = written
     write_report(results, tmp_path)
     files = sorted(path.relative_to(first) for path in first.rglob("*") if path.is_file())
-    assert len(files) == 1 + 10 * 2 + 9 * 3 + 5  # page; figures; Tables 1-5, D, F, P, S; tidy tables, earlier versions
+    assert len(files) == 1 + 11 * 2 + 9 * 3 + 5  # page; figures; Tables 1-5, D, F, P, S; tidy tables, earlier versions
     assert [name for name in files if (first / name).read_bytes() != (tmp_path / name).read_bytes()] == []
 
 

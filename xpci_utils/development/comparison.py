@@ -1,7 +1,7 @@
 """What each lever brings on development frames, and how good a labeller has to be: from the scores of `score_run`."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -52,8 +52,9 @@ def reference_of(row: str) -> str:
 
 def per_frame(root: Path, row: str, seeds: Iterable[int]) -> dict[int, pd.DataFrame]:
     """The scores of every development frame by every seed of a row, as `evaluate_frames` wrote them."""
-    places = {seed: cell_place(Cell.parse(f"{row}__s{seed}")).folder.replace("/", "__") for seed in seeds}
-    return {seed: pd.read_csv(root / FOLDER / "per_frame" / f"{place}.csv") for seed, place in places.items()}
+    places = {seed: cell_place(replace(parse_row(row), seed=seed)).folder for seed in seeds}
+    files = {seed: f"{place.replace('/', '__')}.csv" for seed, place in places.items()}
+    return {seed: pd.read_csv(root / FOLDER / "per_frame" / file) for seed, file in files.items()}
 
 
 def strengths(root: Path, metric: str, arm: str) -> pd.DataFrame:
