@@ -3,8 +3,8 @@
     python scripts/score_development.py runs/levers
     python scripts/tabulate_levers.py runs/levers
 
-Writes docs/levers/development.csv (every score, and how long each row took with all that its pairs took),
-docs/levers/strength.png and .pdf (how good a labeller has to be), and their parts of docs/levers.md.
+Writes docs/levers/development.csv (every score), docs/levers/strength.png and .pdf (how good a labeller has to be), and
+the tables of docs/levers.md, which also print how long each row took with all that its pairs took.
 """
 
 import argparse
@@ -23,13 +23,12 @@ from xpci_utils.params.profiles import sweep_of
 from xpci_utils.report import read_results
 from xpci_utils.report.contrasts import cost_core_seconds
 from xpci_utils.report.style import COLOURS, DOTS_PER_INCH, MARKERS, TEXT_WIDTH, ZERO, save_figure, use_style
-from xpci_utils.report.tables import read_published
+from xpci_utils.report.tables import SERIES_OF_TABLE, read_published
 from xpci_utils.report.wording import BACKBONE_NAMES, DASH, METRIC_NAMES, arm_name, interval, labeller_name, score
 from xpci_utils.verification.page import write_part
 
 PAGE, FOLDER, MAKER = "docs/levers.md", Path("docs/levers"), "scripts/tabulate_levers.py"
 HEADER = "| network | annotated frames and | seeds | Dice | micro-F1 | gain in micro-F1 | core-minutes |"
-PUBLISHED_ALONE = {"transunet": 4, "swin_unetr": 2, "emcad": 3}  # tables with SAM-b's labels
 
 
 def main() -> None:
@@ -120,7 +119,8 @@ def draw(points: dict[str, pd.DataFrame]) -> Figure:
 
 def published_lead(backbone: str) -> float:
     """Dice of the paper's prompted SAM-b (Table 5) minus that of its network on annotated frames alone."""
-    alone = read_published(PUBLISHED_ALONE[backbone]).set_index("synthetic_images")["dice"][0]
+    number = next(number for number, series in SERIES_OF_TABLE.items() if series == f"{backbone}__vit_b")
+    alone = read_published(number).set_index("synthetic_images")["dice"][0]
     return float(read_published(5).set_index("labeller")["dice"]["vit_b"] - alone)
 
 

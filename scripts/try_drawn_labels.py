@@ -27,7 +27,7 @@ from torch import Tensor
 from xpci_utils import files, paths
 from xpci_utils.diffusion import Denoiser, PairTensors, build_denoiser, denoiser_config, load_denoiser, train_denoiser
 from xpci_utils.diffusion.pairs import to_unit
-from xpci_utils.diffusion.sampling import sample_block
+from xpci_utils.diffusion.sampling import sample_block, to_images_and_masks
 from xpci_utils.frames import IGNORE, FrameSet
 from xpci_utils.frames.files import read_png, write_png
 from xpci_utils.frames.pad import pad_image
@@ -106,7 +106,7 @@ def drawn(denoiser: Denoiser, num_classes: int, count: int, folder: Path) -> Ite
     how = {"sampler": settings.sampler, "steps": settings.sampling_steps, "seed": settings.seed}
     for first in range(0, count, BLOCK):
         pairs = sample_block(denoiser.eval(), range(first, first + BLOCK), **how)
-        images = ((pairs[:, 0] + 1) * 127.5).round().to(torch.uint8).cpu().numpy()
+        images, _ = to_images_and_masks(pairs)
         for index, image, labels in zip(range(first, count), images, classes_of(pairs, num_classes), strict=False):
             write_png(folder / "labels" / f"{index:06d}.png", labels)
             yield write_pair(folder, index, image, np.where(labels > 0, 255, 0).astype(np.uint8), 0)

@@ -50,10 +50,11 @@ def evaluate_frame(
     """
     predicted, true = comparable(predicted, true, num_classes, ignore_index)
     confusion = confusion_matrix(predicted, true, num_classes)
-    per_class = {
-        "dice": dice_from_confusion(confusion),
-        "nsd": surface_dice_per_class(predicted, true, num_classes, tolerance_px),
+    curve = {
+        tolerance: surface_dice_per_class(predicted, true, num_classes, tolerance)
+        for tolerance in {*TOLERANCES_PX, tolerance_px}
     }
+    per_class = {"dice": dice_from_confusion(confusion), "nsd": curve[tolerance_px]}
     present = confusion.sum(axis=1) > 0
     result = {}
     for name, scores in per_class.items():
@@ -62,7 +63,7 @@ def evaluate_frame(
         result[f"{name}_union"] = nanmean(scores)
         result[f"{name}_union_foreground"] = nanmean(scores[1:])
     for tolerance in TOLERANCES_PX:
-        scores = surface_dice_per_class(predicted, true, num_classes, tolerance)
+        scores = curve[tolerance]
         result[f"nsd_{tolerance}px"] = nanmean(scores[present])
         result[f"nsd_foreground_{tolerance}px"] = nanmean(scores[1:][present[1:]])
     counts = foreground_counts(confusion)
