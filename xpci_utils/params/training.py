@@ -44,7 +44,7 @@ class TrainDdpm(ShippableParameters):
         "v", description="prediction target; the paper: eps; v: with a Wiener skip, for reduced sizes"
     )
     diffusion_steps: int = Field(4000, ge=2, description="T, forward steps of the cosine schedule")
-    steps: int = Field(500, ge=1, description="optimiser steps")
+    steps: int = Field(450, ge=1, description="optimiser steps")
     batch_size: int = Field(16, ge=1, description="frames per optimiser step")
     learning_rate: float = Field(1e-3, gt=0, description="AdamW learning rate")
     lr_decay: Literal["constant", "cosine"] = Field("cosine", description="constant as published, or cosine decay to 0")
@@ -119,7 +119,7 @@ class AdaptSam(ShippableParameters):
     unprompted: float = Field(
         0.0, ge=0, le=1, description="share of the steps, at the start, without mask prompt; the paper: 0"
     )
-    steps: int = Field(250, ge=1, description="optimiser steps; ignored when epochs > 0")
+    steps: int = Field(210, ge=1, description="optimiser steps; ignored when epochs > 0")
     epochs: int = Field(0, ge=0, description="passes over the annotated frames; 0: use steps")
     batch_size: int = Field(8, ge=1, description="frames per optimiser step")
     learning_rate: float = Field(1e-3, gt=0, description="AdamW learning rate, decayed by (1 - t/n)^0.9")
@@ -229,7 +229,7 @@ class TrainSegmentation(StageParameters):
     augmentation: Augmentation = Field(
         "symmetries", description="none, as printed in the paper, flips and quarter turns, or any rotation"
     )
-    steps: int = Field(260, ge=1, description="optimiser steps; ignored when epochs > 0")
+    steps: int = Field(230, ge=1, description="optimiser steps; ignored when epochs > 0")
     epochs: int = Field(0, ge=0, description="passes over the training set; 0: use steps")
     batch_size: int = Field(8, ge=1, description="frames per optimiser step")
     learning_rate: float = Field(6e-3, gt=0, description="AdamW learning rate, decayed by (1 - t/n)^0.9")
