@@ -119,7 +119,7 @@ class AdaptSam(ShippableParameters):
     unprompted: float = Field(
         0.0, ge=0, le=1, description="share of the steps, at the start, without mask prompt; the paper: 0"
     )
-    steps: int = Field(210, ge=1, description="optimiser steps; ignored when epochs > 0")
+    steps: int = Field(220, ge=1, description="optimiser steps; ignored when epochs > 0")
     epochs: int = Field(0, ge=0, description="passes over the annotated frames; 0: use steps")
     batch_size: int = Field(8, ge=1, description="frames per optimiser step")
     learning_rate: float = Field(1e-3, gt=0, description="AdamW learning rate, decayed by (1 - t/n)^0.9")
@@ -229,7 +229,7 @@ class TrainSegmentation(StageParameters):
     augmentation: Augmentation = Field(
         "symmetries", description="none, as printed in the paper, flips and quarter turns, or any rotation"
     )
-    steps: int = Field(230, ge=1, description="optimiser steps; ignored when epochs > 0")
+    steps: int = Field(260, ge=1, description="optimiser steps; ignored when epochs > 0")
     epochs: int = Field(0, ge=0, description="passes over the training set; 0: use steps")
     batch_size: int = Field(8, ge=1, description="frames per optimiser step")
     learning_rate: float = Field(6e-3, gt=0, description="AdamW learning rate, decayed by (1 - t/n)^0.9")
