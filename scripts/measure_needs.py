@@ -1,12 +1,15 @@
 """Measure what the commands of the README need, and write docs/needs.md from the measurements.
 
-    python scripts/measure_needs.py run "make figures"            run it and note time, memory and disk
-    python scripts/measure_needs.py records "make reproduce" runs/quick     read them from the records of a finished run
-    python scripts/measure_needs.py committed "make reproduce PROFILE=laptop" laptop     from committed results
-    python scripts/measure_needs.py write                         the table, from docs/needs.csv
+    python scripts/measure_needs.py run "make figures"               run it and note time, memory and disk
+    python scripts/measure_needs.py run "make import" FOLDER         the same; FOLDER has images/, masks/ and splits/
+    python scripts/measure_needs.py records "make reproduce" runs/quick      read them from the records of a run
+    python scripts/measure_needs.py committed "make real-study" docs/real_study      from the provenance.json there
+    python scripts/measure_needs.py rehearsed "make rehearse PROFILE=paper" data/costs/paper.json   from its cost table
+    python scripts/measure_needs.py write                            the table, from docs/needs.csv
 
 ``run`` starts the ``xpci`` command that the make target calls, in this environment, and watches it and its children.
 Nothing is estimated: a command that was neither run nor recorded has no row, and rows of other machines say so.
+``--interrupted`` leaves the minutes of a run out that was stopped and continued later.
 """
 
 import argparse
@@ -17,13 +20,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 
 import psutil
 
 from xpci_utils import files, paths
-from xpci_utils.report.committed import load_results
 from xpci_utils.stages import RUN_FILE
 from xpci_utils.stages.machine import processor
 from xpci_utils.verification.page import write_part
@@ -41,6 +43,12 @@ COMMANDS = {
     "make report": ("report --profile quick", "runs/quick"),
     "make verify": ("verify --write", ""),  # the same, and its table goes into REPRODUCIBILITY.md
     "make verify OPTIONS=--without-training": ("verify --without-training", ""),
+    "make import": (
+        "import {place}/images {place}/masks runs/imported --classes data/examples/uhcs4_classes.yaml "
+        "--splits {place}/splits --pixel-um 1.0",
+        "runs/imported",
+    ),
+    "xpci video": ("video {place}/images", "runs/own_frames/video"),
 }
 
 
@@ -62,21 +70,24 @@ class Need:
 def main() -> int:
     """Measure, read or write."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("what", choices=("run", "records", "committed", "write"))
+    parser.add_argument("what", choices=[*KINDS, "write"])
     parser.add_argument("command", nargs="?", help="as README has it")
-    parser.add_argument("place", nargs="?", help="folder of a finished run, or a profile with committed results")
+    parser.add_argument(
+        "place", nargs="?", default="", help="folder of images, of a run or of a provenance.json; a cost table"
+    )
+    parser.add_argument("--interrupted", action="store_true", help="records: leave out the time on the clock")
     options = parser.parse_args()
     if options.what != "write":
-        note(
-            {"run": measured, "records": recorded, "committed": committed}[options.what](options.command, options.place)
-        )
+        need = KINDS[options.what](options.command, options.place)
+        note(replace(need, minutes=None) if options.interrupted else need)
     print(f"written: {paths.display(write_part(PAGE, MAKER, table(read())))}")
     return 0
 
 
-def measured(command: str, _: str | None = None) -> Need:
+def measured(command: str, place: str) -> Need:
     """Run a command and watch it; SystemExit if it fails."""
     arguments, folder = COMMANDS[command]
+    arguments = arguments.format(place=shlex.quote(place))
     before, began = _disk(folder), time.monotonic()
     process = subprocess.Popen(
         [sys.executable, "-m", "xpci_utils.running.cli", *shlex.split(arguments)], cwd=paths.root()
@@ -125,9 +136,9 @@ def _disk(folder: str) -> int:
 
 
 def recorded(command: str, place: str) -> Need:
-    """From every run.json of a finished run: from the first beginning to the last end."""
+    """From every run.json of a finished run, films aside: from the first beginning to the last end."""
     folder = paths.resolve(place)
-    runs = [files.read_json(path) for path in folder.rglob(RUN_FILE)]
+    runs = [files.read_json(path) for path in folder.rglob(RUN_FILE) if "video" not in path.relative_to(folder).parts]
     if not runs:
         raise SystemExit(f"error: {paths.display(folder)} holds no finished stage")
     ends = [datetime.fromisoformat(run["finished"]) for run in runs]
@@ -137,19 +148,33 @@ def recorded(command: str, place: str) -> Need:
     return _of_runs(command, runs, minutes, disk)
 
 
-def committed(command: str, profile: str) -> Need:
-    """From the committed results of a profile; the records do not say what lay on the disk."""
-    runs = list(load_results(f"figures/{profile}/results").runs.values())
+def committed(command: str, place: str) -> Need:
+    """From committed results; their records do not say how much disk was used."""
+    runs = list(files.read_json(paths.resolve(place) / "provenance.json")["runs"].values())
     return _of_runs(command, runs, None, None)
 
 
 def _of_runs(command: str, runs: list[Mapping], minutes: float | None, disk: float | None) -> Need:
     core_minutes = sum(run.get("core_seconds", run["wall_seconds"] * run["threads"]) for run in runs) / 60
-    memory = max(run["peak_memory_mib"] for run in runs) / 1024
-    (device,) = {run.get("processor") or run["device"] for run in runs}
+    peaks = [run["peak_memory_mib"] for run in runs if "peak_memory_mib" in run]
+    (device,) = {run.get("processor") or run.get("device", "not recorded") for run in runs}
     last = max(datetime.fromisoformat(run["finished"]) for run in runs)
-    source = f"{len(runs)} records; memory of the largest stage"
-    return Need(command, minutes, core_minutes, memory, disk, source, device, None, _date(last))
+    source = f"{len(runs)} records" + ("; memory of the largest stage" if peaks else "")
+    return Need(
+        command, minutes, core_minutes, max(peaks) / 1024 if peaks else None, disk, source, device, None, _date(last)
+    )
+
+
+def rehearsed(command: str, place: str) -> Need:
+    """From the cost table that a rehearsal wrote: its stages ran one after the other."""
+    costs = files.read_json(paths.resolve(place))
+    stages, machine = costs["stages"].values(), costs["machine"]
+    minutes = (sum(stage["wall_seconds"] for stage in stages) + costs["report_seconds"]) / 60
+    memory = max(stage["peak_gib"] for stage in stages)
+    source = f"{len(stages)} stages; memory of the largest"
+    device = f"{machine['cpu']}, {machine['cores']} cores"
+    day = _date(datetime.fromisoformat(costs["measured"]))
+    return Need(command, minutes, minutes * costs["threads"], memory, None, source, device, machine["load"], day)
 
 
 def _machine() -> str:
@@ -201,6 +226,8 @@ def table(needs: Iterable[Need]) -> str:
 def _text(number: float | None) -> str:
     return "-" if number is None else f"{number:.1f}" if number >= 0.1 or not number else f"{number:.2f}"
 
+
+KINDS = {"run": measured, "records": recorded, "committed": committed, "rehearsed": rehearsed}
 
 if __name__ == "__main__":
     sys.exit(main())

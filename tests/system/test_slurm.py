@@ -1,4 +1,4 @@
-"""The smoke grid on a real Slurm controller with one node, through profiles/slurm.
+"""One row of the smoke grid on a real Slurm controller with one node, through profiles/slurm.
 
 Slurm and munge run from a folder of the test's own; only slurm.conf lies at the system's place while the test runs,
 since Snakemake's job steps look for it nowhere else. Without Debian's slurm-wlm and munge, without the rights to start
@@ -96,13 +96,24 @@ def wait_for_node(environment, folder):
     pytest.fail(f"the node did not come up: {done.stdout}{done.stderr}\n{logs}")
 
 
-def snakemake(environment, root, *arguments):
+@pytest.fixture
+def profile(tmp_path):
+    """(folder, sweep) of the smoke profile with one network and one labeller, so that every rule has a job."""
+    folder = tmp_path / "one_row"
+    shutil.copytree(paths.root() / "params/smoke", folder)
+    values = yaml.safe_load((folder / "sweep.yaml").read_text())
+    values |= {"series": ["transunet__vit_b"], "labellers": ["vit_b"]}
+    (folder / "sweep.yaml").write_text(yaml.safe_dump(values))
+    return folder, Sweep(**values)
+
+
+def snakemake(environment, profile, root):
     """Snakemake with the Slurm profile; no GPU, little memory, and checks as often as a test can wait for."""
     rules = yaml.safe_load((paths.root() / "profiles/slurm/config.yaml").read_text())["set-resources"]
     small = [f"{rule}:{what}" for rule in rules for what in ("gpu=0", "mem_mb=1500", "runtime=10")]
     command = [BIN / "snakemake", "--workflow-profile", "profiles/slurm", "--set-resources", *small]
     command += ["--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "5"]
-    command += ["--config", "profile=smoke", f"run_root={root}", *arguments]
+    command += ["--config", f"profile={os.path.relpath(profile, paths.root() / 'params')}", f"run_root={root}"]
     return subprocess.run(
         [*map(str, command)],
         cwd=paths.root(),
@@ -114,11 +125,12 @@ def snakemake(environment, root, *arguments):
     )
 
 
-def test_the_smoke_grid_runs_on_slurm(cluster, tmp_path):
+def test_a_row_of_the_smoke_grid_runs_on_slurm(cluster, profile, tmp_path):
+    folder, sweep = profile
     began = time.monotonic()
-    done = snakemake(cluster, tmp_path / "run")
-    print(f"\nthe smoke grid took {time.monotonic() - began:.0f} s on Slurm")
+    done = snakemake(cluster, folder, tmp_path / "run")
+    print(f"\nthe row took {time.monotonic() - began:.0f} s on Slurm")
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
-    for folder in stage_folders(Sweep.from_yaml("params/smoke/sweep.yaml")):
-        assert stages.read_run(tmp_path / "run" / folder), folder
+    for place in stage_folders(sweep):
+        assert stages.read_run(tmp_path / "run" / place), place
     assert "SLURM" in done.stdout + done.stderr
