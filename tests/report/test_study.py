@@ -17,7 +17,7 @@ from xpci_utils.report.contrasts import chosen_on_validation, claimed_rows, cost
 from xpci_utils.report.drawing import Waiting
 from xpci_utils.report.inconsistencies import inconsistencies_html
 from xpci_utils.report.protocol import CONTRADICTED
-from xpci_utils.report.study import annotations_worth, controls_table, ladder_steps, study_tables
+from xpci_utils.report.study import annotations_worth, controls_table, ladder_steps, readings_table, study_tables
 from xpci_utils.report.study_figures import (
     class_gains,
     control_gains,
@@ -25,7 +25,7 @@ from xpci_utils.report.study_figures import (
     gain_of_classes,
     surface_tolerance,
 )
-from xpci_utils.report.wording import BACKBONE_NAMES, DASH, INFORMED, interval, labeller_title
+from xpci_utils.report.wording import BACKBONE_NAMES, DASH, INFORMED, interval, labeller_title, p_value
 
 EMCAD = "emcad__r0004__vit_b__n00004__mix"
 
@@ -493,6 +493,23 @@ def test_each_reading_of_the_protocol_is_a_claim_of_its_own(results):
     assert len(re.findall(r"over as many steps without pairs, Dice \+0\.0(29|30)", epochs["this run"])) == 3
     assert added["reading"].startswith("opposite sign at equal steps")
     assert "as many steps" not in added["this run"]
+
+
+def test_all_rows_of_table_r_are_one_family_of_tests(results):
+    """Holm's p values over the gains in Dice of all rows, a row that has not been run included."""
+    gains = {f"emcad__r0004__none__n00000__{arm}": 0.0 for arm in ("mix", "noaug")}
+    gains |= {"emcad__r0004__vit_b__n00004__added": 0.01, "emcad__r0004__vit_b__n00004__added-noaug": 0.03}
+    run = made_up(results, gains, spread=0.01)
+    rows = [row for row in gains if "vit_b" in row] + ["transunet__r0004__vit_b__n00004__added"]
+    run = replace(run, sweep=run.sweep.model_copy(update={"readings": rows}))
+    table = readings_table(run)
+    p = table.data.set_index("row")["dice_gain_p"]
+    smaller, larger = sorted(p[rows[:2]])
+    adjusted = table.data.set_index("row")["dice_gain_p_holm"]
+    assert sorted(adjusted[rows[:2]]) == pytest.approx([min(1, 3 * smaller), min(1, max(3 * smaller, 2 * larger))])
+    assert table.printed["Holm p, gain in Dice"].iloc[2] == DASH
+    text = "; ".join(claim["this run"] for claim in compare_claims(run).to_dict("records"))
+    assert all(f"(Holm {p_value(adjusted[row])})" in text for row in rows[:2])
 
 
 def test_right_signs_within_the_noise_support_nothing(results):

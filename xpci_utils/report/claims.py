@@ -20,6 +20,7 @@ from xpci_utils.params.runs import CLAIMED_COUNT, series_cell
 from xpci_utils.report import captions, inconsistencies, protocol
 from xpci_utils.report.contrasts import (
     adjusted_p,
+    adjusted_p_of_readings,
     claimed_rows,
     combined,
     difference,
@@ -37,6 +38,7 @@ from xpci_utils.report.wording import (
     arm_name,
     change,
     interval,
+    is_missing,
     labeller_name,
     listed,
     p_value,
@@ -110,20 +112,22 @@ def _every_backbone_gains(results: Results) -> dict:
 def _under_each_reading(results: Results) -> list[dict]:
     """The first claim once more under each reading of the protocol that was run, beside the same without pairs."""
     groups: dict[tuple[str, int], list[Cell]] = {}
+    adjusted = adjusted_p_of_readings(results)
     for cell in map(parse_row, results.sweep.readings):
         if len(results.of_row(cell.row)):
             groups.setdefault((cell.arm, cell.synthetic), []).append(cell)
-    return [_one_reading(arm, count, cells, results) for (arm, count), cells in groups.items()]
+    return [_one_reading(arm, count, cells, adjusted, results) for (arm, count), cells in groups.items()]
 
 
-def _one_reading(arm: str, count: int, cells: list[Cell], results: Results) -> dict:
+def _one_reading(arm: str, count: int, cells: list[Cell], adjusted: dict[str, float], results: Results) -> dict:
     gains = {
         cell.row: {m: difference(cell.row, cell.alone().row, results, m) for m in ("dice", "micro_f1")}
         for cell in cells
     }
     lines = []
     for cell in cells:
-        text = ", ".join(f"{METRIC_NAMES[m]} {interval(one)}" for m, one in gains[cell.row].items())
+        values = {m: interval(one) for m, one in gains[cell.row].items()}
+        text = f"Dice {values['dice']}{_holm(adjusted[cell.row])}, Micro F1 {values['micro_f1']}"
         if cell.trains_on == "epochs":
             equal = difference(cell.row, cell.alone("longer").row, results, "dice")
             text += f"; over as many steps without pairs, Dice {interval(equal)}"
@@ -302,7 +306,7 @@ def _last(series: str, metric: str) -> float:
 
 
 def _holm(p: float | None) -> str:
-    return "" if p is None else f" (Holm {p_value(p)})"
+    return "" if p is None or is_missing(p) else f" (Holm {p_value(p)})"
 
 
 def _metrics_text(gains: dict[str, float]) -> str:

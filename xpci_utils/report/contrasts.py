@@ -111,6 +111,12 @@ def adjusted_p(results: Results, metric: str) -> dict[str, float]:
     return holm({row: gain(row, results, metric).p for row in results.sweep.contrasts})
 
 
+def adjusted_p_of_readings(results: Results) -> dict[str, float]:
+    """Holm's p values of the gain in Dice, the primary outcome, of every row of Table R, by row."""
+    cells = [parse_row(row) for row in results.sweep.readings]
+    return holm({cell.row: difference(cell.row, cell.alone().row, results, "dice").p for cell in cells})
+
+
 def kind_of(row: str, results: Results) -> str:
     """ "declared" or "exploratory"."""
     return DECLARED if row in results.sweep.contrasts else EXPLORATORY

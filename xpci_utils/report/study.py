@@ -12,6 +12,7 @@ from xpci_utils.report import captions
 from xpci_utils.report.contrasts import (
     DECLARED,
     adjusted_p,
+    adjusted_p_of_readings,
     chosen_on_validation,
     claimed_rows,
     cost_core_seconds,
@@ -136,6 +137,8 @@ def readings_table(results: Results) -> Table:
         printed[f"{METRIC_NAMES[metric]} without"] = data[f"{metric}_alone"].map(score)
         printed[f"Gain in {METRIC_NAMES[metric]}"] = _intervals(data, f"{metric}_gain")
         printed[f"Gain over as many steps, {METRIC_NAMES[metric]}"] = _intervals(data, f"{metric}_gain_equal_steps")
+    data["dice_gain_p_holm"] = data["row"].map(adjusted_p_of_readings(results))
+    printed["Holm p, gain in Dice"] = [DASH if is_missing(p) else p_value(p) for p in data["dice_gain_p_holm"]]
     return Table("table r", captions.readings(results), data, printed)
 
 
@@ -222,8 +225,8 @@ def _difference_row(row: str, results: Results, adjusted: dict[str, dict[str, fl
     for name, one in (("steps", row), ("reference_steps", reference)):
         about[name] = mean_of(results.of_row(one), "steps")
     about |= {"kind": kind_of(row, results), "seeds": gains["dice"].seeds, "sequences": gains["dice"].sequences}
-    holm = {f"{metric}_p_holm": p.get(row, float("nan")) for metric, p in adjusted.items()}
-    return about | _columns(gains) | holm
+    p_values = {f"{metric}_p_holm": p.get(row, float("nan")) for metric, p in adjusted.items()}
+    return about | _columns(gains) | p_values
 
 
 def _shifted_row(row: str, results: Results) -> dict:
