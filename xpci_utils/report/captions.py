@@ -193,11 +193,13 @@ def _informed(results: Results) -> list[str]:
 
 def readings(results: Results) -> str:
     """Caption of Table R."""
+    more_steps = any(parse_row(row).trains_on == "epochs" for row in results.sweep.readings)
+    longer = " and, where pairs add steps, to annotated frames alone, trained for as many steps" if more_steps else ""
     return (
         "Effect of synthetic pairs under each reading of the paper's protocol, which states no augmentation, equal "
-        "epochs and one shuffled set. Differences are to the same reading without pairs and, where pairs add steps, to "
-        f"annotated frames alone, trained for as many steps. {INTERVAL}. Dice is the primary outcome: Holm's p values "
-        f"take account of all {len(results.sweep.readings)} rows. {not_comparable(results)}"
+        f"epochs and one shuffled set. Differences are to the same reading without pairs{longer}. {INTERVAL}. Dice is "
+        f"the primary outcome: Holm's p values take account of all {len(results.sweep.readings)} rows. "
+        f"{not_comparable(results)}"
     )
 
 

@@ -173,4 +173,5 @@ def _csv(table: pd.DataFrame) -> bytes:
 def _read(path: Path) -> pd.DataFrame:
     """A table as it was written: numbers to the last digit, and names like "none" as names."""
     text = dict.fromkeys(("cell", "row", "place", "frame", "sequence", "labeller", "arm"), str)
-    return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=text, float_precision="round_trip")
+    table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=text, float_precision="round_trip")
+    return table.copy()  # in one piece: to add a column to as many pieces as there are columns is slow
