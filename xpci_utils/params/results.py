@@ -24,7 +24,7 @@ class TablesAndFigures(StageParameters):
         3: Change("two seeds have their values in place of an interval; class numbers in Figures 1 and 2"),
         4: Change("two seeds have their values in place of a standard deviation; SwinUNETR as the printed name"),
         5: Change("whether particles are detected whole, in Tables 1 to 4; a claim for each reading; Figure T"),
-        6: Change("Table R and the claims adjust the p values of all readings for their number"),
+        6: Change("Table R and the claims adjust the p values of all readings for their number; Figure R"),
     }
     data_files = tuple(f"data/paper/table{number}.csv" for number in range(1, 6))
     products = ("tables", "figures", "index.html")

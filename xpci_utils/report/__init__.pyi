@@ -14,7 +14,7 @@ from .pool import class_counts, confusion, pool_table
 from .results import Results, read_results
 from .scores import score_curves
 from .sketches import adapter_sketch, network_sketch
-from .study_figures import gain_and_cost, gain_of_classes, surface_tolerance
+from .study_figures import gain_and_cost, gain_of_classes, gain_of_readings, surface_tolerance
 from .style import COLOURS, class_legend, overlay, save_figure, show_image, show_labels, use_style
 from .tables import Table, build_tables, read_published
 from .web import html_table
@@ -41,6 +41,7 @@ __all__ = [
     "foreground_shares",
     "gain_and_cost",
     "gain_of_classes",
+    "gain_of_readings",
     "html_table",
     "label_maps",
     "network_sketch",

@@ -344,6 +344,8 @@ def figures(results: Results) -> dict[str, str]:
         f"each labeller assigns, {prompted}. Each row adds up to 100 %.",
         "figurep": "Gain in Dice of every class against the number of its annotated training particles (Table P). "
         f"{BARS}.",
+        "figurer": "Gain in Dice and Micro F1 by synthetic pairs under each reading of the paper's protocol (Table R), "
+        f"over the same reading without pairs, on the {word} test frames. {BARS}.",
         "figuret": "Normalised surface Dice against its tolerance, of networks with synthetic pairs and without, on "
         f"the {word} test frames; background included, as in Tables 1 to 4. Dotted lines are the Dice of both. A "
         "tolerance of 2 px is a larger part of a small frame than of the paper's. A line is the mean of the trainings, "

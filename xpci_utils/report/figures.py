@@ -18,7 +18,7 @@ from xpci_utils.report.pictures import FrameFacts
 from xpci_utils.report.pool import class_counts, confusion
 from xpci_utils.report.results import Results
 from xpci_utils.report.scores import score_curves
-from xpci_utils.report.study_figures import gain_and_cost, gain_of_classes, surface_tolerance
+from xpci_utils.report.study_figures import gain_and_cost, gain_of_classes, gain_of_readings, surface_tolerance
 from xpci_utils.report.style import TEXT_WIDTH, class_legend, image_grid, legend_rows, show_image, show_labels
 from xpci_utils.report.wording import BACKBONE_NAMES, labeller_name
 
@@ -140,5 +140,6 @@ DRAWINGS: dict[str, Drawing] = {
     "figuref": class_counts,
     "figuren": confusion,
     "figurep": gain_of_classes,
+    "figurer": gain_of_readings,
     "figuret": surface_tolerance,
 }

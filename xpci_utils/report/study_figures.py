@@ -1,4 +1,5 @@
-"""Figures that the paper does not have: gain and cost of the controls, gain of a class, NSD over its tolerance.
+"""Figures that the paper does not have: gain and cost of the controls, gain of a class, gain under each reading of the
+protocol, NSD over its tolerance.
 
 A dot is one training. An interval is drawn from three seeds on: with two it says nothing but how alike they were.
 """
@@ -27,7 +28,7 @@ from xpci_utils.report.contrasts import (
 from xpci_utils.report.drawing import drawn_from
 from xpci_utils.report.results import Results
 from xpci_utils.report.style import COLOURS, DOTS_PER_INCH, MARKERS, TEXT_WIDTH, ZERO
-from xpci_utils.report.wording import BACKBONE_NAMES, arm_name
+from xpci_utils.report.wording import BACKBONE_NAMES, METRIC_NAMES, arm_name
 
 KINDS = ("annotated frames alone", "with generated pairs", "with fresh frames", "with frames without annotation")
 KIND_OF_POOL = {"ddpm": KINDS[1], "unlabelled": KINDS[3]}
@@ -53,6 +54,12 @@ def _no_classes(results: Results) -> str:
     return (
         "This figure waits for networks with and without synthetic pairs, and for a count of the annotated particles."
     )
+
+
+def _no_readings(results: Results) -> str:
+    if any(_finished(results, cell.row, cell.alone().row) for cell in map(parse_row, results.sweep.readings)):
+        return ""
+    return "This figure waits for readings of the protocol (GRID=readings), with synthetic pairs and without."
 
 
 def _no_curve(results: Results) -> str:
@@ -115,6 +122,31 @@ def gain_of_classes(results: Results, colours: Sequence[str] = COLOURS) -> Figur
     figure.legend(
         handles=_kinds(colours, [BACKBONE_NAMES[name] for name in BACKBONES]), loc="outside upper center", ncols=4
     )
+    return figure
+
+
+@drawn_from(_no_readings)
+def gain_of_readings(results: Results, colours: Sequence[str] = COLOURS) -> Figure:
+    """Figure R: gain in Dice and micro-F1 under each reading of the protocol, over the same reading without pairs."""
+    import seaborn as sns
+
+    table = reading_gains(results)
+    names = table.drop_duplicates("name").sort_values("place")["name"].tolist()
+    figure, axes = plt.subplots(
+        1, 2, figsize=(TEXT_WIDTH, 0.9 + 0.75 * len(names)), dpi=DOTS_PER_INCH, layout="constrained", sharey=True
+    )
+    for ax, (metric, lines) in zip(axes, table.groupby("metric", sort=False), strict=True):
+        look = {"hue": "kind", "hue_order": list(BACKBONES), "palette": list(colours)[:3], "legend": False}
+        sns.scatterplot(lines, x="gain", y="position", ax=ax, **DOTS, **look)
+        for row in lines.drop_duplicates("position").to_dict("records"):
+            kind = BACKBONES.index(row["kind"])
+            _mean_and_interval(ax, row, row["position"], {"color": colours[kind], "marker": MARKERS[kind]})
+        ax.axvline(0, **ZERO)
+        ax.set(xlabel=f"gain in {METRIC_NAMES[str(metric)]} by synthetic pairs", ylabel="")
+    axes[0].set_yticks(range(len(names)), names, fontsize=6.5)
+    axes[0].set_ylim(len(names) - 0.5, -0.5)
+    handles = _kinds(colours, [BACKBONE_NAMES[name] for name in BACKBONES])
+    figure.legend(handles=handles, loc="outside lower center", ncols=4)
     return figure
 
 
@@ -194,6 +226,22 @@ def class_gains(results: Results) -> pd.DataFrame:
             about["position"] = place + 0.22 * (index - 1)
             lines += _lines(about, row, reference_row(row, results), results, f"dice_{name}", None)
     return pd.DataFrame(lines, columns=[*_COLUMNS, "class", "position"])
+
+
+def reading_gains(results: Results) -> pd.DataFrame:
+    """One line per metric, row of Table R and seed: ``gain`` over the same reading without pairs."""
+    cells = [parse_row(row) for row in results.sweep.readings]
+    finished = [cell for cell in cells if _finished(results, cell.row, cell.alone().row)]
+    places = {key: place for place, key in enumerate(dict.fromkeys((cell.arm, cell.synthetic) for cell in finished))}
+    lines = []
+    for metric in ("dice", "micro_f1"):
+        for cell in finished:
+            place = places[cell.arm, cell.synthetic]
+            name = f"{arm_name(cell.arm)},\n{cell.synthetic:,} pairs".replace(", no augm", ",\nno augm")
+            about: dict[str, Any] = {"row": cell.row, "kind": cell.backbone, "name": name, "metric": metric}
+            about |= {"place": place, "position": place + 0.22 * (BACKBONES.index(cell.backbone) - 1)}
+            lines += _lines(about, cell.row, cell.alone().row, results, metric, None)
+    return pd.DataFrame(lines, columns=[*_COLUMNS, "metric", "place", "position"])
 
 
 _COLUMNS = ("row", "kind", "name", "seed", "gain", "mean", "low", "high")
