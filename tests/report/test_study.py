@@ -23,6 +23,8 @@ from xpci_utils.report.study_figures import (
     control_gains,
     gain_and_cost,
     gain_of_classes,
+    gain_of_readings,
+    reading_gains,
     surface_tolerance,
 )
 from xpci_utils.report.wording import BACKBONE_NAMES, DASH, INFORMED, interval, labeller_title, p_value
@@ -510,6 +512,27 @@ def test_all_rows_of_table_r_are_one_family_of_tests(results):
     assert table.printed["Holm p, gain in Dice"].iloc[2] == DASH
     text = "; ".join(claim["this run"] for claim in compare_claims(run).to_dict("records"))
     assert all(f"(Holm {p_value(adjusted[row])})" in text for row in rows[:2])
+
+
+def test_figure_r_shows_every_row_of_table_r_that_has_been_run(results):
+    """One group of marks per reading; mean and interval are those of the table, a row that was not run is no mark."""
+    gains = {f"{b}__r0004__none__n00000__{arm}": 0.0 for b in BACKBONES for arm in ("mix", "noaug")}
+    gains |= {f"{b}__r0004__vit_b__n00004__added": 0.02 for b in BACKBONES}
+    gains |= {"emcad__r0004__vit_b__n00004__added-noaug": 0.04}
+    run = made_up(results, gains, spread=0.01)
+    rows = [f"{b}__r0004__vit_b__n00004__{arm}" for arm in ("added", "added-noaug") for b in BACKBONES]
+    run = replace(run, sweep=run.sweep.model_copy(update={"readings": rows}))
+    figure = gain_of_readings(run)
+    assert len(figure.axes) == 2
+    assert len(figure.axes[0].get_yticklabels()) == 2
+    table = readings_table(run).data.set_index("row")
+    drawn = reading_gains(run)
+    assert set(drawn["row"]) == {row for row in gains if "vit_b" in row}
+    for (row, metric), lines in drawn.groupby(["row", "metric"]):
+        expected = [table.loc[row, f"{metric}_gain{end}"] for end in ("", "_low", "_high")]
+        assert lines[["mean", "low", "high"]].to_numpy()[0] == pytest.approx(expected)
+    assert drawn.groupby("row")["place"].nunique().eq(1).all()
+    assert isinstance(gain_of_readings(replace(run, sweep=run.sweep.model_copy(update={"readings": []}))), Waiting)
 
 
 def test_right_signs_within_the_noise_support_nothing(results):
