@@ -9,11 +9,13 @@ import pytest
 from xpci_utils import paths
 from xpci_utils.files import read_json
 from xpci_utils.params import STAGES
+from xpci_utils.params.cells import parse_row
 from xpci_utils.report.committed import load_results, outdated
 from xpci_utils.report.versions import earlier_sentences, earlier_versions
 
 ROOT = paths.root()
-COUNT_WORDS = {2: "two", 6: "six"}
+COUNT_WORDS = {2: "two", 3: "three", 6: "six"}
+AUGMENTED = {"added": "flips and turns", "added-noaug": "none"}
 BACKBONES = {"transunet": "TransUNet", "swin_unetr": "SwinUNETR", "emcad": "EMCAD"}
 
 
@@ -27,14 +29,52 @@ def section(title):
     return words(re.sub(r"\]\s*\([^)]*\)", "]", text))
 
 
-def table(name):
-    return pd.read_csv(ROOT / f"figures/laptop/tables/{name}.csv")
+def table(name, edition="laptop"):
+    return pd.read_csv(ROOT / f"figures/{edition}/tables/{name}.csv")
 
 
 def difference(row, metric, digits):
     """ "-0.044 [-0.064, -0.023]" of a row of Table D or L."""
     mean, low, high = (f"{row[f'{metric}{end}']:+.{digits}f}" for end in ("", "_low", "_high"))
     return f"{mean} [{low}, {high}]"
+
+
+def probability(p):
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def reading_lines():
+    """The rows of the README's table of the second edition, from Table R of the study."""
+    rows = table("tabler", "study").assign(cell=lambda one: one["row"].map(parse_row))
+    lines = []
+    for arm, augmentation in AUGMENTED.items():
+        for backbone, name in BACKBONES.items():
+            (row,) = [one for _, one in rows.iterrows() if (one.cell.arm, one.cell.backbone) == (arm, backbone)]
+            assert row.seeds == len(load_results("figures/study/results").sweep.reading_seeds)
+            gains = " | ".join(difference(row, f"{metric}_gain", 3) for metric in ("dice", "micro_f1"))
+            lines.append(
+                f"| {augmentation} | {name} | {row.dice_alone:.3f} | {gains} | {probability(row.dice_gain_p_holm)} |"
+            )
+    return lines
+
+
+def sentences_of_the_study():
+    """Frames, trainings and labeller of the second edition, in the words of the README."""
+    results = load_results("figures/study/results")
+    sweep, counts = results.sweep, results.frames.counts
+    (synthetic,) = {parse_row(row).synthetic for row in sweep.readings}
+    labeller = results.measured["sam/vit_b__s0"]["test"]
+    alone = table("tabler", "study").set_index("row").micro_f1_alone
+    row = "transunet__r0100__vit_b__n01000__added"
+    return [
+        f"{counts['train']} annotated frames, each of another sequence, {counts['val']} validation frames and "
+        f"{counts['test']} test frames",
+        f"and {synthetic:,} pairs",
+        f"{COUNT_WORDS[len(sweep.reading_seeds)]} trainings per row",
+        f"{COUNT_WORDS[len(sweep.readings)]} comparisons",
+        f"micro-F1 of {labeller['micro_f1']:.2f}; TransUNet, trained on the same annotated frames, reaches "
+        f"{alone[row]:.2f} without any mask",
+    ]
 
 
 def declared_lines():
@@ -48,7 +88,7 @@ def declared_lines():
         assert row.seeds == len(seeds)
         alone = cells[(cells.row == row.reference) & cells.seed.isin(seeds)].dice
         assert len(alone) == len(seeds)
-        p = "< 0.001" if row.dice_p_holm < 0.001 else f"{row.dice_p_holm:.3f}"
+        p = probability(row.dice_p_holm)
         scores = f"{alone.mean():.3f} | {difference(row, 'dice', 3)} | {difference(row, 'micro_f1', 3)}"
         lines.append(f"| {BACKBONES[backbone]} | {row.synthetic:,} | {scores} | {p} |")
     return lines
@@ -91,7 +131,8 @@ def test_every_number_of_the_results_comes_from_the_committed_tables():
     text = section("Results")
     facts = load_results("figures/laptop/results")
     counts = f"{COUNT_WORDS[len(facts.sweep.contrast_seeds)]} seeds, {facts.frames.counts['test']} test frames"
-    for piece in [*declared_lines(), *sentences_of_the_loss(), counts]:
+    first = [*declared_lines(), *sentences_of_the_loss(), counts]
+    for piece in [*reading_lines(), *sentences_of_the_study(), *first]:
         assert text.count(piece) == 1, f"the README lacks, or has twice: {piece}"
         text = text.replace(piece, "")
     without_names = re.sub(r"F1|SAM-\w|95 %|are 1 for a perfect prediction", "", text)
