@@ -82,19 +82,20 @@ def test_a_profile_without_finished_runs_has_nothing_to_keep(tmp_path, monkeypat
     assert "holds no finished cell" in capsys.readouterr().err
 
 
-@needs_results
-def test_committed_tables_and_figures_come_from_the_committed_results(tmp_path):
+@pytest.mark.parametrize("edition", ["laptop", "study"])
+def test_committed_tables_and_figures_come_from_the_committed_results(tmp_path, edition):
     """Numbers exactly; pictures but for rounding, since fonts are hinted differently elsewhere."""
     use_style()
-    write_report(load_results(COMMITTED / "results"), tmp_path)
-    assert same_report(COMMITTED, tmp_path) == []
+    folder = paths.root() / "figures" / edition
+    write_report(load_results(folder / "results"), tmp_path)
+    assert same_report(folder, tmp_path) == []
 
 
-@needs_results
-def test_committed_results_belong_to_the_committed_code():
+@pytest.mark.parametrize("edition", ["laptop", "study"])
+def test_committed_results_belong_to_the_committed_code(edition):
     """What differs is of an earlier version, whose change says why; never of other parameters than the profile's."""
-    results = load_results(COMMITTED / "results")
-    listing = outdated("laptop", results)
+    results = load_results(paths.root() / "figures" / edition / "results")
+    listing = outdated(edition, results)
     assert list(listing.columns) == ["place", "notebook", "version", "now", "reason"]
     for row in listing.itertuples():
         changes = STAGES[row.notebook].changes

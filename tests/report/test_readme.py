@@ -150,6 +150,49 @@ def test_the_signs_that_the_readme_states():
     assert usual[0] - plain[0] > max(abs(plain[1] - plain[0]), abs(usual[1] - usual[0]))
 
 
+def test_what_the_readme_concludes_from_the_second_edition():
+    """The four sentences below its table: signs, intervals, Holm's p values, and the effect of flips and turns."""
+    rows = table("tabler", "study").assign(cell=lambda one: one["row"].map(parse_row))
+    rows = rows.assign(arm=[cell.arm for cell in rows.cell], backbone=[cell.backbone for cell in rows.cell])
+    plain, flipped = (rows[rows.arm == arm].set_index("backbone") for arm in ("added-noaug", "added"))
+    for metric in ("dice", "micro_f1"):
+        assert (plain[f"{metric}_gain"] > 0).all()
+        excludes = plain[f"{metric}_gain_low"] > 0
+        assert excludes.to_dict() == {"emcad": True, "transunet": True, "swin_unetr": False}
+        assert (flipped[f"{metric}_gain_low"] < 0).all()
+        assert (flipped[f"{metric}_gain_high"] > 0).all()
+    assert (rows.dice_gain_p_holm > 0.05).all()
+    assert (flipped.dice_alone - plain.dice_alone > plain.dice_gain).all()
+
+
+def test_what_the_page_of_the_study_says_of_its_second_edition():
+    """Its changes, p values, and computing time are those of Table R and of the records."""
+    page = words(re.search(r"^## Second edition$(.+?)^## ", (ROOT / "docs/study.md").read_text(), re.M | re.S)[1])
+    rows = table("tabler", "study").assign(cell=lambda one: one["row"].map(parse_row))
+    rows = rows.set_index([[cell.arm for cell in rows.cell], [cell.backbone for cell in rows.cell]])
+    flipped, plain = (rows.loc[arm].loc[list(BACKBONES)] for arm in ("added", "added-noaug"))
+    losses = [f"{gain:+.3f}" for gain in flipped.dice_gain]
+    gains = [[f"{gain:+.3f}" for gain in plain[f"{metric}_gain"]] for metric in ("dice", "micro_f1")]
+    turned = [f"{gain:+.3f}" for gain in flipped.dice_alone - plain.dice_alone]
+    p = [f"{value:.3f}" for value in plain.dice_gain_p_holm]
+    runs = load_results("figures/study/results").runs
+    minutes = {
+        kind: sum(one["wall_seconds"] * one["threads"] / 60 for place, one in runs.items() if place.startswith(kind))
+        for kind in ("ddpm", "sam", "pools", "segmentation")
+    }
+    for piece in (
+        f"by {losses[0]} (TransUNet), {losses[1]} (SwinUNETR) and {losses[2]} (EMCAD)",
+        f"changes by {gains[0][0]}, {gains[0][1]} and {gains[0][2]}, "
+        f"micro-F1 by {gains[1][0]}, {gains[1][1]} and {gains[1][2]}",
+        f"of Dice are {p[0]}, {p[1]} and {p[2]}",
+        f"raise the Dice by {turned[0]}, {turned[1]} and {turned[2]}",
+        f"{minutes['ddpm']:.0f} for the denoiser, {minutes['sam']:.0f} for the labeller, "
+        f"{minutes['pools']:.0f} for the pool and its labels, {minutes['segmentation']:.0f} for",
+    ):
+        assert piece in page, f"docs/study.md lacks: {piece}"
+    assert f"{sum('segmentation/' in place for place in runs)} networks" in page
+
+
 def test_the_numbers_of_the_micrographs_are_those_of_their_page_and_table():
     text, page = section("Your own frames"), (ROOT / "docs/real_micrographs.md").read_text()
     gain = pd.read_csv(ROOT / "docs/real_study/gains.csv").set_index("metric").loc["dice"]
