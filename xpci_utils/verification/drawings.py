@@ -37,9 +37,9 @@ def _compare(committed: Path, drawn: Path, expected: str, tolerance: str, wanted
 
 
 def report_files(folder: Path) -> list[Path]:
-    """Relative paths of the files of a report, without the results that it is drawn from."""
+    """Relative paths of the files of a report, without the results that it is drawn from and their chain."""
     files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    return sorted(name for name in files if name.parts[0] != "results")
+    return sorted(name for name in files if name.parts[0] not in ("results", "chain"))
 
 
 def same_file(one: Path, other: Path) -> bool:
