@@ -95,6 +95,7 @@ def test_results_collected_before_leave_them_out_with_a_sentence(results, tmp_pa
         "figurec",
         "figuref",
         "figuren",
+        "figurer",
     }
     write_report(older, tmp_path, figures=figures)
     text = (tmp_path / "index.html").read_text()
