@@ -2,15 +2,18 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from filelock import FileLock
 
 from xpci_utils import paths
+from xpci_utils.params import Sweep
 
 BIN = Path(sys.executable).parent
 ENVIRONMENT = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
@@ -104,6 +107,19 @@ def smoke_grid(tmp_path_factory) -> Grid:
             grid.root.parent.mkdir()
             grid.finish()
     return grid
+
+
+@pytest.fixture
+def smoke_with(tmp_path):
+    """A function that writes the smoke profile with another sweep: (folder of the profile, its sweep)."""
+
+    def write(**changes) -> tuple[Path, Sweep]:
+        folder = shutil.copytree(paths.root() / "params/smoke", tmp_path / "changed")
+        sweep = Sweep(**Sweep.from_yaml("params/smoke/sweep.yaml").model_dump() | changes)
+        (folder / "sweep.yaml").write_text(yaml.safe_dump(sweep.model_dump()))
+        return folder, sweep
+
+    return write
 
 
 @pytest.fixture

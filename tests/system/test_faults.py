@@ -6,10 +6,9 @@ import shutil
 import numpy as np
 import pytest
 import torch
-import yaml
 from safetensors.torch import load_file
 
-from xpci_utils import paths, stages
+from xpci_utils import stages
 from xpci_utils.frames import FrameSet
 from xpci_utils.frames.frameset import write_png
 from xpci_utils.params import Sweep
@@ -43,14 +42,12 @@ def test_a_poisoned_cell_stops_itself_alone_and_is_the_only_one_repeated(smoke_g
     assert started(fresh_grid.finish()) == {poisoned, "report"}
 
 
-def test_a_new_seed_schedules_its_own_cells_and_the_report(smoke_grid, tmp_path):
+def test_a_new_seed_schedules_its_own_cells_and_the_report(smoke_grid, smoke_with):
     """A profile of one's own, the smoke profile with a second seed, on the finished grid of the first."""
-    shutil.copytree(paths.root() / "params/smoke", tmp_path / "two_seeds")
-    values = SWEEP.model_dump() | {"seeds": [0, 1]}
-    (tmp_path / "two_seeds/sweep.yaml").write_text(yaml.safe_dump(values))
-    printed = smoke_grid.dry_run(tmp_path / "two_seeds")
+    folder, sweep = smoke_with(seeds=[0, 1])
+    printed = smoke_grid.dry_run(folder)
     scheduled = {line.split(f"{smoke_grid.root}/")[1].strip() for line in printed.splitlines() if "output: " in line}
-    new = {cell.name for cell in cells_of(Sweep(**values))} - {cell.name for cell in cells_of(SWEEP)}
+    new = {cell.name for cell in cells_of(sweep)} - {cell.name for cell in cells_of(SWEEP)}
     assert all(name.endswith("__s1") for name in new)
     assert scheduled == {f"segmentation/{name}/run.json" for name in new} | {"report/run.json"}
 

@@ -17,7 +17,6 @@ import pytest
 import yaml
 
 from xpci_utils import paths, stages
-from xpci_utils.params import Sweep
 from xpci_utils.params.runs import stage_folders
 
 BIN = Path(sys.executable).parent
@@ -96,17 +95,6 @@ def wait_for_node(environment, folder):
     pytest.fail(f"the node did not come up: {done.stdout}{done.stderr}\n{logs}")
 
 
-@pytest.fixture
-def profile(tmp_path):
-    """(folder, sweep) of the smoke profile with one network and one labeller, so that every rule has a job."""
-    folder = tmp_path / "one_row"
-    shutil.copytree(paths.root() / "params/smoke", folder)
-    values = yaml.safe_load((folder / "sweep.yaml").read_text())
-    values |= {"series": ["transunet__vit_b"], "labellers": ["vit_b"]}
-    (folder / "sweep.yaml").write_text(yaml.safe_dump(values))
-    return folder, Sweep(**values)
-
-
 def snakemake(environment, profile, root):
     """Snakemake with the Slurm profile; no GPU, little memory, and checks as often as a test can wait for."""
     rules = yaml.safe_load((paths.root() / "profiles/slurm/config.yaml").read_text())["set-resources"]
@@ -125,8 +113,9 @@ def snakemake(environment, profile, root):
     )
 
 
-def test_a_row_of_the_smoke_grid_runs_on_slurm(cluster, profile, tmp_path):
-    folder, sweep = profile
+def test_a_row_of_the_smoke_grid_runs_on_slurm(cluster, smoke_with, tmp_path):
+    """One network and one labeller: every rule has a job."""
+    folder, sweep = smoke_with(series=["transunet__vit_b"], labellers=["vit_b"])
     began = time.monotonic()
     done = snakemake(cluster, folder, tmp_path / "run")
     print(f"\nthe row took {time.monotonic() - began:.0f} s on Slurm")

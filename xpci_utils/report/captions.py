@@ -191,10 +191,15 @@ def _informed(results: Results) -> list[str]:
     return [INFORMED] if informed else []
 
 
+def pairs_add_steps(results: Results) -> bool:
+    """Whether a reading of Table R trains for equal epochs, so that pairs make its training longer."""
+    return any(parse_row(row).trains_on == "epochs" for row in results.sweep.readings)
+
+
 def readings(results: Results) -> str:
     """Caption of Table R."""
-    more_steps = any(parse_row(row).trains_on == "epochs" for row in results.sweep.readings)
-    longer = " and, where pairs add steps, to annotated frames alone, trained for as many steps" if more_steps else ""
+    alone = " and, where pairs add steps, to annotated frames alone, trained for as many steps"
+    longer = alone if pairs_add_steps(results) else ""
     return (
         "Effect of synthetic pairs under each reading of the paper's protocol, which states no augmentation, equal "
         f"epochs and one shuffled set. Differences are to the same reading without pairs{longer}. {INTERVAL}. Dice is "

@@ -133,11 +133,10 @@ def readings_table(results: Results) -> Table:
     printed["Labeller"] = [labeller_title(cell.labeller) for cell in cells]
     printed["Synthetic images"] = [f"{cell.synthetic:,}" for cell in cells]
     printed["Seeds"] = data["seeds"]
-    more_steps = any(cell.trains_on == "epochs" for cell in cells)
     for metric in ("dice", "micro_f1"):
         printed[f"{METRIC_NAMES[metric]} without"] = data[f"{metric}_alone"].map(score)
         printed[f"Gain in {METRIC_NAMES[metric]}"] = _intervals(data, f"{metric}_gain")
-        if more_steps:
+        if captions.pairs_add_steps(results):
             printed[f"Gain over as many steps, {METRIC_NAMES[metric]}"] = _intervals(data, f"{metric}_gain_equal_steps")
     data["dice_gain_p_holm"] = data["row"].map(adjusted_p_of_readings(results))
     printed["Holm p, gain in Dice"] = [DASH if is_missing(p) else p_value(p) for p in data["dice_gain_p_holm"]]

@@ -92,7 +92,7 @@ def gain_and_cost(results: Results, colours: Sequence[str] = COLOURS) -> Figure:
     sns.scatterplot(table.drop_duplicates("row"), x="minutes", y="position", ax=costs, **shapes, **look)
     for row in rows:
         kind = KINDS.index(row["kind"])
-        _mean_and_interval(gains, row, row["position"], {"color": colours[kind], "marker": MARKERS[kind]})
+        _mean_and_interval(gains, row, {"color": colours[kind], "marker": MARKERS[kind]}, clip=CLIP)
     gains.set_yticks([row["position"] for row in rows], [row["name"] for row in rows], fontsize=6.5)
     gains.axvline(0, **ZERO)
     gains.set(xlabel="gain in Dice over the reference", ylabel="", xlim=(-CLIP * 1.07, CLIP * 1.07))
@@ -106,29 +106,22 @@ def gain_and_cost(results: Results, colours: Sequence[str] = COLOURS) -> Figure:
 @drawn_from(_no_classes)
 def gain_of_classes(results: Results, colours: Sequence[str] = COLOURS) -> Figure:
     """Figure P: gain in Dice of every class, the classes in the order of their annotated training particles."""
-    import seaborn as sns
 
     table = class_gains(results)
     figure, ax = plt.subplots(figsize=(TEXT_WIDTH, 2.8), dpi=DOTS_PER_INCH, layout="constrained")
-    look = {"hue": "kind", "hue_order": list(BACKBONES), "palette": list(colours)[:3], "legend": False}
-    sns.scatterplot(table, x="position", y="gain", ax=ax, **DOTS, **look)
-    for row in table.drop_duplicates("position").to_dict("records"):
-        kind = BACKBONES.index(row["kind"])
-        _mean_and_interval(ax, row, row["position"], {"color": colours[kind], "marker": MARKERS[kind]}, upright=True)
+    _gains_of_networks(ax, table, colours, upright=True)
     names = table.drop_duplicates("class").sort_values("position")["name"]
     ax.set_xticks(range(len(names)), list(names), fontsize=6)
     ax.axhline(0, **ZERO)
     ax.set(xlabel="class, and its annotated training particles", ylabel="gain in Dice of the class")
-    figure.legend(
-        handles=_kinds(colours, [BACKBONE_NAMES[name] for name in BACKBONES]), loc="outside upper center", ncols=4
-    )
+    handles = _kinds(colours, [BACKBONE_NAMES[name] for name in BACKBONES])
+    figure.legend(handles=handles, loc="outside upper center", ncols=4)
     return figure
 
 
 @drawn_from(_no_readings)
 def gain_of_readings(results: Results, colours: Sequence[str] = COLOURS) -> Figure:
     """Figure R: gain in Dice and micro-F1 under each reading of the protocol, over the same reading without pairs."""
-    import seaborn as sns
 
     table = reading_gains(results)
     names = table.drop_duplicates("name").sort_values("place")["name"].tolist()
@@ -136,11 +129,7 @@ def gain_of_readings(results: Results, colours: Sequence[str] = COLOURS) -> Figu
         1, 2, figsize=(TEXT_WIDTH, 0.9 + 0.75 * len(names)), dpi=DOTS_PER_INCH, layout="constrained", sharey=True
     )
     for ax, (metric, lines) in zip(axes, table.groupby("metric", sort=False), strict=True):
-        look = {"hue": "kind", "hue_order": list(BACKBONES), "palette": list(colours)[:3], "legend": False}
-        sns.scatterplot(lines, x="gain", y="position", ax=ax, **DOTS, **look)
-        for row in lines.drop_duplicates("position").to_dict("records"):
-            kind = BACKBONES.index(row["kind"])
-            _mean_and_interval(ax, row, row["position"], {"color": colours[kind], "marker": MARKERS[kind]})
+        _gains_of_networks(ax, lines, colours)
         ax.axvline(0, **ZERO)
         ax.set(xlabel=f"gain in {METRIC_NAMES[str(metric)]} by synthetic pairs", ylabel="")
     axes[0].set_yticks(range(len(names)), names, fontsize=6.5)
@@ -237,7 +226,7 @@ def reading_gains(results: Results) -> pd.DataFrame:
     for metric in ("dice", "micro_f1"):
         for cell in finished:
             place = places[cell.arm, cell.synthetic]
-            name = f"{arm_name(cell.arm)},\n{cell.synthetic:,} pairs".replace(", no augm", ",\nno augm")
+            name = f"{arm_name(cell.arm)}, {cell.synthetic:,} pairs".replace(", ", ",\n")
             about: dict[str, Any] = {"row": cell.row, "kind": cell.backbone, "name": name, "metric": metric}
             about |= {"place": place, "position": place + 0.22 * (BACKBONES.index(cell.backbone) - 1)}
             lines += _lines(about, cell.row, cell.alone().row, results, metric, None)
@@ -257,12 +246,25 @@ def _lines(about: dict, row: str, reference: str, results: Results, metric: str,
     return [about | {"seed": seed, "gain": value} for seed, value in gains.items()]
 
 
-def _mean_and_interval(ax: Axes, row: dict, position: float, look: dict, upright: bool = False) -> None:
-    """The mean of a row and, where it has one, its interval; what lies beyond the clip of Figure C is an arrow."""
+def _gains_of_networks(ax: Axes, table: pd.DataFrame, colours: Sequence[str], upright: bool = False) -> None:
+    """A dot for each training, and mean and interval of each row, in the colours of the backbones."""
+    import seaborn as sns
+
+    x, y = ("position", "gain") if upright else ("gain", "position")
+    look = {"hue": "kind", "hue_order": list(BACKBONES), "palette": list(colours)[:3], "legend": False}
+    sns.scatterplot(table, x=x, y=y, ax=ax, **DOTS, **look)
+    for row in table.drop_duplicates("position").to_dict("records"):
+        kind = BACKBONES.index(row["kind"])
+        _mean_and_interval(ax, row, {"color": colours[kind], "marker": MARKERS[kind]}, upright)
+
+
+def _mean_and_interval(ax: Axes, row: dict, look: dict, upright: bool = False, clip: float = np.inf) -> None:
+    """The mean of a row and, where it has one, its interval; what lies beyond ``clip`` is an arrow."""
     mean, ends = row["mean"], np.array([[row["mean"] - row["low"]], [row["high"] - row["mean"]]])
     bars: dict[str, Any] = {} if np.isnan(ends).any() else {"yerr" if upright else "xerr": ends, "capsize": 2}
-    if not upright and abs(mean) > CLIP:
-        edge = np.copysign(CLIP, mean)
+    position = row["position"]
+    if abs(mean) > clip:
+        edge = np.copysign(clip, mean)
         ax.annotate(f"{mean:+.2f}", (edge, position), xytext=(edge * 0.8, position), fontsize=6, va="center",
                     ha="center", arrowprops={"arrowstyle": "-|>", "color": look["color"]})  # fmt: skip
         return
