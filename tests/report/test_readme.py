@@ -8,8 +8,9 @@ import pytest
 
 from xpci_utils import paths
 from xpci_utils.files import read_json
-from xpci_utils.params import STAGES
+from xpci_utils.params import STAGES, Sweep
 from xpci_utils.params.cells import parse_row
+from xpci_utils.params.runs import stage_folders
 from xpci_utils.report.committed import load_results, outdated
 from xpci_utils.report.versions import earlier_sentences, earlier_versions
 
@@ -224,6 +225,11 @@ def test_predicted_gpu_hours_are_those_of_the_cost_page(profile, column):
     (line,) = re.findall(rf"^.*`make reproduce PROFILE={profile} .*$", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert line.startswith(f"| about {round(float(together[column]), -1):.0f} GPU hours")
     assert f"| {together[1]} jobs, each with a GPU if it needs one" in (ROOT / "README.md").read_text()
+
+
+def test_the_output_that_the_readme_shows_has_the_number_of_stages_of_quick():
+    stages = stage_folders(Sweep.from_yaml("params/quick/sweep.yaml"))
+    assert f"profile quick: all {len(stages)} stages are done\n" in (ROOT / "README.md").read_text()
 
 
 def test_the_time_of_the_study_is_that_of_its_page():
